@@ -1,1 +1,1 @@
-"""x"""
+"""The Labelloop operator: turns LabelStudioBackend resources into running, retraining ML backends."""

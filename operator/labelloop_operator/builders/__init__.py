@@ -1,0 +1,1 @@
+"""Pure builders: spec and names in, one Kubernetes manifest out."""

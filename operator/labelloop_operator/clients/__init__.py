@@ -1,0 +1,1 @@
+"""Every byte on the wire: Kubernetes, Label Studio."""

@@ -1,0 +1,152 @@
+"""What one reconcile looks at: the single input value of `plan`, gathered by the engine.
+
+Everything here is plain data; nothing reads a clock, a socket or the environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from labelloop_operator.api.spec import Problem, Spec
+from labelloop_operator.api.status import Status
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One LabelStudioBackend, metadata and status; `spec` is None when it could not be parsed."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    annotations: Mapping[str, str]
+    finalizers: tuple[str, ...]
+    deletion_requested_at: datetime | None
+    spec: Spec | None
+    problems: tuple[Problem, ...]
+    status: Status
+
+
+@dataclass(frozen=True)
+class OperatorFacts:
+    """What the operator knows without asking: its settings and the cluster it runs in."""
+
+    backend_image: str
+    registry_prefix: str
+    registry_plain_http: bool
+    cluster_domain: str
+    relay_url: str
+    cluster_id: str
+    deregister_timeout: float
+    relay_secret: str
+    """HMAC of the resource's uid (docs/interfaces.md section 5); derived by the engine from the operator key."""
+    webhook_secret: str
+
+
+@dataclass(frozen=True)
+class ConnectionFacts:
+    """The connection Secret, without its values: problems only, and what builders need to mount."""
+
+    problem: Problem | None = None
+    has_ca: bool = False
+    basic_auth_problem: Problem | None = None
+    basic_auth: tuple[str, str] | None = None
+    """User and password given to Label Studio with the backend's URL, when spec asks for basic auth."""
+
+
+@dataclass(frozen=True)
+class Children:
+    """Objects we own, from the cache. `service` also when it is not ours (a conflict)."""
+
+    service: Manifest | None = None
+    deployments: tuple[Manifest, ...] = ()
+    jobs: tuple[Manifest, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """What a finished Job left: its termination message, or why there is none."""
+
+    job: str
+    result: Mapping[str, Any]
+    """result.json as in docs/interfaces.md 2.3, with `image` and `snapshot`; `outcome` Failed when technical."""
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """The project in Label Studio."""
+
+    id: int
+    title: str
+    label_config: str
+    label_config_digest: str | None
+    """None when the configuration is not supported; `label_config_problem` says why."""
+    label_config_problem: str | None
+    model_version: str
+
+
+@dataclass(frozen=True)
+class PendingFacts:
+    """Updates not yet used by a training, derived from Label Studio against the cut in status."""
+
+    total: int
+    repeat_edits_seen: int
+    """Edits of already pending annotations found since the last reconcile; added to status by `plan`."""
+    size: int
+    counted_at: datetime
+
+
+@dataclass(frozen=True)
+class RegisteredBackend:
+    """An ML backend of the project that is ours (by extra_params) or has our URL."""
+
+    id: int
+    url: str
+    title: str
+    model_version: str | None
+    ours: bool
+    state: str
+
+
+@dataclass(frozen=True)
+class RegisteredWebhook:
+    """A webhook of the project that points to our URL."""
+
+    id: int
+    url: str
+    actions: tuple[str, ...]
+    is_active: bool
+    send_payload: bool
+    send_for_all_actions: bool
+    authorized: bool
+    """It carries our present bearer secret."""
+
+
+@dataclass(frozen=True)
+class LabelStudioFacts:
+    """What Label Studio said. `problem` set: the rest may be missing or old."""
+
+    problem: Problem | None = None
+    project: ProjectFacts | None = None
+    pending: PendingFacts | None = None
+    backends: tuple[RegisteredBackend, ...] = ()
+    webhooks: tuple[RegisteredWebhook, ...] = ()
+    registration_known: bool = False
+    """`backends` and `webhooks` were read in this process at least once."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The single input of one reconcile."""
+
+    resource: Resource
+    operator: OperatorFacts
+    connection: ConnectionFacts = field(default_factory=ConnectionFacts)
+    children: Children = field(default_factory=Children)
+    outcomes: tuple[JobOutcome, ...] = ()
+    label_studio: LabelStudioFacts | None = None
+    """None: not asked yet in this process."""

@@ -1,0 +1,95 @@
+"""What a reconcile decided: an ordered list of typed actions and the status to write.
+
+The engine executes actions in order and stops at the first failure; every one is idempotent, so that
+the operator may be killed between any two of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop_operator.api.status import Status
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Server-side apply of one full manifest. The engine skips it when the live object already covers it."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an immutable object (a Job); 409 is success when the existing one is ours."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete one object of ours; 404 is success. `uid` guards against deleting a successor."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    propagation: str = "Background"
+
+
+@dataclass(frozen=True)
+class SetFinalizer:
+    """Add (present) or remove our finalizer on the resource."""
+
+    present: bool
+
+
+@dataclass(frozen=True)
+class EnsureWebhook:
+    """Create or repair our webhook in Label Studio; extra ones of ours are removed."""
+
+    url: str
+    secret: str
+    webhook_id: int | None
+    remove: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnsureBackend:
+    """Create the ML backend, or PATCH url and title of the one that is ours; duplicates of ours are removed."""
+
+    url: str
+    title: str
+    backend_id: int | None
+    extra_params: Mapping[str, Any]
+    basic_auth: tuple[str, str] | None = None
+    remove: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deregister:
+    """Remove ML backend and webhook from Label Studio (the resource is being deleted)."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Emit:
+    """An Event on the resource; `type` is Normal or Warning."""
+
+    type: str
+    reason: str
+    note: str
+
+
+Action = Apply | Create | Delete | SetFinalizer | EnsureWebhook | EnsureBackend | Deregister | Emit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in order, the status to write afterwards, and when to look again (seconds) at the latest."""
+
+    actions: tuple[Action, ...]
+    status: Status
+    requeue_after: float | None = None
+    events: tuple[Emit, ...] = ()
+    """Emitted after the status was written: they tell of transitions that are then on record."""

@@ -1,0 +1,1 @@
+"""HTTP receiver for what backend pods relay."""

@@ -1,0 +1,1 @@
+"""Metrics, health, leader election, logging."""

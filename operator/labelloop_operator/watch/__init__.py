@@ -1,0 +1,1 @@
+"""kopf and the cache behind it: events in, keys onto the queue."""
