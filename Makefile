@@ -1,0 +1,60 @@
+# Every target installs what it needs. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+SOURCES := bento_service operator tests tools bench examples
+UNIT := tests/unit
+export PYTHONPATH := bento_service:operator:tests/cluster:.
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+
+setup: $(VENV)/.installed ## the virtual environment, from pinned requirements
+
+$(VENV)/.installed: requirements/dev.txt requirements/uv.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: apt-get install python3.11 python3-venv, or PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends python3-venv; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: setup ## cluster, Label Studio, operator and a backend that retrains before your eyes (ONCE=1: end by itself)
+	$(PY) -m tools.demo up $(if $(ONCE),--once)
+
+demo-down: setup ## remove what `make demo` started
+	$(PY) -m tools.demo down
+
+image: setup ## the backend's base Bento image and the operator's image (BASE_IMAGE=... for another base)
+	$(PY) -m tools.build_images backend operator
+
+image-label-studio: setup ## Label Studio as an image, for tests and demo
+	$(PY) -m tools.build_images label-studio
+
+lint: setup ## ruff, import rules, types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/mypy
+
+unit: setup
+	$(PY) -m pytest -q $(UNIT)
+
+check: lint unit ## the inner loop: lint, types, unit tests and fakes
+
+test: setup ## everything, on a real cluster with a real Label Studio; prints its ten slowest parts
+	$(PY) -m tools.test_run
+
+bench-loop: setup ## ten rounds from the Nth annotation to the new version answering; writes docs/benchmarks
+	$(PY) -m bench.loop
+
+requirements: setup ## pin requirements anew from pyproject.toml
+	$(PY) -m tools.pin_requirements
+
+clean: ## remove what was built in the checkout
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .pytest-kind
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: help setup demo demo-down image image-label-studio lint unit check test bench-loop requirements clean

@@ -1,0 +1,90 @@
+"""`make test`: every stage in order, the time of each, and the ten slowest parts at the end.
+
+A stage is a command; a part is a stage that is not pytest, or one test of a pytest stage (read from its JUnit report).
+The run goes on after a failing stage only where later stages do not need it, and fails in the end.
+"""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+REPORTS = Path("build/reports")
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of the run; `tests` are pytest's arguments when it is a pytest stage."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """Something that took time: a stage, or a test with its fixtures."""
+
+    seconds: float
+    name: str
+
+
+STAGES = (
+    Stage("ruff", (str(BIN / "ruff"), "check", ".")),
+    Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
+    Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
+    Stage("types", (str(BIN / "mypy"),)),
+    Stage("unit", tests=("tests/unit",)),
+    Stage("integration", tests=("tests/integration",)),
+    Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),
+    Stage("end to end", tests=("tests/e2e",)),
+)
+
+
+def run(stage: Stage) -> tuple[bool, list[Part]]:
+    """Runs one stage; returns whether it passed, and its parts."""
+    report = REPORTS / f"{stage.name.replace(' ', '-')}.xml"
+    pytest = (sys.executable, "-m", "pytest", "-q", *stage.tests, f"--junitxml={report}")
+    print(f"\n=== {stage.name}", flush=True)
+    began = time.monotonic()
+    passed = subprocess.run(pytest if stage.tests else stage.command, check=False).returncode == 0
+    seconds = time.monotonic() - began
+    print(f"=== {stage.name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s", flush=True)
+    if stage.tests and report.exists():
+        return passed, parts_of(report)
+    return passed, [Part(seconds, stage.name)]
+
+
+def parts_of(report: Path) -> list[Part]:
+    """The tests of a JUnit report with the seconds each took, fixtures included."""
+    cases = ElementTree.parse(report).getroot().iter("testcase")
+    return [Part(float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}") for case in cases]
+
+
+def main() -> int:
+    """Returns 0 only if every stage passed."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    failed: list[str] = []
+    parts: list[Part] = []
+    for stage in STAGES:
+        passed, of_stage = run(stage)
+        parts += of_stage
+        if not passed:
+            failed.append(stage.name)
+            if stage.name == "images":
+                break
+    print("\nThe ten slowest parts:")
+    for part in sorted(parts, reverse=True)[:10]:
+        print(f"{part.seconds:8.1f} s  {part.name}")
+    print(f"{time.monotonic() - began:8.1f} s  in all")
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
