@@ -1,0 +1,82 @@
+"""The `labelloop` command: one sub-command per role of the backend image, each imported only when it runs."""
+
+import sys
+
+import typer
+
+from labelloop import __version__
+from labelloop.environment import SettingsError
+
+app = typer.Typer(
+    name="labelloop",
+    help="Label Studio ML backends that retrain and roll out by themselves. Settings come from environment variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(  # noqa: ARG001  (handled by the callback)
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Show the help or the version; everything else is a sub-command."""
+
+
+@app.command()
+def serve() -> None:
+    """Serve predictions to Label Studio (port 9090)."""
+    from labelloop.serving import server
+
+    server.run()
+
+
+@app.command()
+def restore() -> None:
+    """Fetch the snapshot of the last training from the registry."""
+    from labelloop.publishing import restore as role
+
+    raise typer.Exit(role.main())
+
+
+@app.command()
+def train() -> None:
+    """Read the annotations from Label Studio, fit a model and write it with its result."""
+    from labelloop.training import job
+
+    raise typer.Exit(job.main())
+
+
+@app.command()
+def publish() -> None:
+    """Push the snapshot and the image with the trained model."""
+    from labelloop.publishing import publish as role
+
+    raise typer.Exit(role.main())
+
+
+def main() -> None:
+    """Run the command line; a mistake in the settings is one line on stderr and exit code 2."""
+    try:
+        app()
+    except SettingsError as error:
+        sys.stderr.write(f"labelloop: {error}\n")
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        # The extras are split by role; a missing one is the installation's fault and has a remedy. Our own
+        # modules missing is a bug and keeps its trace.
+        if error.name is None or error.name.split(".")[0] == "labelloop":
+            raise
+        sys.stderr.write(
+            f"labelloop: the Python package {error.name!r} is missing; install labelloop[serving] to serve or "
+            "labelloop[training] to train\n"
+        )
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Training: snapshot, fit, evaluation and the result every other part reads."""
