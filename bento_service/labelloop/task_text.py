@@ -1,0 +1,82 @@
+"""The text of a task, as annotators read it: what a model learns from and answers."""
+
+import html
+import math
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+MAX_PARAGRAPHS = 100_000
+
+# Linear in the input. A real HTML parser is not needed to drop markup, and html.parser takes quadratic time on
+# unclosed declarations, which a single task could use to stop the service.
+INVISIBLE = re.compile(r"<(script|style|head|template)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+INLINE_TAG = re.compile(r"</?(?:a|abbr|b|code|del|em|font|i|ins|kbd|mark|s|small|span|strong|sub|sup|u)\b[^<>]*>", re.I)
+TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
+
+
+class TextSource(Protocol):
+    """Where a control finds its text: the part of `label_config.Control` needed here."""
+
+    @property
+    def object_type(self) -> str:
+        """Text, HyperText or Paragraphs."""
+
+    @property
+    def data_key(self) -> str:
+        """Key of the task data, without `$`; dots lead into nested objects."""
+
+    @property
+    def text_key(self) -> str:
+        """Paragraphs: key of the text of one paragraph."""
+
+
+def text_of(data: Mapping[str, object], control: TextSource) -> str | None:
+    """The text that `control` is about, or None when the task has none (missing, null, not text).
+
+    Numbers are written out, HTML is stripped for HyperText, the texts of Paragraphs are joined by line breaks (names
+    of speakers are left out). The result can always be encoded as UTF-8.
+    """
+    value = _look_up(data, control.data_key)
+    if control.object_type == "Paragraphs" and isinstance(value, list):
+        parts = (part.get(control.text_key) if isinstance(part, dict) else part for part in value[:MAX_PARAGRAPHS])
+        texts = [text for text in map(_as_text, parts) if text is not None]
+        return "\n".join(texts) if texts else None
+    text = _as_text(value)
+    if text is not None and control.object_type == "HyperText":
+        return strip_html(text)
+    return text
+
+
+def strip_html(markup: str) -> str:
+    """Visible text of an HTML fragment; block tags become spaces, inline ones vanish, entities are decoded."""
+    text = COMMENT.sub(" ", INVISIBLE.sub(" ", markup))
+    text = TAG.sub(" ", INLINE_TAG.sub("", text))
+    return " ".join(html.unescape(text).split())
+
+
+def _look_up(data: Mapping[str, object], key: str) -> object:
+    """`data[key]`, else a path with dots, as the editor resolves `$order.text`."""
+    if key in data:
+        return data[key]
+    value: object = data
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return str(value) if not isinstance(value, float) or math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON lets through and UTF-8 does not
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
