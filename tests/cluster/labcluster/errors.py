@@ -1,0 +1,5 @@
+"""What can go wrong with a cluster, told so that a reader can act on it."""
+
+
+class ClusterError(Exception):
+    """A cluster could not do what was asked; the message says why."""
