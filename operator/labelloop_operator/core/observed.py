@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import Status
+from labelloop_operator.api.status import Cut, Status
 
 Manifest = Mapping[str, Any]
 
@@ -60,11 +60,34 @@ class ConnectionFacts:
 
 @dataclass(frozen=True)
 class Children:
-    """Objects we own, from the cache. `service` also when it is not ours (a conflict)."""
+    """Objects we own, from the cache, which shows our own writes at once. Foreign ones are told by `Conflict`;
+    `plan` ignores what the resource's uid does not control."""
 
     service: Manifest | None = None
     deployments: tuple[Manifest, ...] = ()
     jobs: tuple[Manifest, ...] = ()
+    pod_problems: tuple["PodProblem", ...] = ()
+    """Of pods that wait or crash; only needed while a Deployment is unavailable or a Job runs."""
+
+
+@dataclass(frozen=True)
+class PodProblem:
+    """Why a pod of ours does not run, from its container statuses and PodScheduled condition."""
+
+    owner: str
+    """Name of our Deployment or Job that the pod belongs to."""
+    reason: str
+    """As Kubernetes writes it: ErrImagePull, ImagePullBackOff, InvalidImageName, CrashLoopBackOff, Unschedulable..."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An object that has the name of one of ours and is controlled by somebody else; found by the engine before
+    the first Apply or Create of an object missing in the cache (GET), forgotten when it is gone."""
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +101,7 @@ class JobOutcome:
 
 @dataclass(frozen=True)
 class ProjectFacts:
-    """The project in Label Studio."""
+    """The project in Label Studio; `label_config` may be empty here, `plan` reads the digest only."""
 
     id: int
     title: str
@@ -95,14 +118,17 @@ class PendingFacts:
 
     total: int
     repeat_edits_seen: int
-    """Edits of already pending annotations found since the last reconcile; added to status by `plan`."""
+    """Edits of already pending annotations found since the last status write, in which `plan` added them; the engine
+    forgets them only when that write succeeded."""
     size: int
     counted_at: datetime
+    cut: Cut
+    """What `total` was counted against: `plan` ignores a count against another cut than the one in status."""
 
 
 @dataclass(frozen=True)
 class RegisteredBackend:
-    """An ML backend of the project that is ours (by extra_params) or has our URL."""
+    """An ML backend of the project: ours (by extra_params, or by our URL without another owner's mark) or not."""
 
     id: int
     url: str
@@ -110,6 +136,8 @@ class RegisteredBackend:
     model_version: str | None
     ours: bool
     state: str
+    """CO connected, DI disconnected, ER error, ..., as it was when read."""
+    basic_auth_user: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,9 +159,13 @@ class LabelStudioFacts:
     """What Label Studio said. `problem` set: the rest may be missing or old."""
 
     problem: Problem | None = None
+    registration_problem: Problem | None = None
+    """The newest EnsureWebhook, EnsureBackend or Deregister failed; None again once one succeeded. While it stands
+    `plan` still asks for them: the engine's back-off decides when."""
     project: ProjectFacts | None = None
     pending: PendingFacts | None = None
     backends: tuple[RegisteredBackend, ...] = ()
+    """All of the project, foreign ones too: the lowest id is the one that annotators' Label Studio asks."""
     webhooks: tuple[RegisteredWebhook, ...] = ()
     registration_known: bool = False
     """`backends` and `webhooks` were read in this process at least once."""
@@ -150,3 +182,7 @@ class Observed:
     outcomes: tuple[JobOutcome, ...] = ()
     label_studio: LabelStudioFacts | None = None
     """None: not asked yet in this process."""
+    conflicts: tuple[Conflict, ...] = ()
+    last_error: Problem | None = None
+    """Why an action of this reconcile failed. The engine plans without it, executes, and after a failure plans again with
+    it for the conditions only."""

@@ -1,7 +1,9 @@
 """What a reconcile decided: an ordered list of typed actions and the status to write.
 
 The engine executes actions in order and stops at the first failure; every one is idempotent, so that
-the operator may be killed between any two of them.
+the operator may be killed between any two of them. What talks to Label Studio comes last (except while deleting), so
+its failure is told by planning again with `LabelStudioFacts.registration_problem` and writing that plan's status; after
+a failure of the Kubernetes API no status is written, or the one of `reconcile.blocked` when a person must act.
 """
 
 from collections.abc import Mapping
@@ -13,7 +15,8 @@ from labelloop_operator.api.status import Status
 
 @dataclass(frozen=True)
 class Apply:
-    """Server-side apply of one full manifest. The engine skips it when the live object already covers it."""
+    """Server-side apply of one full manifest. The engine skips it when the live object already covers it; an object
+    missing in the cache is read first, and a foreign one becomes `Observed.conflicts` instead of being seized."""
 
     manifest: Mapping[str, Any]
 
@@ -47,6 +50,7 @@ class SetFinalizer:
 class EnsureWebhook:
     """Create or repair our webhook in Label Studio; extra ones of ours are removed."""
 
+    project: int
     url: str
     secret: str
     webhook_id: int | None
@@ -57,6 +61,7 @@ class EnsureWebhook:
 class EnsureBackend:
     """Create the ML backend, or PATCH url and title of the one that is ours; duplicates of ours are removed."""
 
+    project: int
     url: str
     title: str
     backend_id: int | None
@@ -67,9 +72,15 @@ class EnsureBackend:
 
 @dataclass(frozen=True)
 class Deregister:
-    """Remove ML backend and webhook from Label Studio (the resource is being deleted)."""
+    """Remove ML backend and webhook from Label Studio: the resource is being deleted or `register` was switched off.
 
+    Whatever is ours goes (mark or URL), the ids are hints. A missing project is success.
+    """
+
+    project: int
     url: str
+    backend_id: int | None = None
+    webhook_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,5 +102,6 @@ class Plan:
     actions: tuple[Action, ...]
     status: Status
     requeue_after: float | None = None
+    """0: at once (facts are stale by what this plan does)."""
     events: tuple[Emit, ...] = ()
     """Emitted after the status was written: they tell of transitions that are then on record."""

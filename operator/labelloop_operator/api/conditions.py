@@ -1,0 +1,210 @@
+"""Condition types, their reasons, and how a condition changes. Reasons are API: docs/conditions.md tells each.
+
+Rules (as in KServe): every condition carries the generation it was observed at; lastTransitionTime moves only
+when the status flips; messages tell the remedy.
+"""
+
+# ruff: noqa: S105 - reasons with "Secret" or "Token" in their name are no passwords
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from labelloop_operator.api.times import format_time, parse_time
+
+MESSAGE_MAX_LENGTH = 1024
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class ConditionType(StrEnum):
+    """Conditions of a LabelStudioBackend, in the order in which they are written."""
+
+    READY = "Ready"
+    SPEC_VALID = "SpecValid"
+    SERVING = "Serving"
+    REGISTERED = "Registered"
+    LABEL_CONFIG_SUPPORTED = "LabelConfigSupported"
+    TRAINING_SUCCEEDED = "TrainingSucceeded"
+    ROLLOUT_SUCCEEDED = "RolloutSucceeded"
+    SUSPENDED = "Suspended"
+
+
+class ConditionStatus(StrEnum):
+    """Values of a condition's status."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and Events; each stands in docs/conditions.md."""
+
+    # Ready
+    READY = "Ready"
+    CONFLICT = "Conflict"
+    MISSING_PERMISSION = "MissingPermission"
+    IMMUTABLE_FIELD = "ImmutableField"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    ADMISSION_DENIED = "AdmissionDenied"
+    DELETING = "Deleting"
+    # SpecValid
+    VALID = "Valid"
+    INVALID_SPEC = "InvalidSpec"
+    # connection to Label Studio
+    CONNECTION_SECRET_NOT_FOUND = "ConnectionSecretNotFound"
+    CONNECTION_SECRET_KEY_MISSING = "ConnectionSecretKeyMissing"
+    CONNECTION_URL_INVALID = "ConnectionURLInvalid"
+    CONNECTION_CA_INVALID = "ConnectionCAInvalid"
+    UNAUTHORIZED = "Unauthorized"
+    TOKEN_EXPIRED = "TokenExpired"
+    PROJECT_NOT_FOUND = "ProjectNotFound"
+    LABEL_STUDIO_UNREACHABLE = "LabelStudioUnreachable"
+    NOT_LABEL_STUDIO = "NotLabelStudio"
+    LABEL_STUDIO_REJECTED = "LabelStudioRejected"
+    ADDRESS_BLOCKED = "AddressBlocked"
+    CONNECTING = "Connecting"
+    # Serving
+    AVAILABLE = "Available"
+    PARTIALLY_AVAILABLE = "PartiallyAvailable"
+    STARTING = "Starting"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    CONTAINER_CRASHING = "ContainerCrashing"
+    PODS_REFUSED = "PodsRefused"
+    UNSCHEDULABLE = "Unschedulable"
+    BASIC_AUTH_SECRET_NOT_FOUND = "BasicAuthSecretNotFound"
+    BASIC_AUTH_SECRET_KEY_MISSING = "BasicAuthSecretKeyMissing"
+    # Registered
+    REGISTERED = "Registered"
+    REGISTRATION_DISABLED = "RegistrationDisabled"
+    WAITING_FOR_SERVING = "WaitingForServing"
+    REGISTERING = "Registering"
+    NOT_PRIMARY = "NotPrimary"
+    NOT_CONNECTED = "NotConnected"
+    DEREGISTERED = "Deregistered"
+    DEREGISTRATION_INCOMPLETE = "DeregistrationIncomplete"
+    # LabelConfigSupported
+    SUPPORTED = "Supported"
+    LABELS_REMOVED = "LabelsRemoved"
+    LABEL_CONFIG_UNSUPPORTED = "LabelConfigUnsupported"
+    # TrainingSucceeded: waiting, running, results
+    WAITING_FOR_UPDATES = "WaitingForUpdates"
+    TRAINING_RUNNING = "TrainingRunning"
+    TRAINED = "Trained"
+    UNCHANGED = "Unchanged"
+    NOT_ENOUGH_DATA = "NotEnoughData"
+    TOO_FEW_LABELS = "TooFewLabels"
+    NO_USABLE_ANNOTATIONS = "NoUsableAnnotations"
+    # TrainingSucceeded: technical failures
+    LABEL_STUDIO_UNAUTHORIZED = "LabelStudioUnauthorized"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_UNAUTHORIZED = "RegistryUnauthorized"
+    BASE_IMAGE_NOT_FOUND = "BaseImageNotFound"
+    MODEL_FAILED = "ModelFailed"
+    OUT_OF_MEMORY = "OutOfMemory"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    JOB_VANISHED = "JobVanished"
+    UNKNOWN = "Unknown"
+    # RolloutSucceeded
+    ROLLOUT_RUNNING = "RolloutRunning"
+    PROMOTED = "Promoted"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    REFUSED_BEFORE = "RefusedBefore"
+    # Suspended
+    SUSPENDED = "Suspended"
+    RUNNING = "Running"
+    # Events only
+    TRAINING_STARTED = "TrainingStarted"
+    TRAINING_SUCCEEDED = "TrainingSucceeded"
+    TRAINING_FAILED = "TrainingFailed"
+    ROLLOUT_STARTED = "RolloutStarted"
+    ROLLOUT_FAILED = "RolloutFailed"
+    RESUMED = "Resumed"
+
+    @classmethod
+    def of(cls, value: object, default: "Reason") -> "Reason":
+        """The reason with that text, or `default`: results of training name theirs as text."""
+        return next((reason for reason in cls if reason.value == value), default)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One entry of `status.conditions`."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: str
+    message: str
+    observed_generation: int
+    last_transition_time: datetime
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Condition | None":
+        """None when the entry is not one of ours or is damaged."""
+        try:
+            type_, status = ConditionType(str(data.get("type"))), ConditionStatus(str(data.get("status")))
+        except ValueError:
+            return None
+        generation = data.get("observedGeneration")
+        return cls(
+            type=type_,
+            status=status,
+            reason=str(data.get("reason", "")),
+            message=str(data.get("message", "")),
+            observed_generation=generation if isinstance(generation, int) else 0,
+            last_transition_time=parse_time(data.get("lastTransitionTime")) or _EPOCH,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the object."""
+        return {
+            "type": str(self.type),
+            "status": str(self.status),
+            "reason": self.reason,
+            "message": self.message,
+            "observedGeneration": self.observed_generation,
+            "lastTransitionTime": format_time(self.last_transition_time),
+        }
+
+
+def condition(conditions: Sequence[Condition], type_: ConditionType) -> Condition | None:
+    """The condition of that type."""
+    return next((item for item in conditions if item.type == type_), None)
+
+
+def is_true(conditions: Sequence[Condition], type_: ConditionType) -> bool:
+    """Whether the condition stands and is True."""
+    found = condition(conditions, type_)
+    return found is not None and found.status is ConditionStatus.TRUE
+
+
+def set_condition(
+    conditions: Sequence[Condition],
+    type_: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: str,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """The conditions with this one replaced; lastTransitionTime moves only when the status flips."""
+    before = condition(conditions, type_)
+    moved = before is None or before.status is not status
+    replaced = Condition(
+        type=type_,
+        status=status,
+        reason=str(reason),
+        message=shorten(message),
+        observed_generation=generation,
+        last_transition_time=now.replace(microsecond=0) if moved or before is None else before.last_transition_time,
+    )
+    order = list(ConditionType)
+    others = [item for item in conditions if item.type != type_]
+    return tuple(sorted([*others, replaced], key=lambda item: order.index(item.type)))
+
+
+def shorten(message: str) -> str:
+    """`message` in at most 1,024 characters, as Events and conditions allow."""
+    return message if len(message) <= MESSAGE_MAX_LENGTH else message[: MESSAGE_MAX_LENGTH - 1] + "…"

@@ -1,0 +1,115 @@
+"""Reading typed fields out of an untrusted mapping, collecting what is wrong instead of raising."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from labelloop_operator.api.durations import parse_duration
+from labelloop_operator.api.quantities import canonical_quantity
+
+D = TypeVar("D", bool, bool | None)
+_VALUE_MAX_LENGTH = 120
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One unusable field."""
+
+    path: str
+    value: str
+    message: str
+
+
+class Fields:
+    """A section of the spec; `faults` is shared by all sections below one root."""
+
+    def __init__(self, data: object, path: str, faults: list[Fault] | None = None) -> None:
+        self.path = path
+        self.faults: list[Fault] = [] if faults is None else faults
+        self.data: Mapping[str, Any] = {}
+        if isinstance(data, Mapping):
+            self.data = data
+        elif data is not None:
+            self.faults.append(Fault(path, repr(data)[:_VALUE_MAX_LENGTH], "must be an object with fields"))
+
+    def section(self, name: str) -> "Fields":
+        """The object under `name`; an empty one when absent."""
+        return Fields(self.data.get(name), f"{self.path}.{name}", self.faults)
+
+    def _fault(self, name: str, message: str) -> None:
+        value = self.data.get(name)
+        shown = "missing" if value is None else repr(value)[:_VALUE_MAX_LENGTH]
+        self.faults.append(Fault(f"{self.path}.{name}", shown, message))
+
+    def integer(self, name: str, default: int | None, minimum: int) -> int:
+        """A whole number; required when there is no default."""
+        value = self.data.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            self._fault(name, f"must be a whole number of at least {minimum}")
+            return minimum
+        return value
+
+    def number(self, name: str, default: float, minimum: float, maximum: float) -> float:
+        """A number in the closed range."""
+        value = self.data.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+            self._fault(name, f"must be a number from {minimum} to {maximum}")
+            return default
+        return float(value)
+
+    def boolean(self, name: str, default: D) -> D:
+        """True or false."""
+        value = self.data.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self._fault(name, "must be true or false")
+            return default
+        return value
+
+    def text(self, name: str) -> str | None:
+        """A string without white space; None when absent or empty."""
+        value = self.data.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or value != "".join(value.split()):
+            self._fault(name, "must be a text without white space")
+            return None
+        return value
+
+    def duration(self, name: str, default: float) -> float:
+        """Seconds of a Go-like duration of at least one second."""
+        value = self.data.get(name)
+        if value is None:
+            return default
+        try:
+            seconds = parse_duration(value if isinstance(value, str) else repr(value))
+        except ValueError as error:
+            self._fault(name, str(error))
+            return default
+        if seconds < 1:
+            self._fault(name, "must be at least 1s")
+        return seconds
+
+    def reference(self, name: str) -> str | None:
+        """The name in an optional `{name: ...}`."""
+        return self.section(name).text("name") if self.data.get(name) is not None else None
+
+    def required_reference(self, name: str) -> str:
+        """The name in `{name: ...}`; a fault when it is missing."""
+        section = self.section(name)
+        found = section.text("name")
+        if found is None:
+            section._fault("name", "must name a Secret in the resource's namespace")
+        return found or ""
+
+    def quantities(self, name: str) -> dict[str, str]:
+        """Resource name -> canonical quantity, sorted by name."""
+        section = self.section(name)
+        found: dict[str, str] = {}
+        for key in sorted(section.data):
+            try:
+                found[key] = canonical_quantity(section.data[key])
+            except ValueError as error:
+                section._fault(key, str(error))
+        return found

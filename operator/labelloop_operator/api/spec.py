@@ -1,0 +1,140 @@
+"""The parsed `spec`: what the API server's schema has let through, typed, with every default applied.
+
+`parse` repeats the checks of the CRD, since an older CRD may have let through what this operator cannot use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.fields import Fields
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something a person must mend: which field or address, its value (never a secret), and the remedy."""
+
+    field: str
+    value: str
+    message: str
+    reason: Reason = Reason.INVALID_SPEC
+
+    def __str__(self) -> str:
+        shown = f" ({self.value})" if self.value else ""
+        return f"{self.field}{shown}: {self.message}" if self.field else self.message
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Requests and limits of a container, in canonical quantities."""
+
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+SERVING_RESOURCES = Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "1Gi"})
+TRAINING_RESOURCES = Resources(requests={"cpu": "250m", "memory": "512Mi"}, limits={"memory": "2Gi"})
+
+
+@dataclass(frozen=True)
+class LabelStudioSpec:
+    """Where annotations come from."""
+
+    connection_secret: str
+    project: int
+    register: bool = True
+
+
+@dataclass(frozen=True)
+class ServingSpec:
+    """The pods that answer predictions."""
+
+    replicas: int = 1
+    resources: Resources = SERVING_RESOURCES
+    basic_auth_secret: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """When and with what to train; durations in seconds."""
+
+    every_updates: int = 10
+    backoff: float = 30.0
+    deadline: float = 3600.0
+    resources: Resources = TRAINING_RESOURCES
+
+
+@dataclass(frozen=True)
+class RegistrySpec:
+    """Where images go. None: the operator's default."""
+
+    repository: str | None = None
+    push_secret: str | None = None
+    pull_secret: str | None = None
+    plain_http: bool | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A valid LabelStudioBackend spec (docs/resource.md tells each field)."""
+
+    label_studio: LabelStudioSpec
+    image: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    serving: ServingSpec = ServingSpec()
+    training: TrainingSpec = TrainingSpec()
+    holdout: float = 0.2
+    progress_deadline: float = 300.0
+    registry: RegistrySpec = RegistrySpec()
+    suspend: bool = False
+
+
+def parse(data: Mapping[str, Any]) -> Spec | tuple[Problem, ...]:
+    """The spec, or everything that is wrong with it."""
+    root = Fields(data, "spec")
+    spec = _spec(root)
+    if root.faults:
+        return tuple(Problem(fault.path, fault.value, fault.message) for fault in root.faults)
+    return spec
+
+
+def _spec(root: Fields) -> Spec:
+    label_studio, serving, training = root.section("labelStudio"), root.section("serving"), root.section("training")
+    registry = root.section("registry")
+    return Spec(
+        label_studio=LabelStudioSpec(
+            connection_secret=label_studio.required_reference("connectionSecretRef"),
+            project=label_studio.integer("project", None, minimum=1),
+            register=label_studio.boolean("register", default=True),
+        ),
+        image=root.text("image"),
+        parameters=root.section("model").section("parameters").data,
+        serving=ServingSpec(
+            replicas=serving.integer("replicas", 1, minimum=1),
+            resources=_resources(serving, SERVING_RESOURCES),
+            basic_auth_secret=serving.reference("basicAuthSecretRef"),
+        ),
+        training=TrainingSpec(
+            every_updates=training.integer("everyUpdates", 10, minimum=1),
+            backoff=training.duration("backoff", 30.0),
+            deadline=training.duration("deadline", 3600.0),
+            resources=_resources(training, TRAINING_RESOURCES),
+        ),
+        holdout=root.section("evaluation").number("holdout", 0.2, minimum=0.0, maximum=0.9),
+        progress_deadline=root.section("rollout").duration("progressDeadline", 300.0),
+        registry=RegistrySpec(
+            repository=registry.text("repository"),
+            push_secret=registry.reference("pushSecretRef"),
+            pull_secret=registry.reference("pullSecretRef"),
+            plain_http=registry.boolean("plainHTTP", default=None),
+        ),
+        suspend=root.boolean("suspend", default=False),
+    )
+
+
+def _resources(parent: Fields, default: Resources) -> Resources:
+    section = parent.section("resources")
+    if not section.data:
+        return default
+    return Resources(requests=section.quantities("requests"), limits=section.quantities("limits"))
