@@ -184,5 +184,7 @@ class Observed:
     """None: not asked yet in this process."""
     conflicts: tuple[Conflict, ...] = ()
     last_error: Problem | None = None
-    """Why an action of this reconcile failed. The engine plans without it, executes, and after a failure plans again with
-    it for the conditions only."""
+    """Why an action on the Kubernetes API failed in this reconcile, when a person must act (permission, quota,
+    immutable field). The engine plans without it and executes; after such a failure it plans once more with it: that
+    plan has no actions, and its status is the old one with Ready=False. A failure of Label Studio is told by
+    `LabelStudioFacts.registration_problem` instead: everything before it was done and goes on record."""

@@ -3,7 +3,8 @@
 The engine executes actions in order and stops at the first failure; every one is idempotent, so that
 the operator may be killed between any two of them. What talks to Label Studio comes last (except while deleting), so
 its failure is told by planning again with `LabelStudioFacts.registration_problem` and writing that plan's status; after
-a failure of the Kubernetes API no status is written, or the one of `reconcile.blocked` when a person must act.
+a failure of the Kubernetes API no status is written, or that of a plan with `Observed.last_error` when a person must
+act.
 """
 
 from collections.abc import Mapping
