@@ -1,0 +1,79 @@
+"""Label Studio's API: operations without I/O, credentials and errors. `client` executes them with requests."""
+
+from labelloop.label_studio.auth import Authenticator, Credentials
+from labelloop.label_studio.backend_api import (
+    Backend,
+    backend,
+    backends,
+    create_backend,
+    delete_backend,
+    update_backend,
+)
+from labelloop.label_studio.errors import (
+    AddressBlocked,
+    AnswerTooLarge,
+    ExpiredToken,
+    Failure,
+    InvalidConnection,
+    LabelStudioError,
+    NotFound,
+    NotLabelStudio,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+    unreachable,
+)
+from labelloop.label_studio.prediction_api import import_predictions
+from labelloop.label_studio.project_api import Counters, Project, counters, project
+from labelloop.label_studio.protocol import Operation, Request, Response
+from labelloop.label_studio.task_api import (
+    AnnotationTimes,
+    Task,
+    TaskTimes,
+    labelled_tasks,
+    scan,
+    unlabelled_tasks,
+)
+from labelloop.label_studio.webhook_api import Webhook, create_webhook, delete_webhook, update_webhook, webhooks
+
+__all__ = [
+    "AddressBlocked",
+    "AnnotationTimes",
+    "AnswerTooLarge",
+    "Authenticator",
+    "Backend",
+    "Counters",
+    "Credentials",
+    "ExpiredToken",
+    "Failure",
+    "InvalidConnection",
+    "LabelStudioError",
+    "NotFound",
+    "NotLabelStudio",
+    "Operation",
+    "Project",
+    "Rejected",
+    "Request",
+    "Response",
+    "Task",
+    "TaskTimes",
+    "Unauthorized",
+    "Unreachable",
+    "Webhook",
+    "backend",
+    "backends",
+    "counters",
+    "create_backend",
+    "create_webhook",
+    "delete_backend",
+    "delete_webhook",
+    "import_predictions",
+    "labelled_tasks",
+    "project",
+    "scan",
+    "unlabelled_tasks",
+    "unreachable",
+    "update_backend",
+    "update_webhook",
+    "webhooks",
+]

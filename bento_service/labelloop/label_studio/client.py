@@ -1,0 +1,124 @@
+"""Executes operations with requests: for the training pod, the command line and tests."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from labelloop.label_studio.auth import Authenticator, Credentials
+from labelloop.label_studio.errors import Failure, unreachable
+from labelloop.label_studio.protocol import Operation, Request, Response
+
+T = TypeVar("T")
+CHUNK = 64 * 1024
+JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+class LabelStudioClient:
+    """One Label Studio, one token. Proxies and other settings of the environment are not used, nor redirects followed.
+
+    Raises InvalidConnection when the CA certificates are unusable. Not for several threads at once.
+    """
+
+    def __init__(self, credentials: Credentials, clock: Callable[[], float] = time.monotonic) -> None:
+        self._credentials = credentials
+        self._authenticator = Authenticator(credentials.token, clock)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount("https://", _TlsAdapter(credentials))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes idle connections."""
+        self._session.close()
+
+    def run(self, operation: Operation[T]) -> T:
+        """Runs an operation to its end. Raises the errors of `labelloop.label_studio.errors`."""
+        exchanges = self._authenticator.authorize(operation)
+        try:
+            request = next(exchanges)
+            while True:
+                request = exchanges.send(self._exchange(request))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            exchanges.close()
+
+    def _exchange(self, request: Request) -> Response:
+        content = request.content()
+        try:
+            return self._exchange_once(request, content)
+        except requests.RequestException as error:
+            failure = _failure(error)
+            # An idle connection that the server closed: asking again is harmless for a GET.
+            if failure is not Failure.BROKEN or request.method != "GET":
+                raise unreachable(self._credentials.address(request), failure) from error
+        except (UnicodeError, ValueError) as error:  # a host name that no resolver takes
+            raise unreachable(self._credentials.address(request), Failure.NAME) from error
+        try:
+            return self._exchange_once(request, content)
+        except requests.RequestException as error:
+            raise unreachable(self._credentials.address(request), _failure(error)) from error
+
+    def _exchange_once(self, request: Request, content: bytes | None) -> Response:
+        deadline = time.monotonic() + request.timeout
+        with self._session.request(
+            request.method,
+            self._credentials.address(request),
+            params=request.query,
+            data=content,
+            headers={**JSON_HEADERS, **dict(request.headers)} if content else dict(request.headers),
+            timeout=request.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = bytearray()
+            for chunk in answer.iter_content(CHUNK):
+                body += chunk
+                if len(body) > request.limit:
+                    break
+                if time.monotonic() > deadline:
+                    raise requests.ReadTimeout
+            return Response(
+                status=answer.status_code,
+                headers={name.lower(): value for name, value in answer.headers.items()},
+                body=bytes(body[: request.limit]),
+                url=self._credentials.address(request),
+                complete=len(body) <= request.limit,
+            )
+
+
+class _TlsAdapter(HTTPAdapter):
+    def __init__(self, credentials: Credentials) -> None:
+        self._context = credentials.tls_context()
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+
+def _failure(error: requests.RequestException) -> Failure:
+    if isinstance(error, requests.Timeout):
+        return Failure.TIMEOUT
+    if isinstance(error, requests.exceptions.SSLError):
+        return Failure.TLS
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return Failure.NAME
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, NameResolutionError):
+        return Failure.NAME
+    if isinstance(reason, NewConnectionError):
+        return Failure.REFUSED
+    return Failure.BROKEN

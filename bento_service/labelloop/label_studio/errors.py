@@ -1,0 +1,75 @@
+# ruff: noqa: N818 - these read as conditions: `except Unreachable`.
+"""What can go wrong between us and Label Studio; every message names the address and the remedy."""
+
+from enum import Enum
+
+
+class LabelStudioError(Exception):
+    """Base of all errors of this package. `transient` tells whether trying again later may help."""
+
+    transient = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidConnection(LabelStudioError):
+    """Address, token or CA certificate cannot be right; nothing was sent."""
+
+
+class Unreachable(LabelStudioError):
+    """No usable answer: name, connection, TLS, time-out, or a proxy that says there is nobody behind it."""
+
+    transient = True
+
+
+class Unauthorized(LabelStudioError):
+    """The token is not accepted or may not do this."""
+
+
+class ExpiredToken(Unauthorized):
+    """The personal access token is past its date or was revoked."""
+
+
+class NotFound(LabelStudioError):
+    """Label Studio has no such object, or the token's user may not see it."""
+
+
+class NotLabelStudio(LabelStudioError):
+    """Something answers, but not in the way of Label Studio's API."""
+
+
+class AnswerTooLarge(LabelStudioError):
+    """The answer is larger than we are ready to read."""
+
+
+class AddressBlocked(LabelStudioError):
+    """Label Studio's SSRF guard refuses the address of a backend or webhook."""
+
+
+class Rejected(LabelStudioError):
+    """Label Studio understood and refused, or failed. `detail` is bounded and holds validation messages only."""
+
+    def __init__(self, message: str, status: int, detail: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.detail = detail
+        self.transient = status >= 500
+
+
+class Failure(Enum):
+    """Why there was no answer; executors translate their library's exceptions to this."""
+
+    NAME = "its host name does not resolve: check the url and the cluster's DNS"
+    REFUSED = (
+        "the connection was refused or has no route: check host and port of the url, and that Label Studio is running"
+    )
+    TIMEOUT = "no answer in time: check that the url is reachable from here (network policy, proxy) and not overloaded"
+    TLS = "the TLS connection failed: check the certificate of the server, or add its CA as ca.crt"
+    BROKEN = "the connection broke: check that the url speaks HTTP and what stands in between"
+
+
+def unreachable(url: str, failure: Failure) -> Unreachable:
+    """The error an executor raises when the exchange gave no answer."""
+    return Unreachable(f"Label Studio at {url} cannot be reached; {failure.value}.")

@@ -1,0 +1,91 @@
+"""Projects and their counters."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from labelloop.label_studio import answers
+from labelloop.label_studio.protocol import Operation, Request, Response
+
+MAX_IDS = 100
+"""Largest page of Label Studio's project lists."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters of a project; `total` leaves skipped annotations out, as Label Studio does."""
+
+    total: int
+    skipped: int
+    tasks: int
+
+    @property
+    def size(self) -> int:
+        """All annotations, skipped ones included."""
+        return self.total + self.skipped
+
+
+@dataclass(frozen=True)
+class Project:
+    """The part of a project that matters here."""
+
+    id: int
+    title: str
+    created_at: datetime
+    label_config: str
+    model_version: str
+    """Title of the live backend, a version of static predictions, or empty."""
+    total_annotations: int
+    skipped_annotations: int
+    task_number: int
+
+    @property
+    def size(self) -> int:
+        """All annotations, skipped ones included."""
+        return self.total_annotations + self.skipped_annotations
+
+    @property
+    def key(self) -> str:
+        """The project as `/setup` and `/predict` name it: `<id>.<unix time of creation>`."""
+        return f"{self.id}.{int(self.created_at.timestamp())}"
+
+
+def project(id: int) -> Operation[Project]:  # noqa: A002 - Label Studio's own name
+    """One project. Raises NotFound."""
+    response = yield Request("GET", f"/api/projects/{int(id)}")
+    item = answers.read_object(response, f"project {id}")
+    counters = _counters(response, item)
+    model_version = item.get("model_version")
+    return Project(
+        id=answers.field(response, item, "id", int),
+        title=answers.field(response, item, "title", str),
+        created_at=answers.time_field(response, item, "created_at"),
+        label_config=answers.field(response, item, "label_config", str),
+        model_version=model_version if isinstance(model_version, str) else "",
+        total_annotations=counters.total,
+        skipped_annotations=counters.skipped,
+        task_number=counters.tasks,
+    )
+
+
+def counters(ids: Iterable[int]) -> Operation[dict[int, Counters]]:
+    """Counters of many projects in one request per 100; a project that does not exist is missing in the result."""
+    wanted = sorted(set(ids))
+    found: dict[int, Counters] = {}
+    for start in range(0, len(wanted), MAX_IDS):
+        chunk = ",".join(str(id_) for id_ in wanted[start : start + MAX_IDS])
+        query = (("ids", chunk), ("page_size", str(MAX_IDS)))
+        response = yield Request("GET", "/api/projects/counts", query)
+        page = answers.read_object(response, f"counters of the projects {chunk}")
+        for item in answers.objects(response, page.get("results")):
+            found[answers.field(response, item, "id", int)] = _counters(response, item)
+    return found
+
+
+def _counters(response: Response, item: Mapping[str, Any]) -> Counters:
+    return Counters(
+        total=answers.field(response, item, "total_annotations_number", int),
+        skipped=answers.field(response, item, "skipped_annotations_number", int),
+        tasks=answers.field(response, item, "task_number", int),
+    )

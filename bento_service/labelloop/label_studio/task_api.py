@@ -1,0 +1,171 @@
+"""Tasks and annotations, read in keyset pages.
+
+Label Studio orders by one field without tie-break and rows move while paging, so pages are asked for as "id greater
+than the last, ordered by id, page 1". Tasks with annotations that count and tasks with skipped ones are two queries:
+its filters cannot be joined by "or" while a third one must hold.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from labelloop.label_studio import answers
+from labelloop.label_studio.errors import AnswerTooLarge, NotLabelStudio
+from labelloop.label_studio.protocol import Operation, Request, Response
+
+T = TypeVar("T")
+Filter = Mapping[str, object]
+Parser = Callable[[Response, Mapping[str, Any]], T]
+
+PAGE_TIMEOUT = 120.0
+PAGE_LIMIT = 64 * 1024 * 1024
+PAGE_SIZE = 1000
+TIMES = "id,updated_at,annotations,was_cancelled,created_at"
+EVERYTHING = (
+    "id,data,annotations,result,was_cancelled,ground_truth,updated_at,created_at,completed_by,parent_prediction"
+)
+
+
+@dataclass(frozen=True)
+class AnnotationTimes:
+    """When an annotation was made and last changed; microseconds, UTC."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+    was_cancelled: bool
+
+
+@dataclass(frozen=True)
+class TaskTimes:
+    """A task with the times of all its annotations, skipped ones included."""
+
+    id: int
+    updated_at: datetime
+    annotations: tuple[AnnotationTimes, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with its data and full annotations (as Label Studio gives them, keys of `EVERYTHING`)."""
+
+    id: int
+    data: Mapping[str, Any] = field(repr=False)
+    annotations: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+
+
+def scan(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Operation[list[TaskTimes]]:
+    """Tasks with annotations, usual or skipped, that changed after `since` (None: all), ordered by id.
+
+    `task.updated_at` moves with every change of its annotations, with its data and with new predictions: the result
+    is a superset. A task without any annotation left is not in it.
+    """
+    return (yield from _annotated(project, since, TIMES, page_size, _task_times, lambda task: task.id))
+
+
+def labelled_tasks(project: int, since: datetime | None = None, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
+    """Tasks with annotations, usual or skipped, with data and results, ordered by id. See `scan` for `since`."""
+    return (yield from _annotated(project, since, EVERYTHING, page_size, _task, lambda task: task.id))
+
+
+def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
+    """Tasks without any annotation, with their data, ordered by id."""
+    filters = (_number("total_annotations", "equal", 0), _number("cancelled_annotations", "equal", 0))
+    return (yield from _pages(project, filters, "id,data", page_size, _task))
+
+
+def _annotated(
+    project: int,
+    since: datetime | None,
+    include: str,
+    page_size: int,
+    parse: Parser[T],
+    id_of: Callable[[T], int],
+) -> Operation[list[T]]:
+    changed = () if since is None else (_changed_after(since),)
+    found: dict[int, T] = {}
+    for counter in ("total_annotations", "cancelled_annotations"):
+        filters = (*changed, _number(counter, "greater", 0))
+        page = yield from _pages(project, filters, include, page_size, parse)
+        found.update((id_of(task), task) for task in page)  # the second query read later: its state is the newer one
+    return [found[key] for key in sorted(found)]
+
+
+def _pages(
+    project: int, filters: tuple[Filter, ...], include: str, page_size: int, parse: Parser[T]
+) -> Operation[list[T]]:
+    found: list[T] = []
+    last = 0
+    while True:
+        response = yield _page_request(project, (*filters, _number("id", "greater", last)), include, page_size)
+        if not response.complete and page_size > 1:
+            page_size = max(1, page_size // 4)  # long texts: fewer of them at a time
+            continue
+        if not response.complete:
+            raise AnswerTooLarge(
+                f"{response.url}: a task after task {last} of project {project} is larger than {PAGE_LIMIT:,} bytes: "
+                "delete it or shorten its data."
+            )
+        items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+        for item in items:
+            task_id = answers.field(response, item, "id", int)
+            if task_id <= last:
+                raise NotLabelStudio(f"{response.url} answered tasks out of order: it does not know this query.")
+            last = task_id
+            found.append(parse(response, item))
+        if len(items) < page_size:
+            return found
+
+
+def _page_request(project: int, filters: tuple[Filter, ...], include: str, page_size: int) -> Request:
+    view = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": ["tasks:id"]}
+    return Request(
+        "GET",
+        "/api/tasks",
+        (
+            ("project", str(int(project))),
+            ("fields", "all"),
+            ("include", include),
+            ("page", "1"),
+            ("page_size", str(page_size)),
+            ("query", json.dumps(view, separators=(",", ":"))),
+        ),
+        timeout=PAGE_TIMEOUT,
+        limit=PAGE_LIMIT,
+    )
+
+
+def _number(column: str, operator: str, value: int) -> Filter:
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": "Number", "value": value}
+
+
+def _changed_after(since: datetime) -> Filter:
+    value = answers.format_time(since)
+    return {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": value}
+
+
+def _task_times(response: Response, item: Mapping[str, Any]) -> TaskTimes:
+    return TaskTimes(
+        id=answers.field(response, item, "id", int),
+        updated_at=answers.time_field(response, item, "updated_at"),
+        annotations=tuple(
+            AnnotationTimes(
+                id=answers.field(response, annotation, "id", int),
+                created_at=answers.time_field(response, annotation, "created_at"),
+                updated_at=answers.time_field(response, annotation, "updated_at"),
+                was_cancelled=answers.field(response, annotation, "was_cancelled", bool),
+            )
+            for annotation in answers.objects(response, item.get("annotations"))
+        ),
+    )
+
+
+def _task(response: Response, item: Mapping[str, Any]) -> Task:
+    data = item.get("data")
+    return Task(
+        id=answers.field(response, item, "id", int),
+        data=data if isinstance(data, dict) else {},
+        annotations=answers.objects(response, item.get("annotations", [])),
+    )
