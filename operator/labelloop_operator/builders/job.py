@@ -1,0 +1,177 @@
+"""The training Job: restore, train, publish (docs/interfaces.md section 3).
+
+The container that talks to Label Studio holds no registry credentials, those that talk to the registry hold no token.
+"""
+
+import json
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.api.spec import Spec
+from labelloop_operator.api.status import Cut
+from labelloop_operator.api.times import format_time
+from labelloop_operator.builders.containers import (
+    container_security,
+    pod_defaults,
+    resource_requirements,
+    secret_file_volume,
+    secret_variable,
+    variable,
+)
+from labelloop_operator.builders.metadata import Owner, metadata
+
+CA_DIRECTORY = "/etc/labelloop/label-studio"
+REGISTRY_DIRECTORY = "/etc/labelloop/registry"
+WORK_DIRECTORY = "/work"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training is made of, besides the spec."""
+
+    cut: Cut
+    label_config_digest: str
+    base_image: str
+    repository: str
+    plain_http: bool
+    active_version: str | None = None
+    snapshot: str | None = None
+    attempt: int = 0
+    request_id: str = ""
+    has_ca: bool = False
+
+
+def job_name(owner: Owner, spec: Spec, training: Training) -> str:
+    """The same training has the same name: creating it twice is a no-op, a retry or a request is a new Job."""
+    inputs = {
+        "uid": owner.uid,
+        "cut": cut_text(training.cut),
+        "project": spec.label_studio.project,
+        "parameters": dict(spec.parameters),
+        "holdout": spec.holdout,
+        "label_config": training.label_config_digest,
+        "base_image": training.base_image,
+        "attempt": training.attempt,
+        "request_id": training.request_id,
+    }
+    return names.job_name(owner.name, inputs)
+
+
+def cut_text(cut: Cut) -> str:
+    """The cut as in result.json, compact and stable."""
+    moment = format_time(cut.updated_at) if cut.updated_at else None
+    return json.dumps({"size": cut.size, "updated_at": moment}, sort_keys=True, separators=(",", ":"))
+
+
+def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
+    """Job `NAME-ml-train-HASH10`; immutable, so it is created, never applied."""
+    name = job_name(owner, spec, training)
+    labels = names.common_labels(owner.name, names.COMPONENT_TRAINING)
+    annotations = {
+        names.ANNOTATION_ATTEMPT: str(training.attempt),
+        names.ANNOTATION_CUT: cut_text(training.cut),
+        names.ANNOTATION_BASE_IMAGE: training.base_image,
+    }
+    if training.request_id:
+        annotations[names.ANNOTATION_REQUEST_ID] = training.request_id
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(owner, name, names.COMPONENT_TRAINING, annotations=annotations),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": ceil(spec.training.deadline),
+            "template": {"metadata": {"labels": labels}, "spec": _pod(spec, training, name)},
+        },
+    }
+
+
+def _pod(spec: Spec, training: Training, name: str) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}]
+    if training.has_ca:
+        volumes.append(secret_file_volume("label-studio-ca", spec.label_studio.connection_secret, "ca.crt", "ca.crt"))
+    if spec.registry.push_secret:
+        volumes.append(secret_file_volume("registry", spec.registry.push_secret, ".dockerconfigjson", "config.json"))
+    return {
+        **pod_defaults(spec.registry.pull_secret),
+        "restartPolicy": "Never",
+        "initContainers": [
+            _container(spec, training, "restore", _restore_environment(spec, training), _registry_mounts(spec)),
+            _container(spec, training, "train", _train_environment(spec, training), _ca_mounts(training)),
+        ],
+        "containers": [
+            _container(spec, training, "publish", _publish_environment(spec, training, name), _registry_mounts(spec)),
+        ],
+        "volumes": volumes,
+    }
+
+
+def _container(
+    spec: Spec, training: Training, step: str, environment: list[dict[str, Any]], mounts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    common = [
+        variable("LABELLOOP_WORK_DIR", WORK_DIRECTORY),
+        variable("HOME", WORK_DIRECTORY),
+        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),
+    ]
+    return {
+        "name": step,
+        "image": training.base_image,
+        "command": ["python", "-m", "labelloop", step],
+        "env": common + environment,
+        "resources": resource_requirements(spec.training.resources),
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": "work", "mountPath": WORK_DIRECTORY}, *mounts],
+    }
+
+
+def _registry_mounts(spec: Spec) -> list[dict[str, Any]]:
+    if not spec.registry.push_secret:
+        return []
+    return [{"name": "registry", "mountPath": REGISTRY_DIRECTORY, "readOnly": True}]
+
+
+def _ca_mounts(training: Training) -> list[dict[str, Any]]:
+    return [{"name": "label-studio-ca", "mountPath": CA_DIRECTORY, "readOnly": True}] if training.has_ca else []
+
+
+def _registry_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
+    found = [
+        variable("LABELLOOP_REPOSITORY", training.repository),
+        variable("LABELLOOP_REGISTRY_PLAIN_HTTP", str(training.plain_http).lower()),
+    ]
+    if spec.registry.push_secret:
+        found.append(variable("LABELLOOP_REGISTRY_CONFIG", f"{REGISTRY_DIRECTORY}/config.json"))
+    return found
+
+
+def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
+    snapshot = [variable("LABELLOOP_SNAPSHOT", training.snapshot)] if training.snapshot else []
+    return snapshot + _registry_environment(spec, training)
+
+
+def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
+    secret = spec.label_studio.connection_secret
+    found = [
+        secret_variable("LABEL_STUDIO_URL", secret, "url"),
+        secret_variable("LABEL_STUDIO_API_KEY", secret, "token"),
+    ]
+    if training.has_ca:
+        found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
+    found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
+    found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.parameters), sort_keys=True)))
+    found.append(variable("LABELLOOP_HOLDOUT", f"{spec.holdout:g}"))
+    if training.active_version:
+        found.append(variable("LABELLOOP_ACTIVE_VERSION", training.active_version))
+    return found
+
+
+def _publish_environment(spec: Spec, training: Training, name: str) -> list[dict[str, Any]]:
+    return [
+        variable("LABELLOOP_BASE_IMAGE", training.base_image),
+        *_registry_environment(spec, training),
+        variable("LABELLOOP_JOB", name),
+    ]
