@@ -16,7 +16,7 @@ class SettingsError(ValueError):
 
 
 class Environment:
-    """Typed access to environment variables. A variable that is set but blank counts as unset, as in a pod's manifest."""
+    """Typed access to environment variables; one that is set but blank counts as unset, as in a pod's manifest."""
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables
@@ -107,7 +107,9 @@ class Environment:
         except ValueError:
             raise SettingsError(f"{name} is {value!r}: {remedy}") from None
         if parts.username or parts.password:
-            raise SettingsError(f"{name} holds a user name or password: {remedy}, and put the token into its own variable")
+            raise SettingsError(
+                f"{name} holds a user name or password: {remedy}, and put the token into its own variable"
+            )
         if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
             raise SettingsError(f"{name} is {value!r}: {remedy}")
         return value.rstrip("/")

@@ -17,7 +17,7 @@ class ModelFileError(ValueError):
     """A model directory cannot be used: missing, truncated, damaged, too large or of an unknown format."""
 
 
-class NotEnoughExamples(ValueError):
+class NotEnoughExamplesError(ValueError):
     """The examples cannot train any model; the message says what is missing. A user's problem, not a fault."""
 
 
@@ -28,9 +28,9 @@ class ParameterError(ValueError):
 class Model(ABC):
     """What answers predictions: class probabilities for texts, one set of classes per control.
 
-    `labels` maps each control the model covers to its classes, in the column order of `probabilities`. It may hold fewer
-    controls than the labelling configuration (a control without enough examples is left out). `version`, `created_at`
-    (RFC 3339) and `metrics` describe the model; they are set by the training before `save` and read back by `load`.
+    `labels` maps each control the model covers to its classes, in the column order of `probabilities`. It may hold
+    fewer controls than the labelling configuration (a control without enough examples is left out). `version`,
+    `created_at` (RFC 3339) and `metrics` describe the model; the training sets them before `save`, `load` reads them.
     """
 
     labels: Mapping[str, tuple[str, ...]]
@@ -43,7 +43,7 @@ class Model(ABC):
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:
         """Train on `examples`; the same input gives the same bytes in `save` on the same machine.
 
-        Raises NotEnoughExamples, or ParameterError for an unusable parameter.
+        Raises NotEnoughExamplesError, or ParameterError for an unusable parameter.
         """
 
     @abstractmethod
