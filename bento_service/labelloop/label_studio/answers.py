@@ -98,9 +98,7 @@ def check(response: Response, subject: str) -> None:
         raise _not_label_studio(response, f"answered {status} without JSON")
     detail = detail or "no detail"
     if status == 401:
-        raise Unauthorized(
-            f"{url} answered 401 ({detail}): the token is not accepted; put a valid one into the Secret."
-        )
+        raise Unauthorized(f"{url} answered 401 ({detail}): the token is not accepted; set a valid one.")
     if status == 403 and SSRF_GUARD.search(detail):
         raise AddressBlocked(f"{url} refused the address of {subject} ({detail}). {SSRF_REMEDY}.")
     if status == 403:

@@ -127,10 +127,10 @@ class Authenticator:
         if self._claims is None:
             if "legacy token authentication has been disabled" in detail:
                 return Unauthorized(
-                    f"{start}: make a personal access token (Account & Settings) and put it into the Secret, or turn "
+                    f"{start}: make a personal access token (Account & Settings) and use it, or turn "
                     "legacy tokens on for the organisation."
                 )
-            return Unauthorized(f"{start}: the token is unknown there; put a valid one into the Secret.")
+            return Unauthorized(f"{start}: the token is unknown there; set a valid one.")
         if self._claims.get("token_type") == "access":
             return ExpiredToken(
                 f"{start}: this is an access token, which lives for minutes; use a personal access token."
@@ -138,10 +138,10 @@ class Authenticator:
         ends = self._claims.get("exp")
         if isinstance(ends, int | float) and ends < time.time():
             told = datetime.fromtimestamp(ends, UTC).date().isoformat()
-            return ExpiredToken(f"{start}: the personal access token expired on {told}; make a new one for the Secret.")
+            return ExpiredToken(f"{start}: the personal access token expired on {told}; make a new one.")
         if "blacklisted" in detail or "expired" in detail:
             return ExpiredToken(f"{start}: the personal access token was revoked or expired; make a new one.")
-        return Unauthorized(f"{start}: the personal access token is not accepted there; make a new one for the Secret.")
+        return Unauthorized(f"{start}: the personal access token is not accepted there; make a new one.")
 
 
 def _checked_url(url: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from labelloop.label_studio import answers
 from labelloop.label_studio.errors import NotFound
+from labelloop.label_studio.project_api import counters
 from labelloop.label_studio.protocol import Operation, Request, Response
 
 BACKEND_TIMEOUT = 60.0
@@ -47,6 +48,7 @@ def backends(project: int) -> Operation[list[Backend]]:
 def backend(id: int) -> Operation[Backend]:  # noqa: A002 - Label Studio's own name
     """One ML backend. Raises NotFound."""
     response = yield Request("GET", f"/api/ml/{int(id)}", timeout=BACKEND_TIMEOUT)
+    yield from _check_found(response, id)
     return _backend(response, answers.read_object(response, f"ML backend {id}"))
 
 
@@ -80,6 +82,7 @@ def update_backend(
     """
     body = _settings(project, url, title, extra_params, basic_auth)
     response = yield Request("PATCH", f"/api/ml/{int(id)}", json=body, timeout=BACKEND_TIMEOUT)
+    yield from _check_found(response, id)
     return _backend(response, answers.read_object(response, f"ML backend {id} at {url} in project {project}"))
 
 
@@ -87,10 +90,21 @@ def delete_backend(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's o
     """Disconnects it; False when it was gone already. Its webhook stays and must be deleted apart."""
     response = yield Request("DELETE", f"/api/ml/{int(id)}", timeout=BACKEND_TIMEOUT)
     try:
+        yield from _check_found(response, id)
         answers.check(response, f"ML backend {id}")
     except NotFound:
         return False
     return True
+
+
+def _check_found(response: Response, id: int) -> Operation[None]:  # noqa: A002 - Label Studio's own name
+    """Raises NotFound for the HTML page that a missing backend gets (404 is retried there with a slash appended).
+
+    Another question tells this from an address where there is no Label Studio at all.
+    """
+    if response.status == 404 and answers.detail_of(response) is None:
+        yield from counters([0])
+        raise NotFound(f"{response.url}: there is no ML backend {id}, or the token's user cannot see it.")
 
 
 def _settings(
