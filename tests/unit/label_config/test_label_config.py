@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labelloop.label_config import LabelConfigError, parse_label_config
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"

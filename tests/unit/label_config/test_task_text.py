@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labelloop.label_config import Control, text_of
 from labelloop.task_text import strip_html
 
