@@ -1,0 +1,190 @@
+"""A Docker engine to build with: the one that answers, or a private one that leaves nothing behind.
+
+The private one is Debian's dockerd. Its state lies in one folder of the cache, so that the next build finds its layers.
+It runs in mount and PID namespaces of its own below a process that dies with us: whatever happens, the kernel takes its
+containers, containerd and mounts away, and only stale files remain, which the next start deletes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.images.cache import BuildError
+from tools.images.debian import ensure_programs
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+STATE_LIMIT = 15 * 10**9  # bytes of layers in the private engine beyond which it starts afresh
+CGROUP = "labelloop-image-build"
+FLAGS = (
+    "--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false",
+    "--userland-proxy=false", "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs",
+    # Without CAP_SYS_RESOURCE nobody may lower an OOM score.
+    "--oom-score-adjust=0", f"--cgroup-parent=/{CGROUP}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine that answers; `environment` makes the docker client talk to it."""
+
+    client: str
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str, log: Path | None = None, directory: Path | None = None) -> str:
+        """Run `docker ARGUMENTS` and return what it prints; with `log`, its output is appended there as well."""
+        return run_logged([self.client, *arguments], self.environment, log, directory)
+
+    def has_image(self, reference: str) -> bool:
+        """Tell whether the engine holds this image."""
+        command = [self.client, "image", "inspect", reference]
+        return subprocess.run(command, env=dict(self.environment), capture_output=True, check=False).returncode == 0
+
+
+def run_logged(
+    command: Sequence[str], environment: Mapping[str, str], log: Path | None = None, directory: Path | None = None
+) -> str:
+    """Run a program; on failure raise with the end of its output."""
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            file.write(f"$ {' '.join(command)}\n{done.stdout}\n")
+    if done.returncode != 0:
+        raise BuildError(f"{' '.join(command[:3])} failed ({done.returncode}), log {log}:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+@contextmanager
+def docker_engine(cache: Path) -> Iterator[Engine]:
+    """Yield the machine's engine if it has one that answers, else a private one for the time of the block."""
+    client = shutil.which("docker")
+    if client and answers(client, os.environ):
+        yield Engine(client, with_builder(client, os.environ))
+        return
+    with private_engine(cache / "docker") as engine:
+        yield engine
+
+
+def answers(client: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether an engine answers this client."""
+    command = [client, "info", "--format", "{{.ServerVersion}}"]
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+def with_builder(client: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the classic builder chosen where the client has no buildx plugin."""
+    buildx = subprocess.run([client, "buildx", "version"], env=dict(environment), capture_output=True, check=False)
+    return {**environment, "DOCKER_BUILDKIT": "1" if buildx.returncode == 0 else "0"}
+
+
+@contextmanager
+def private_engine(state: Path) -> Iterator[Engine]:
+    """Start dockerd with all its state under `state`, stop it at the end. The caller holds the cache's lock."""
+    if os.geteuid() != 0:
+        raise BuildError("no Docker engine answers, and a private one needs root: start Docker, or run as root.")
+    ensure_programs({"dockerd": "docker.io", "unshare": "util-linux", "setpriv": "util-linux"})
+    state.mkdir(parents=True, exist_ok=True)
+    state.chmod(0o700)
+    # The client of Debian's package fits its daemon; one further up in PATH may have dropped this API version.
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else str(shutil.which("docker"))
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY")},
+        "DOCKER_HOST": f"unix://{state}/docker.sock",
+        "DOCKER_CONFIG": str(state / "client"),
+        "PATH": f"{Path(client).parent}:{os.environ.get('PATH', '')}",
+    }
+    process = start(state, client, environment)
+    try:
+        yield Engine(client, with_builder(client, environment))
+    finally:
+        stop(process)
+
+
+def start(state: Path, client: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start dockerd and wait until it answers; a state that it cannot use is thrown away once."""
+    if size_of(state / "data") > STATE_LIMIT:
+        shutil.rmtree(state / "data")
+    for _ in range(2):
+        process = launch(state)
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if answers(client, environment):
+                return process
+            time.sleep(0.1)
+        stop(process)
+        shutil.rmtree(state / "data", ignore_errors=True)
+    raise BuildError(f"dockerd did not start:\n{(state / 'dockerd.log').read_text()[-3000:]}")
+
+
+def launch(state: Path) -> subprocess.Popen[bytes]:
+    """Start dockerd as first process of its own namespaces, bound to our life."""
+    shutil.rmtree(state / "run", ignore_errors=True)  # PID files and sockets of a killed run
+    (state / "docker.sock").unlink(missing_ok=True)
+    boundary = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child=KILL",
+        "--mount-proc",
+    ]
+    places = [f"--data-root={state}/data", f"--exec-root={state}/run", f"--pidfile={state}/run/docker.pid"]
+    places += [f"--host=unix://{state}/docker.sock", f"--config-file={state}/daemon.json"]
+    (state / "daemon.json").write_text("{}")
+    (state / "run").mkdir()
+    with (state / "dockerd.log").open("wb") as log:
+        # A session of its own: Ctrl-C reaches us alone, and we stop it in order.
+        return subprocess.Popen(
+            [*boundary, "dockerd", *places, *FLAGS],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End dockerd by SIGTERM, or else its namespaces by SIGKILL; then remove the control groups it made."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if process.poll() is None:
+        for daemon in children.read_text().split():
+            os.kill(int(daemon), signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for group in Path("/sys/fs/cgroup").glob(f"*/{CGROUP}"):
+        for folder in sorted([*group.rglob("*/"), group], reverse=True):
+            folder.rmdir()
+
+
+def size_of(directory: Path) -> int:
+    """Return the bytes on disk below a directory."""
+    if not directory.exists():
+        return 0
+    listing = subprocess.run(
+        ["du", "--summarize", "--bytes", str(directory)], capture_output=True, text=True, check=False
+    )
+    return int(listing.stdout.split()[0])

@@ -1,0 +1,97 @@
+"""What each image is made of, and the commands that make it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.images.base_image import base_identity
+from tools.images.build_stage import UV_REQUIREMENT, Stages
+from tools.images.cache import digest_of
+from tools.images.docker_engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: the engine, the images to start from, a folder with the inputs and nothing else, a log."""
+
+    engine: Engine
+    stages: Stages
+    context: Path
+    log: Path
+
+    def dockerfile(self, path: str, tag: str, **arguments: str) -> None:
+        """Run `docker build` on a Dockerfile of the context."""
+        build_arguments = {"BASE_IMAGE": self.stages.base, "BUILD_IMAGE": self.stages.build, **arguments}
+        options = [part for name, value in build_arguments.items() for part in ("--build-arg", f"{name}={value}")]
+        command = [
+            "build",
+            "--network=host",
+            "--file",
+            str(self.context / path),
+            "--tag",
+            tag,
+            *options,
+            str(self.context),
+        ]
+        self.engine.run(*command, log=self.log)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image: its name, its inputs (files and folders of the repository) and how it is made."""
+
+    name: str
+    inputs: tuple[str, ...]
+    make: Callable[[Build, str], None]
+
+    @property
+    def tag(self) -> str:
+        """Return the name which the image has in its archive."""
+        return f"labelloop/{self.name}:dev"
+
+    def files(self, root: Path = ROOT) -> Iterator[Path]:
+        """Yield the input files in a stable order, relative to the root."""
+        for item in self.inputs:
+            path = root / item
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc":
+                    yield file.relative_to(root)
+
+    def key(self, root: Path = ROOT) -> str:
+        """Identify the image by everything it is made of."""
+        parts: list[bytes | str] = [self.name, base_identity(), UV_REQUIREMENT.read_text(), Path(__file__).read_text()]
+        for file in self.files(root):
+            parts += [str(file), (root / file).read_bytes()]
+        return digest_of(parts)
+
+    def stage(self, target: Path, root: Path = ROOT) -> None:
+        """Copy the inputs, and nothing else, into an empty folder: what is not hashed cannot get into the image."""
+        for file in self.files(root):
+            copy = target / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / file, copy)
+            copy.chmod(0o644)
+
+
+def make_label_studio(build: Build, tag: str) -> None:
+    """Build Label Studio for tests and demo."""
+    build.dockerfile("tests/label_studio/Dockerfile", tag)
+
+
+def make_operator(build: Build, tag: str) -> None:
+    """Build the operator."""
+    build.dockerfile("operator/Dockerfile", tag)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("operator", ("operator", "bento_service/labelloop", "requirements/operator.txt"), make_operator),
+        Recipe("label-studio", ("tests/label_studio", "requirements/label-studio.txt"), make_label_studio),
+    )
+}
