@@ -1,0 +1,40 @@
+"""Waiting for conditions with a deadline, instead of sleeping."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(
+    condition: Callable[[], T], timeout: float, message: str | Callable[[], str], interval: float = 0.2
+) -> T:
+    """Ask `condition` until it gives something true, and give that back.
+
+    An AssertionError raised by the condition counts as "not yet"; the last one is told at the deadline.
+    `timeout` and `interval` are seconds. Raises AssertionError with `message` (called only when needed).
+    """
+    deadline = time.monotonic() + timeout
+    last: AssertionError | None = None
+    while True:
+        try:
+            answer = condition()
+        except AssertionError as error:
+            last = error
+        else:
+            last = None
+            if answer:
+                return answer
+        if time.monotonic() > deadline:
+            told = message() if callable(message) else message
+            raise AssertionError(f"not within {timeout:g} s: {told}") from last
+        time.sleep(interval)
+
+
+def throughout(seconds: float, condition: Callable[[], bool], message: str, interval: float = 0.2) -> None:
+    """Check that `condition` holds all the time for some seconds: the way to see that something does not happen."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), message
+        time.sleep(interval)
