@@ -1,0 +1,129 @@
+"""Rows: labelled tasks reduced to what training can need, before any rule is applied.
+
+A row keeps the choices of every choice-like control as Label Studio stored them, so that a changed labelling
+configuration (a label removed, a control renamed) needs no new read of the tasks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from labelloop.label_config import Control, text_of
+from labelloop.label_studio.answers import parse_time
+from labelloop.label_studio.task_api import Task
+
+Origin = Literal["manual", "prediction", "prediction-changed"]
+Path = tuple[str, ...]
+"""Stored names from the topmost choice to the selected one; one name unless choices are nested."""
+
+ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
+CHOICE_TYPES = ("choices", "taxonomy")
+OF_A_PART = ("start", "end", "startOffset", "endOffset", "globalOffsets", "x", "y")
+"""Keys of a value that make it a label of a region, not of the whole text."""
+
+
+class RowError(ValueError):
+    """An annotation lacks what Label Studio always gives (id, times)."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotation of a task; `choices` maps the name of a control to the selected paths."""
+
+    id: int
+    updated_at: datetime
+    was_cancelled: bool
+    ground_truth: bool
+    completed_by: int | None
+    origin: Origin
+    choices: Mapping[str, tuple[Path, ...]] = field(repr=False)
+    others: int = 0
+    """Results that are no choice about a whole text: regions, ratings, damaged ones."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled task. `texts` maps a source (see `source_of`) to its text, None when the task has none."""
+
+    task: int
+    texts: Mapping[str, str | None] = field(repr=False)
+    annotations: tuple[Annotation, ...]
+
+
+def source_of(control: Control) -> str:
+    """Where a control's text comes from; controls about the same text have the same source."""
+    key = f"{control.object_type}:{control.data_key}"
+    return f"{key}:{control.text_key}" if control.object_type == "Paragraphs" else key
+
+
+def rows_of(tasks: Iterable[Task], controls: Sequence[Control]) -> tuple[Row, ...]:
+    """Rows ordered by task id, annotations by id. Raises RowError."""
+    sources = {source_of(control): control for control in controls}
+    rows = (
+        Row(
+            task=task.id,
+            texts={source: text_of(task.data, control) for source, control in sources.items()},
+            annotations=tuple(sorted(map(_annotation, task.annotations), key=lambda annotation: annotation.id)),
+        )
+        for task in tasks
+    )
+    return tuple(sorted(rows, key=lambda row: row.task))
+
+
+def _annotation(item: Mapping[str, Any]) -> Annotation:
+    id_, updated_at = item.get("id"), item.get("updated_at")
+    if not isinstance(id_, int) or not isinstance(updated_at, str):
+        raise RowError("an annotation without id or updated_at: read tasks with these fields included")
+    try:
+        changed = parse_time(updated_at)
+    except ValueError:
+        raise RowError(f"annotation {id_} has no time in updated_at") from None
+    results = item.get("result")
+    choices: dict[str, list[Path]] = {}
+    origins: list[Origin | None] = []
+    others = 0
+    for result in results if isinstance(results, list) else []:
+        paths = _paths(result)
+        if paths is None:
+            others += 1
+            continue
+        choices.setdefault(result["from_name"], []).extend(paths)
+        origins.append(ORIGINS.get(str(result.get("origin"))))
+    return Annotation(
+        id=id_,
+        updated_at=changed,
+        was_cancelled=item.get("was_cancelled") is True,
+        ground_truth=item.get("ground_truth") is True,
+        completed_by=_person(item.get("completed_by")),
+        origin=_origin(origins, from_prediction=item.get("parent_prediction") is not None),
+        choices={name: tuple(dict.fromkeys(paths)) for name, paths in choices.items()},
+        others=others,
+    )
+
+
+def _paths(result: object) -> list[Path] | None:
+    """Selected paths of a choice about the whole text; None for any other result."""
+    if not isinstance(result, dict) or result.get("type") not in CHOICE_TYPES or "item_index" in result:
+        return None
+    value = result.get("value")
+    if not isinstance(result.get("from_name"), str) or not isinstance(value, dict):
+        return None
+    selected = value.get(result["type"])
+    if not isinstance(selected, list) or any(key in value for key in OF_A_PART):
+        return None
+    paths = [tuple(choice) if isinstance(choice, list) else (choice,) for choice in selected]
+    return paths if all(path and all(isinstance(name, str) for name in path) for path in paths) else None
+
+
+def _origin(origins: list[Origin | None], *, from_prediction: bool) -> Origin:
+    """`prediction`: all of it accepted unchanged, or made from predictions in bulk (no origin, but a parent)."""
+    known = {"prediction" if origin is None and from_prediction else origin for origin in origins}
+    if known == {"prediction"}:
+        return "prediction"
+    return "prediction-changed" if known & {"prediction", "prediction-changed"} else "manual"
+
+
+def _person(value: object) -> int | None:
+    identifier = value.get("id") if isinstance(value, dict) else value
+    return identifier if isinstance(identifier, int) else None

@@ -1,0 +1,37 @@
+"""Which examples are held out: by a hash of the normalised text, so that no text stands on both sides.
+
+The choice depends on nothing but text, salt and fraction: not on ids, order or number of the examples. It survives a
+re-import, and the held-out texts of a smaller fraction are among those of a larger one.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+
+from labelloop.datasets.examples import Example
+
+MAX_CHARACTERS = 20_000
+"""Longer texts are told apart by their beginning: normalising takes quadratic time on hostile ones."""
+
+
+def holdout(examples: Sequence[Example], salt: str, fraction: float) -> tuple[list[Example], list[Example]]:
+    """(train, held out), each in the given order. `salt` differs per project. Raises ValueError for the fraction."""
+    if not 0 <= fraction < 1:
+        raise ValueError(f"the holdout fraction is {fraction!r}: use a number from 0 to below 1, such as 0.2")
+    train: list[Example] = []
+    held_out: list[Example] = []
+    for example in examples:
+        (held_out if position(example.text, salt) < fraction else train).append(example)
+    return train, held_out
+
+
+def position(text: str, salt: str) -> float:
+    """Where a text falls in [0, 1), evenly spread."""
+    digest = hashlib.sha256(f"{salt}\0{normalised(text)}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6]) / 2**48  # 48 bits: exact in a float, so never 1.0
+
+
+def normalised(text: str) -> str:
+    """NFKC, case folded, white space collapsed: texts that differ only in looks are the same text."""
+    folded = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
