@@ -4,7 +4,6 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 from labcluster import cgroups, paths, processes
 from labcluster.errors import ClusterError
@@ -31,29 +30,29 @@ def start(layout: Layout, pause: Path) -> int:
     options = [] if cgroups.is_version_2() else [hierarchy.options for hierarchy in cgroups.own_hierarchies()]
     namespaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child"]
     init = ["/bin/sh", script, str(layout.state), layout.node_name, str(pause), *options]
-    with (layout.logs / "node-init.log").open("ab") as log:
-        parent = spawn(joining(folders, ["unshare", *namespaces, *init]), log)
+    log = layout.logs / "node-init.log"
+    spawn(joining(folders, ["unshare", *namespaces, *init]), log)
 
     def booted() -> bool:
-        if parent.poll() is not None:
-            raise ClusterError(f"the node's namespaces could not be made, see {layout.logs}/node-init.log")
+        if log.stat().st_size and not cgroups.members(folders[0]):
+            raise ClusterError(f"the node's namespaces could not be made: {log.read_text()}")
         return (layout.state / "booted").exists()
 
     wait_for("namespaces", booted, 20)
-    pid = processes.first_child(parent.pid)
-    if pid is None:
-        raise ClusterError(f"the node's PID 1 ended at once, see {layout.logs}/node-init.log")
+    pid = next(pid for pid in cgroups.members(folders[0]) if processes.is_first_in_namespace(pid))
     cgroups.settle(layout.box)
     _connect(layout, pid)
     return pid
 
 
-def spawn(argv: list[str], log: IO[bytes], extra: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this process, with a minimal environment."""
+def spawn(argv: list[str], log: Path, extra: dict[str, str] | None = None) -> None:
+    """Start a program that is no child of this process and outlives it, with a minimal environment."""
     environment = ENVIRONMENT | (extra or {})
-    return subprocess.Popen(
-        argv, env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
+    detached = ["setsid", "--fork", *argv]
+    with log.open("ab") as file:
+        subprocess.run(
+            detached, env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True
+        )
 
 
 def _connect(layout: Layout, pid: int) -> None:

@@ -25,7 +25,7 @@ def answered(address: str) -> bool:
         except OSError:
             return False
     flags, _, answers = struct.unpack(">3H", answer[2:8])
-    return flags & 0xF == 0 and answers > 0
+    return bool(flags & 0xF == 0 and answers > 0)
 
 
 def main() -> int:

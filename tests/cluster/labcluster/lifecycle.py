@@ -39,7 +39,7 @@ def create(name: str, kubeconfig: Path | None, caller: int, retain: bool = False
             if not retain:
                 _remove(record)
             raise
-        return records.complete(record, processes.identity(node.init) or "", kubeconfig)
+        return records.complete(record, processes.identity(node.init) or "", kubeconfig and kubeconfig.absolute())
 
 
 def delete(name: str) -> None:
@@ -57,6 +57,7 @@ def write_kubeconfig(layout: Layout, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)  # it may have been there before, readable by all
         file.write(layout.kubeconfig.read_text())
 
 

@@ -33,8 +33,8 @@ class Node:
         component = self._component(name)
         if self.pid(name) is not None:
             raise ClusterError(f"{name} runs already")
-        with (self.layout.logs / f"{name}.log").open("ab") as log:
-            box.spawn(box.node_argv(self.layout, self.init, component.argv), log, component.environment)
+        log = self.layout.logs / f"{name}.log"
+        box.spawn(box.node_argv(self.layout, self.init, component.argv), log, component.environment)
 
     def pid(self, name: str) -> int | None:
         """The pid of a component on the machine, None when it does not run."""

@@ -36,13 +36,13 @@ def arguments(pid: int) -> list[str]:
         return []
 
 
-def first_child(pid: int) -> int | None:
-    """The oldest child of a process."""
+def is_first_in_namespace(pid: int) -> bool:
+    """Whether a process is PID 1 of a namespace of its own."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return None
-    return int(children[0]) if children else None
+        return False
+    return any(line.split()[2:] == ["1"] for line in status.splitlines() if line.startswith("NSpid:"))
 
 
 def kill_all(pids: Iterable[int]) -> None:
