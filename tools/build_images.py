@@ -35,30 +35,33 @@ def build_images(names: list[str], *, fresh: bool = False) -> None:
         prepared: tuple[Engine, Stages] | None = None
         for name in names:
             recipe = RECIPES[name]
-            archive = cache / "images" / f"{name}-{recipe.key()}.tar"
+            # Not in the cache, which tends to lie in a hidden folder: BentoML reads no files from one.
+            context = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelloop-image-")))
+            # The key is that of the copy: sources that are edited during the build cannot get under a wrong name.
+            recipe.copy_inputs(context)
+            key = recipe.key(context)
+            archive = cache / "images" / f"{name}-{key}.tar"
             if fresh or not archive.exists():
                 if prepared is None:
                     engine = stack.enter_context(docker_engine(cache))
                     prepared = engine, prepare_stages(engine, cache, machine_settings())
-                build_one(recipe, archive, cache, *prepared)
+                log = cache / "logs" / f"{name}.log"
+                build_one(recipe, archive, Build(*prepared, context=context, version=key, log=log))
             archive.touch()
             keep_newest(f"{name}-*.tar", archive.parent, ARCHIVES_KEPT)
             place(archive, ROOT / "build" / "images" / f"{name}.tar")
             print(f"{name}: build/images/{name}.tar, {archive.stat().st_size / 1e6:.0f} MB", flush=True)
 
 
-def build_one(recipe: Recipe, archive: Path, cache: Path, engine: Engine, stages: Stages) -> None:
+def build_one(recipe: Recipe, archive: Path, build: Build) -> None:
     """Build one image and save it as a docker archive."""
     started = time.monotonic()
-    log = cache / "logs" / f"{recipe.name}.log"
-    log.unlink(missing_ok=True)
+    build.log.unlink(missing_ok=True)
     print(f"{recipe.name}: building", flush=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        recipe.stage(Path(folder))
-        recipe.make(Build(engine, stages, Path(folder), log), recipe.tag)
+    recipe.make(build, recipe.tag)
     built = time.monotonic()
     with written_whole(archive) as partial:
-        engine.run("save", "--output", str(partial), recipe.tag)
+        build.engine.run("save", "--output", str(partial), recipe.tag)
     print(f"{recipe.name}: built in {built - started:.1f} s, saved in {time.monotonic() - built:.1f} s", flush=True)
 
 

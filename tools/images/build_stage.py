@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tools.images.docker_engine import Engine
 from tools.images.machine_settings import MachineSettings
 
 FOLDER = "/opt/labelloop-build"
-UV_REQUIREMENT = Path(__file__).with_name("uv.txt")
+UV_REQUIREMENT = Path(__file__).resolve().parents[2] / "requirements" / "uv.txt"
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,13 @@ def dockerfile(base: str, settings: MachineSettings) -> str:
     }
     if settings.certificates:
         environment["SSL_CERT_FILE"] = f"{FOLDER}/certificates.crt"
-    lines = [f"FROM {base}", f"COPY uv certificates.crt {FOLDER}/"]
-    lines += [f"ENV {name}={json.dumps(value).replace('$', chr(92) + '$')}" for name, value in environment.items()]
-    return "\n".join(lines) + "\n"
+    return f"FROM {base}\nCOPY uv certificates.crt {FOLDER}/\n{environment_lines(environment)}"
+
+
+def environment_lines(environment: Mapping[str, str]) -> str:
+    """Return ENV instructions; values are quoted so that the builder takes them literally."""
+    quoted = {name: json.dumps(value).replace("$", "\\$") for name, value in environment.items()}
+    return "".join(f"ENV {name}={value}\n" for name, value in quoted.items())
 
 
 def uv_program(cache: Path) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.images.base_image import base_identity
+from tools.images.bento import containerize, final_dockerfile
 from tools.images.build_stage import UV_REQUIREMENT, Stages
 from tools.images.cache import digest_of
 from tools.images.docker_engine import Engine
@@ -22,6 +23,7 @@ class Build:
     engine: Engine
     stages: Stages
     context: Path
+    version: str
     log: Path
 
     def dockerfile(self, path: str, tag: str, **arguments: str) -> None:
@@ -65,17 +67,25 @@ class Recipe:
     def key(self, root: Path = ROOT) -> str:
         """Identify the image by everything it is made of."""
         parts: list[bytes | str] = [self.name, base_identity(), UV_REQUIREMENT.read_text(), Path(__file__).read_text()]
+        parts.append(Path(__file__).with_name("bento.py").read_text() if self.name == "backend" else "")
         for file in self.files(root):
             parts += [str(file), (root / file).read_bytes()]
         return digest_of(parts)
 
-    def stage(self, target: Path, root: Path = ROOT) -> None:
+    def copy_inputs(self, target: Path, root: Path = ROOT) -> None:
         """Copy the inputs, and nothing else, into an empty folder: what is not hashed cannot get into the image."""
         for file in self.files(root):
             copy = target / file
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / file, copy)
             copy.chmod(0o644)
+
+
+def make_backend(build: Build, tag: str) -> None:
+    """Build the backend with BentoML and lay the result on a clean base."""
+    image = containerize(build.engine, build.context, build.stages.build, build.version, build.log)
+    final_dockerfile(build.engine, build.context / "bento_service" / "Dockerfile", image, build.stages.build)
+    build.dockerfile("bento_service/Dockerfile", tag, BENTO_IMAGE=image)
 
 
 def make_label_studio(build: Build, tag: str) -> None:
@@ -91,6 +101,7 @@ def make_operator(build: Build, tag: str) -> None:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        Recipe("backend", ("bento_service", "bentofile.yaml", "requirements/backend.txt"), make_backend),
         Recipe("operator", ("operator", "bento_service/labelloop", "requirements/operator.txt"), make_operator),
         Recipe("label-studio", ("tests/label_studio", "requirements/label-studio.txt"), make_label_studio),
     )
