@@ -6,7 +6,6 @@ from typing import Any
 
 import requests
 from kubernetes import client
-
 from tests.support.kube import Kube
 from tests.support.network import Inside
 from tests.support.waiting import eventually

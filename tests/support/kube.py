@@ -3,18 +3,23 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
-from labcluster import Cluster
-
 from tests.support.waiting import eventually
+
+from labcluster import Cluster
 
 Json = dict[str, Any]
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+
+
+class Refused(Exception):  # noqa: N818 - the API server's answer, which tests expect
+    """The API server did not take a manifest; the text says why."""
 
 
 class Kube:
@@ -33,9 +38,18 @@ class Kube:
         return self._api.sanitize_for_serialization(thing)
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
-        """`kubectl apply --server-side`; raises subprocess.CalledProcessError when the API server refuses."""
+        """`kubectl apply --server-side`; raises Refused with kubectl's words when the API server refuses."""
         whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        self.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=whole)
+        self.apply_text(whole)
+
+    def apply_text(self, manifest: str) -> None:
+        """`kubectl apply --server-side -f -` of YAML or JSON."""
+        try:
+            self.cluster.kubectl(
+                "apply", "--server-side", "--force-conflicts", "-f", "-", input=manifest, stderr=subprocess.PIPE
+            )
+        except subprocess.CalledProcessError as error:
+            raise Refused(error.stderr.strip()) from None
 
     def create_namespace(self, name: str) -> None:
         """A namespace that runs restricted pods only."""
@@ -65,7 +79,7 @@ class Kube:
         def complete() -> bool:
             found = self.plain(self.apps.read_namespaced_deployment(deployment, namespace))
             status, wanted = found.get("status", {}), found["spec"]["replicas"]
-            return (
+            return bool(
                 status.get("observedGeneration") == found["metadata"]["generation"]
                 and status.get("updatedReplicas", 0) == status.get("availableReplicas", 0) == wanted
                 and status.get("replicas", 0) == wanted
@@ -88,13 +102,15 @@ class Kube:
 
     def story(self, namespace: str) -> str:
         """What the pods and Events of a namespace say: for messages of failing tests."""
-        lines = [
+        pods = [
             f"pod {pod['metadata']['name']}: {json.dumps(pod['status'].get('containerStatuses', pod['status']))[:700]}"
             for pod in self.pods(namespace, "")
         ]
-        for event in self.core.list_namespaced_event(namespace).items[-15:]:
-            lines.append(f"{event.involved_object.kind} {event.involved_object.name}: {event.reason}: {event.message}")
-        return "\n".join(lines)
+        events = [
+            f"{event.involved_object.kind} {event.involved_object.name}: {event.reason}: {event.message}"
+            for event in self.core.list_namespaced_event(namespace).items[-15:]
+        ]
+        return "\n".join(pods + events)
 
     def kill_processes(self, pod: Mapping[str, Any]) -> None:
         """SIGKILL every process of a pod's containers, as a crash or the kernel would; kubelet restarts them."""

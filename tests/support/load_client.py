@@ -44,13 +44,13 @@ class Client:
             told["setup"] = (await self._ask(self._setup, _SETUP_TIMEOUT))["model_version"]
             step = "predict"
             told["predict"] = (await self._ask(self._predict, _PREDICT_TIMEOUT))["results"][0]["model_version"]
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is a failed request and gets told
+        except Exception as error:  # whatever went wrong is a failed request and gets told
             told["error"] = f"{step}: {type(error).__name__}: {error}"
         told["end"] = time.time()
         return told
 
-    async def _ask(self, request: bytes, timeout: float) -> Any:
-        async with asyncio.timeout(timeout):
+    async def _ask(self, request: bytes, seconds: float) -> Any:
+        async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(self.host, self.port)
             try:
                 writer.write(request)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+
 from labcluster import Cluster
 
 _CLONE_NEWNET = 0x40000000

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kubernetes import client, watch
-
 from tests.support.kube import Kube
 
 Json = dict[str, Any]
@@ -75,7 +74,7 @@ class Timeline:
                         self._seen.append(Seen(time.time(), kind, change["type"], thing))
             except client.ApiException:
                 version = None
-            except Exception:  # noqa: BLE001 - a cut connection: the API server of a test cluster may go away for a while
+            except Exception:  # a cut connection: the API server of a test cluster may go away for a while
                 pass
             self._stopped.wait(_RESTART_PAUSE)
 

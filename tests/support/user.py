@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
+from xml.sax.saxutils import quoteattr
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,7 +28,7 @@ class LabelStudioUser:
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONCURRENCY))
         self._session.headers["Authorization"] = f"Token {token}"
 
-    def call(self, method: str, path: str, json: object = None, **query: object) -> Any:
+    def call(self, method: str, path: str, json: object = None, **query: str | int) -> Any:
         """One request; gives the decoded JSON answer, None when there is none.
 
         Raises requests.HTTPError that carries Label Studio's own words.
@@ -172,8 +173,6 @@ def choice(label: str, control: str = "label", object_name: str = "text") -> lis
 
 def choices_config(labels: Iterable[str], control: str = "label", data_key: str = "text") -> str:
     """A labelling configuration with one single choice over a text."""
-    from xml.sax.saxutils import quoteattr
-
     options = "".join(f"<Choice value={quoteattr(label)}/>" for label in labels)
     return (
         f'<View><Text name="text" value="${data_key}"/>'

@@ -1,0 +1,163 @@
+"""The whole lab: cluster, images, Label Studio and operator, started once and shared by tests, demo and benchmark."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support import label_studio
+from tests.support.backend import Backend
+from tests.support.kube import Kube
+from tests.support.label_studio import LabelStudio
+from tests.support.network import Inside
+from tests.support.user import LabelStudioUser
+from tests.support.waiting import eventually
+
+from labcluster import Cluster
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "build/images"
+CHART = ROOT / "charts/labelloop"
+OPERATOR_NAMESPACE = "labelloop-system"
+OPERATOR = "labelloop-operator"
+CONNECTION_SECRET = "label-studio"
+OPERATOR_SELECTOR = "app.kubernetes.io/name=labelloop-operator"
+
+Step = Callable[[str], AbstractContextManager[Any]]
+"""Tells that a step begins, and by leaving the block that it has ended."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Everything that a story needs."""
+
+    cluster: Cluster
+    kube: Kube
+    inside: Inside
+    label_studio: LabelStudio
+    user: LabelStudioUser
+    backend_image: str
+
+    @classmethod
+    def start(cls, cluster: Cluster, settings: Mapping[str, Any], step: Step = lambda _: nullcontext()) -> "Lab":
+        """Bring images, Label Studio and operator into a cluster; what is already there is kept.
+
+        `settings` are values of the chart, over those that the lab itself needs.
+        """
+        kube = Kube(cluster)
+        with ThreadPoolExecutor() as pool:
+            serving = pool.submit(_start_label_studio, kube, step)
+            backend_image = pool.submit(_push_backend_image, cluster, step)
+            pool.submit(_load, cluster, "operator", step).result()
+            _install(kube, backend_image.result(), settings, step)
+            studio, user = serving.result()
+        return cls(cluster, kube, Inside(cluster), studio, user, backend_image.result())
+
+    def backend(self, namespace: str, name: str = "intents") -> Backend:
+        """A resource, not applied yet."""
+        return Backend(self.kube, self.inside, namespace, name)
+
+    def connect(self, namespace: str, name: str = CONNECTION_SECRET, **changed: str) -> None:
+        """The connection Secret that a user makes in a namespace of theirs."""
+        values = {"url": self.label_studio.internal_url, "token": self.label_studio.token} | changed
+        self.kube.apply_secret(namespace, name, **values)
+
+    # The operator
+
+    def operator_pods(self) -> list[dict[str, Any]]:
+        """The operator's pods."""
+        return self.kube.pods(OPERATOR_NAMESPACE, OPERATOR_SELECTOR)
+
+    def stop_operator(self) -> None:
+        """Scale the operator down to nothing."""
+        self.kube.scale(OPERATOR_NAMESPACE, OPERATOR, 0)
+
+    def start_operator(self) -> None:
+        """Bring one operator back and wait until it is ready."""
+        self.kube.scale(OPERATOR_NAMESPACE, OPERATOR, 1)
+
+    def kill_operator(self) -> None:
+        """SIGKILL the operator; kubelet starts it again."""
+        before = self._operator_restarts()
+        for pod in self.operator_pods():
+            self.kube.kill_processes(pod)
+        eventually(lambda: self._operator_restarts() > before, 60, "restart of the killed operator")
+
+    def _operator_restarts(self) -> int:
+        return sum(restarts(pod) for pod in self.operator_pods())
+
+    def operator_log(self, lines: int = 200) -> str:
+        """The end of what the operator logged, before its last restart included."""
+        told = ""
+        for pod in self.operator_pods():
+            for arguments in (["--previous"], []):
+                command = ["-n", OPERATOR_NAMESPACE, "logs", pod["metadata"]["name"], f"--tail={lines}", *arguments]
+                try:
+                    told += self.cluster.kubectl(*command, stderr=subprocess.DEVNULL)
+                except subprocess.CalledProcessError:
+                    continue
+        return told
+
+
+def restarts(pod: Mapping[str, Any]) -> int:
+    """How often a pod's containers were started again."""
+    return sum(container["restartCount"] for container in pod["status"].get("containerStatuses", []))
+
+
+def _start_label_studio(kube: Kube, step: Step) -> tuple[LabelStudio, LabelStudioUser]:
+    _load(kube.cluster, "label-studio", step)
+    with step("Label Studio"):
+        studio = label_studio.start(kube)
+        return studio, label_studio.wait(kube, studio)
+
+
+def _load(cluster: Cluster, image: str, step: Step) -> None:
+    """Load an image into the node, unless it has the same one already."""
+    archive = IMAGES / f"{image}.tar"
+    loaded = cluster.layout.state / f"loaded-{image}"
+    if not archive.exists():
+        raise SystemExit(f"{archive} is missing: run `make image image-label-studio` first")
+    mark = f"{archive.stat().st_mtime_ns}"
+    if loaded.exists() and loaded.read_text() == mark:
+        return
+    with step(f"image {image} into the node"):
+        cluster.load_archive(archive)
+    loaded.write_text(mark)
+
+
+def _push_backend_image(cluster: Cluster, step: Step) -> str:
+    """Push the base Bento image to the cluster's registry, where roll-outs and trainings find it."""
+    image = f"{cluster.registry}/labelloop/backend:dev"
+    with step("base Bento image into the registry"):
+        argv = [sys.executable, "-m", "tools.push_image", str(IMAGES / "backend.tar"), image]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"pushing {image} failed: {done.stderr}")
+    return image
+
+
+def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: Step) -> None:
+    """`helm upgrade --install` of the chart as a user would do it."""
+    cluster = kube.cluster
+    own = {
+        "image": {"repository": "docker.io/labelloop/operator", "tag": "dev", "pullPolicy": "Never"},
+        "backend": {"image": backend_image},
+        "registry": {"prefix": f"{cluster.registry}/trained", "plainHTTP": True},
+    }
+    with step("operator"):
+        kube.create_namespace(OPERATOR_NAMESPACE)
+        values = cluster.layout.state / "values.json"
+        values.write_text(json.dumps(own | dict(settings)))
+        home = cluster.layout.state / "helm"
+        environment = {"KUBECONFIG": str(cluster.kubeconfig)}
+        environment |= {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
+        release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", OPERATOR_NAMESPACE]
+        argv = [str(cluster.program("helm")), *release, "--values", str(values), "--wait", "--timeout", "3m"]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"helm: {done.stderr}\n{kube.story(OPERATOR_NAMESPACE)}")
