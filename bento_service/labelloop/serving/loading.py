@@ -1,0 +1,131 @@
+"""From the model folder to something that answers, or to the reason why not. Never raises: the server must come up."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelloop.label_config import Choice, Control, Schema
+from labelloop.models import ModelFileError, load_model
+from labelloop.models.version import cold_version
+from labelloop.serving.predictor import Entry, Predictor
+from labelloop.serving.settings import ServingSettings
+
+COLD_PREFIX = "cold-"
+GOLDEN_TEXTS = (
+    "Where is my order? It should have arrived last week.",
+    "Die Rechnung stimmt nicht, bitte prüfen Sie den Betrag.",
+    "请问我的退款什么时候到账",
+    "👍🏽",
+    "0",
+    "word " * 2000,
+)
+EXAMPLE_LABELS = {"label": ("order", "invoice", "refund")}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What answers requests now; replaced as a whole, so one request never sees two versions."""
+
+    predictor: Predictor | None
+    problem: str | None
+    """Why this server must not get requests; None: it is ready."""
+
+    @property
+    def version(self) -> str | None:
+        """The version every answer carries; None when nothing could be loaded."""
+        return None if self.predictor is None else self.predictor.version
+
+    @property
+    def model_class(self) -> str:
+        """Name for people: what kind of model answers."""
+        return "None" if self.predictor is None else self.predictor.model_class
+
+
+def load_serving(settings: ServingSettings) -> Serving:
+    """Load the model, or start cold when there is none, and check that it answers golden predictions."""
+    try:
+        predictor = _predictor(settings)
+        problem = self_check(predictor) or _version_problem(predictor.version, settings.expected_version)
+    except ModelFileError as error:
+        predictor, problem = None, f"The model cannot be loaded. {error}"
+    except OSError as error:
+        predictor = None
+        problem = f"The model folder {settings.model_directory} (LABELLOOP_MODEL_DIR) cannot be read: {error.strerror}"
+    except Exception as error:  # a crash would only repeat itself; "not ready" tells and leaves other versions serving
+        log.exception("The model cannot be loaded")
+        predictor, problem = None, f"The model cannot be loaded ({type(error).__name__}): train it again."
+    if predictor is None or problem is not None:
+        log.error("Not ready: %s", problem)
+    else:
+        log.info("Serving %s (%s, folder %s)", predictor.version, predictor.model_class, settings.model_directory)
+    return Serving(predictor, problem)
+
+
+def _predictor(settings: ServingSettings) -> Predictor:
+    if _is_empty(settings.model_directory):
+        expected = settings.expected_version or ""
+        return Predictor(expected if expected.startswith(COLD_PREFIX) else cold_version(), None)
+    model = load_model(settings.model_directory)
+    if not model.version:
+        raise ModelFileError(f"{settings.model_directory}/model.json has no version: train the model again.")
+    return Predictor(model.version, model)
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether nothing was trained yet: no folder, or nothing in it. A plain file there is an error (OSError)."""
+    try:
+        return next(directory.iterdir(), None) is None
+    except FileNotFoundError:
+        return True
+
+
+def _version_problem(loaded: str, expected: str | None) -> str | None:
+    if expected in (None, loaded):
+        return None
+    what = f"{loaded} is loaded" if not loaded.startswith(COLD_PREFIX) else "no model is loaded (cold start)"
+    return (
+        f"LABELLOOP_MODEL_VERSION is {expected} but {what}: run the image that holds {expected}, "
+        "or unset the variable to serve what is there."
+    )
+
+
+def self_check(predictor: Predictor) -> str | None:
+    """Predict golden texts for the model's own labels; why the answers are wrong, or None when they are right."""
+    schema = schema_of_labels(predictor.labels or EXAMPLE_LABELS)
+    tasks = [{"data": {"text": text}} for text in GOLDEN_TEXTS]
+    try:
+        entries = predictor.predict(tasks, schema)
+    except Exception as error:  # whatever a model may do wrong must end as "not ready"
+        log.exception("The model failed its self-check")
+        return f"The model fails on golden texts ({type(error).__name__}): train it again or serve an older version."
+    allowed = {control.name: frozenset(control.labels) for control in schema.controls}
+    if len(entries) == len(tasks) and all(_is_sound(entry, predictor.version, allowed) for entry in entries):
+        return None
+    return "The model gives no valid answers to golden texts: train it again or serve an older version."
+
+
+def _is_sound(entry: Entry, version: str, allowed: Mapping[str, frozenset[str]]) -> bool:
+    return (
+        entry["model_version"] == version
+        and "result" in entry
+        and all(
+            math.isfinite(region["score"])
+            and 0 <= region["score"] <= 1
+            and region["value"]["choices"]
+            and allowed[region["from_name"]].issuperset(region["value"]["choices"])
+            for region in entry["result"]
+        )
+    )
+
+
+def schema_of_labels(labels: Mapping[str, tuple[str, ...]]) -> Schema:
+    """A labelling configuration for exactly these controls and labels, on a text under the key `text`."""
+    controls = (
+        Control(name, "text", "Text", "text", tuple(Choice(label) for label in classes), multiple=False)
+        for name, classes in labels.items()
+    )
+    return Schema(tuple(controls), "self-check")

@@ -1,0 +1,46 @@
+"""Prometheus metrics of our own; requests are counted by BentoML. Every label has a bounded set of values.
+
+Imported only in the process that serves: prometheus_client decides at import whether several workers share files.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from labelloop.serving.loading import Serving
+
+PREDICT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 100)
+PREDICT_TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 50000)
+
+
+class ServingMetrics:
+    """Registered once in a process."""
+
+    def __init__(self) -> None:
+        self.predictions = Counter(
+            "labelloop_predictions", "Entries answered to /predict, with or without a result", ["result"]
+        )
+        self.seconds = Histogram("labelloop_predict_seconds", "Time to answer /predict", buckets=PREDICT_SECONDS)
+        self.tasks = Histogram("labelloop_predict_tasks", "Tasks in one /predict request", buckets=PREDICT_TASKS)
+        self.events = Counter("labelloop_webhook_events", "Webhook calls by action", ["action"])
+        self.relayed = Counter("labelloop_relay_requests", "Requests to the operator", ["call", "outcome"])
+        self._ready = Gauge("labelloop_ready", "1 when /readyz answers 200", multiprocess_mode="livemin")
+        self._model = Gauge(
+            "labelloop_model_info",
+            "1 for the model served",
+            ["model_version", "model_class"],
+            multiprocess_mode="livemax",
+        )
+        # Series that exist before the first request make rates right from the start.
+        self._with_result = self.predictions.labels("yes")
+        self._without_result = self.predictions.labels("no")
+
+    def show_model(self, serving: Serving) -> None:
+        """Tell which model is served."""
+        self._ready.set(serving.problem is None)
+        self._model.labels(serving.version or "none", serving.model_class).set(1)
+
+    def count_predictions(self, tasks: int, with_result: int, seconds: float) -> None:
+        """One answered /predict."""
+        self.tasks.observe(tasks)
+        self.seconds.observe(seconds)
+        self._with_result.inc(with_result)
+        self._without_result.inc(tasks - with_result)

@@ -1,0 +1,123 @@
+"""The routes Label Studio calls (docs/serving.md): HTTP in and out, nothing else."""
+
+import time
+from typing import cast
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from labelloop.serving.authentication import is_webhook_bearer
+from labelloop.serving.backend import Backend
+from labelloop.serving.request_bodies import require_list, require_object, require_text
+from labelloop.serving.request_error import RequestError
+from labelloop.serving.webhook_events import START_TRAINING, read_event
+
+AS_LABEL_STUDIO = "Send it as Label Studio does."
+
+
+def application() -> Starlette:
+    """The ASGI application; `state.backend` must be set before the first request."""
+    return Starlette(
+        routes=[
+            Route("/", health),
+            Route("/health", health),
+            Route("/versions", versions),
+            Route("/setup", setup, methods=["POST"]),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/webhook", webhook, methods=["POST"]),
+        ],
+        exception_handlers={
+            RequestError: _tell_request_error,
+            HTTPException: _tell_http_exception,
+            ClientDisconnect: _tell_nobody,
+        },
+    )
+
+
+async def health(request: Request) -> Response:
+    """From memory, and 200 even without a model: Label Studio waits 1 s and reads anything else as "cannot connect"."""
+    serving = _backend(request).serving
+    body = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
+    return _json(body if serving.problem is None else {**body, "problem": serving.problem})
+
+
+async def versions(request: Request) -> Response:
+    """Versions that can be asked for: the one served."""
+    version = _backend(request).serving.version
+    return _json({"versions": [] if version is None else [version]})
+
+
+async def setup(request: Request) -> Response:
+    """Label Studio asks before every prediction: which version, and does the labelling configuration suit."""
+    backend = _backend(request)
+    payload, _ = await backend.bodies.read_json(request)
+    schema = require_text(
+        require_object(payload), "schema", f"schema is the labelling configuration. {AS_LABEL_STUDIO}"
+    )
+    return _json({"model_version": backend.setup(schema)})
+
+
+async def predict(request: Request) -> Response:
+    """As many results as tasks, in order."""
+    started = time.perf_counter()
+    backend = _backend(request)
+    content, size = await backend.bodies.read_json(request)
+    payload = require_object(content)
+    tasks = require_list(payload, "tasks", f'tasks is a list like [{{"id": 1, "data": {{...}}}}]. {AS_LABEL_STUDIO}')
+    remedy = f"label_config is the labelling configuration. {AS_LABEL_STUDIO}"
+    label_config = require_text(payload, "label_config", remedy)
+    entries = await backend.predict(tasks, label_config, size)
+    response = _json({"results": entries})
+    answered = sum("result" in entry for entry in entries)
+    backend.metrics.count_predictions(len(entries), answered, time.perf_counter() - started)
+    return response
+
+
+async def webhook(request: Request) -> Response:
+    """Events are hints and answered at once; Start Training waits for the operator's word."""
+    backend = _backend(request)
+    payload, _ = await backend.bodies.read_json(request)
+    event = read_event(payload)
+    if isinstance(event, str):
+        backend.metrics.events.labels("ignored").inc()
+        return _json({"status": "ignored", "reason": event})
+    backend.metrics.events.labels(event.action).inc()
+    authorization = request.headers.get("authorization", "").encode("latin-1")
+    authenticated = is_webhook_bearer(authorization, backend.webhook_secret)
+    if event.action == START_TRAINING:
+        await backend.train(authenticated)
+        return _json({"status": "accepted", "message": "The operator starts a training."})
+    backend.hint(event, authenticated)
+    return _json({"status": "accepted"})
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+def _json(content: object) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+async def _tell_request_error(_request: Request, error: Exception) -> Response:
+    return cast("RequestError", error).response()
+
+
+async def _tell_http_exception(request: Request, raised: Exception) -> Response:
+    error = cast("HTTPException", raised)
+    allowed = (error.headers or {}).get("Allow", "")
+    remedy = f"Use {allowed}." if allowed else "See docs/serving.md for the routes."
+    told = RequestError(error.status_code, error.detail, field="method", value=request.method, remedy=remedy)
+    response = told.response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _tell_nobody(_request: Request, _error: Exception) -> Response:
+    """The client has gone in the middle of its body; without this it would be logged as a server error."""
+    return Response(status_code=400)

@@ -1,0 +1,97 @@
+"""Settings of the serving role (docs/interfaces.md, section 4)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from labelloop.environment import Environment, SettingsError
+
+DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
+DEFAULT_PORT = 9090
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BasicAuth:
+    """Credentials that Label Studio stores with the backend."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RelayTarget:
+    """Where hints and training requests go, and the secret that opens it."""
+
+    url: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """What the server needs to know before it starts."""
+
+    port: int = DEFAULT_PORT
+    log_level: str = "INFO"
+    model_directory: Path = DEFAULT_MODEL_DIRECTORY
+    expected_version: str | None = None
+    """Version that must be served before the pod counts as ready; None: whatever is there."""
+    relay: RelayTarget | None = None
+    """None: local mode, no operator behind this backend."""
+    webhook_secret: str | None = field(default=None, repr=False)
+    basic_auth: BasicAuth | None = None
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ServingSettings":
+        """Read the process environment, or `variables`.
+
+        Raises SettingsError that tells everything that is wrong at once, one line for each variable.
+        """
+        environment = Environment(variables)
+        problems: list[str] = []
+
+        def read(reader: Callable[[], T], default: T) -> T:
+            try:
+                return reader()
+            except SettingsError as error:
+                problems.append(str(error))
+                return default
+
+        settings = cls(
+            port=read(lambda: environment.integer("PORT", DEFAULT_PORT, minimum=1, maximum=65535), DEFAULT_PORT),
+            log_level=read(lambda: environment.choice("LOG_LEVEL", LOG_LEVELS, "INFO"), "INFO"),
+            model_directory=read(
+                lambda: environment.path("LABELLOOP_MODEL_DIR", DEFAULT_MODEL_DIRECTORY), DEFAULT_MODEL_DIRECTORY
+            ),
+            expected_version=environment.optional("LABELLOOP_MODEL_VERSION"),
+            relay=read(lambda: _relay(environment), None),
+            webhook_secret=environment.optional("LABELLOOP_WEBHOOK_SECRET"),
+            basic_auth=read(lambda: _basic_auth(environment), None),
+        )
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return settings
+
+
+def _relay(environment: Environment) -> RelayTarget | None:
+    if environment.optional("LABELLOOP_RELAY_URL") is None:
+        return None
+    url = environment.url("LABELLOOP_RELAY_URL")
+    remedy = "mount key `relay` of the Secret NAME-ml-relay, or unset LABELLOOP_RELAY_URL to run without an operator"
+    return RelayTarget(url, environment.text("LABELLOOP_RELAY_SECRET", remedy=remedy))
+
+
+def _basic_auth(environment: Environment) -> BasicAuth | None:
+    user, password = environment.optional("BASIC_AUTH_USER"), environment.optional("BASIC_AUTH_PASS")
+    if user is None and password is None:
+        return None
+    if user is None:
+        raise SettingsError("BASIC_AUTH_USER is not set but BASIC_AUTH_PASS is: set both, or neither for no password")
+    if password is None:
+        raise SettingsError("BASIC_AUTH_PASS is not set but BASIC_AUTH_USER is: set both, or neither for no password")
+    if ":" in user:
+        raise SettingsError(f"BASIC_AUTH_USER is {user!r}: use a name without a colon, which HTTP basic auth forbids")
+    return BasicAuth(user, password)
