@@ -19,16 +19,14 @@ under-counts, all of them documented and none of them lasting beyond the next tr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from labelloop.label_studio.errors import NotFound
 from labelloop.label_studio.project_api import counters
 from labelloop.label_studio.protocol import Operation
-from labelloop.label_studio.task_api import AnnotationTimes, TaskTimes, scan
+from labelloop.label_studio.task_api import OVERLAP, AnnotationTimes, TaskTimes, scan
 
 EPOCH = datetime.min.replace(tzinfo=UTC)
-OVERLAP = timedelta(seconds=60)
-"""How far before the cut a scan starts: a task's own time may be written a little before its row is visible."""
 ATTEMPTS = 4
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from labelloop.datasets.examples import Example
 
-MAX_CHARACTERS = 20_000
+MAX_CHARACTERS = 8_000
 """Longer texts are told apart by their beginning: normalising takes quadratic time on hostile ones."""
 
 

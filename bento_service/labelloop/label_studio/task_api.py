@@ -8,7 +8,7 @@ its filters cannot be joined by "or" while a third one must hold.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from labelloop.label_studio import answers
@@ -22,6 +22,9 @@ Parser = Callable[[Response, Mapping[str, Any]], T]
 PAGE_TIMEOUT = 120.0
 PAGE_LIMIT = 64 * 1024 * 1024
 PAGE_SIZE = 1000
+PASSES = 5
+OVERLAP = timedelta(seconds=60)
+"""How far before a known moment a query for changes starts: rows become visible a little after the time they carry."""
 TIMES = "id,updated_at,annotations,was_cancelled,created_at"
 EVERYTHING = (
     "id,data,annotations,result,was_cancelled,ground_truth,updated_at,created_at,completed_by,parent_prediction"
@@ -66,8 +69,22 @@ def scan(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Op
 
 
 def labelled_tasks(project: int, since: datetime | None = None, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
-    """Tasks with annotations, usual or skipped, with data and results, ordered by id. See `scan` for `since`."""
-    return (yield from _annotated(project, since, EVERYTHING, page_size, _task, lambda task: task.id))
+    """Tasks with annotations, usual or skipped, with data and results, ordered by id. See `scan` for `since`.
+
+    Reading takes seconds to minutes while annotators go on. What changed meanwhile is read again until nothing did:
+    else a task passed already could keep an old state under a newer cut, and its update would be lost. A task that
+    lost its last annotation meanwhile stays in the result; counting then sees it vanish.
+    """
+    newest = yield from _newest_change(project)
+    found: dict[int, Task] = {}
+    for _ in range(PASSES):
+        changed = yield from _annotated(project, since, EVERYTHING, page_size, _task, lambda task: task.id)
+        news = {task.id: task for task in changed if found.get(task.id) != task}
+        found.update(news)
+        if not news or newest is None:
+            break
+        since = newest - OVERLAP if since is None else max(since, newest - OVERLAP)
+    return [found[key] for key in sorted(found)]
 
 
 def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
@@ -119,8 +136,17 @@ def _pages(
             return found
 
 
-def _page_request(project: int, filters: tuple[Filter, ...], include: str, page_size: int) -> Request:
-    view = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": ["tasks:id"]}
+def _newest_change(project: int) -> Operation[datetime | None]:
+    """Time of the task that changed last; None when there are no tasks."""
+    response = yield _page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
+    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    return answers.time_field(response, items[0], "updated_at") if items else None
+
+
+def _page_request(
+    project: int, filters: tuple[Filter, ...], include: str, page_size: int, ordering: str = "tasks:id"
+) -> Request:
+    view = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [ordering]}
     return Request(
         "GET",
         "/api/tasks",

@@ -20,12 +20,15 @@ class Webhook:
     is_active: bool
     send_payload: bool
     send_for_all_actions: bool
+    project: int | None = None
 
 
-def webhooks(project: int) -> Operation[list[Webhook]]:
-    """All webhooks of a project, ordered by id."""
-    response = yield Request("GET", "/api/webhooks/", (("project", str(int(project))),))
-    found = [_webhook(response, item) for item in answers.read_objects(response, f"project {project}")]
+def webhooks(project: int | None) -> Operation[list[Webhook]]:
+    """All webhooks of a project, or of all projects of the organisation (None: one request for many), ordered by id."""
+    query = () if project is None else (("project", str(int(project))),)
+    subject = "webhooks" if project is None else f"project {project}"
+    response = yield Request("GET", "/api/webhooks/", query)
+    found = [_webhook(response, item) for item in answers.read_objects(response, subject)]
     return sorted(found, key=lambda webhook: webhook.id)
 
 
@@ -74,4 +77,5 @@ def _webhook(response: Response, item: Mapping[str, Any]) -> Webhook:
         is_active=item.get("is_active") is True,
         send_payload=item.get("send_payload") is True,
         send_for_all_actions=item.get("send_for_all_actions") is True,
+        project=item["project"] if isinstance(item.get("project"), int) else None,
     )

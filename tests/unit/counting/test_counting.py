@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop.counting import (
-    OVERLAP,
     Count,
     Cut,
     Pending,
@@ -23,6 +22,7 @@ from labelloop.counting import (
     scan_start,
 )
 from labelloop.label_studio import AnnotationTimes, NotFound, Request, Response, TaskTimes
+from labelloop.label_studio.task_api import OVERLAP
 
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 TASKS = 4
