@@ -72,6 +72,7 @@ class Reason(StrEnum):
     STARTING = "Starting"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     CONTAINER_CRASHING = "ContainerCrashing"
+    CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid"
     PODS_REFUSED = "PodsRefused"
     UNSCHEDULABLE = "Unschedulable"
     BASIC_AUTH_SECRET_NOT_FOUND = "BasicAuthSecretNotFound"
@@ -91,6 +92,9 @@ class Reason(StrEnum):
     LABEL_CONFIG_UNSUPPORTED = "LabelConfigUnsupported"
     # TrainingSucceeded: waiting, running, results
     WAITING_FOR_UPDATES = "WaitingForUpdates"
+    WAITING_FOR_ROLLOUT = "WaitingForRollout"
+    BACKING_OFF = "BackingOff"
+    REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     TRAINING_RUNNING = "TrainingRunning"
     TRAINED = "Trained"
     UNCHANGED = "Unchanged"

@@ -114,7 +114,7 @@ def _container(
     common = [
         variable("LABELLOOP_WORK_DIR", WORK_DIRECTORY),
         variable("HOME", WORK_DIRECTORY),
-        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),
+        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),  # noqa: S108 - in the emptyDir
     ]
     return {
         "name": step,

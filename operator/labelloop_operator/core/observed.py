@@ -8,8 +8,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import Cut, Status
+
+__all__ = [
+    "Children",
+    "Conflict",
+    "ConnectionFacts",
+    "JobOutcome",
+    "LabelStudioFacts",
+    "Manifest",
+    "Observed",
+    "OperatorFacts",
+    "PendingFacts",
+    "PodProblem",
+    "ProjectFacts",
+    "RegisteredBackend",
+    "RegisteredWebhook",
+    "Resource",
+]
 
 Manifest = Mapping[str, Any]
 
@@ -124,34 +142,6 @@ class PendingFacts:
     counted_at: datetime
     cut: Cut
     """What `total` was counted against: `plan` ignores a count against another cut than the one in status."""
-
-
-@dataclass(frozen=True)
-class RegisteredBackend:
-    """An ML backend of the project: ours (by extra_params, or by our URL without another owner's mark) or not."""
-
-    id: int
-    url: str
-    title: str
-    model_version: str | None
-    ours: bool
-    state: str
-    """CO connected, DI disconnected, ER error, ..., as it was when read."""
-    basic_auth_user: str = ""
-
-
-@dataclass(frozen=True)
-class RegisteredWebhook:
-    """A webhook of the project that points to our URL."""
-
-    id: int
-    url: str
-    actions: tuple[str, ...]
-    is_active: bool
-    send_payload: bool
-    send_for_all_actions: bool
-    authorized: bool
-    """It carries our present bearer secret."""
 
 
 @dataclass(frozen=True)

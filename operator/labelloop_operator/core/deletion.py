@@ -1,0 +1,73 @@
+"""The end of a resource: leave Label Studio as it was, then let go. Children are collected by Kubernetes."""
+
+from datetime import datetime
+
+from labelloop_operator.api import names
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from labelloop_operator.api.status import LabelStudioStatus
+from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.observed import LabelStudioFacts
+from labelloop_operator.core.plan import Deregister, Emit, SetFinalizer
+from labelloop_operator.policy.deletion import DeletionInput, Departure, decide, gives_up_at
+
+
+def delete(draft: Draft, requested_at: datetime) -> None:
+    """The next step of the deletion."""
+    resource = draft.observed.resource
+    registered = _may_be_registered(draft)
+    given = DeletionInput(
+        now=draft.now,
+        requested_at=requested_at,
+        timeout=draft.observed.operator.deregister_timeout,
+        finalizer=names.FINALIZER in resource.finalizers,
+        registered=registered,
+        skip=resource.annotations.get(names.ANNOTATION_SKIP_DEREGISTRATION) == "true",
+        project_known=resource.spec is not None,
+    )
+    departure = decide(given)
+    if departure is Departure.GONE:
+        return
+    draft.set(ConditionType.READY, ConditionStatus.FALSE, Reason.DELETING, _message(draft))
+    if departure is Departure.DEREGISTER:
+        _deregister(draft)
+        draft.look_again(gives_up_at(given))
+    elif departure is Departure.ABANDON or (given.skip and registered):
+        draft.act(Emit("Warning", str(Reason.DEREGISTRATION_INCOMPLETE), _what_stays(draft)))
+    draft.act(SetFinalizer(present=False))
+
+
+def _may_be_registered(draft: Draft) -> bool:
+    spec = draft.observed.resource.spec
+    return draft.status.label_studio != LabelStudioStatus() or spec is None or spec.label_studio.register
+
+
+def _deregister(draft: Draft) -> None:
+    spec, known = draft.observed.resource.spec, draft.status.label_studio
+    if spec is not None:
+        draft.act(Deregister(spec.label_studio.project, _url(draft), known.backend_id, known.webhook_id))
+
+
+def _url(draft: Draft) -> str:
+    domain = draft.observed.operator.cluster_domain
+    return draft.status.url or names.service_url(draft.owner.name, draft.owner.namespace, domain)
+
+
+def _failure(draft: Draft) -> str:
+    facts = draft.observed.label_studio or LabelStudioFacts()
+    problem = facts.registration_problem or draft.observed.connection.problem or facts.problem
+    return f" ({problem})" if problem else ""
+
+
+def _message(draft: Draft) -> str:
+    return f"removing ML backend and webhook from Label Studio{_failure(draft)}"
+
+
+def _what_stays(draft: Draft) -> str:
+    spec, known = draft.observed.resource.spec, draft.status.label_studio
+    project = f"project {spec.label_studio.project}" if spec else "the project"
+    backend = f"ML backend {known.backend_id}" if known.backend_id is not None else "an ML backend"
+    webhook = f"webhook {known.webhook_id}" if known.webhook_id is not None else "a webhook"
+    return (
+        f"{backend} and {webhook} of {project} may stay in Label Studio with URL {_url(draft)}{_failure(draft)}; "
+        "remove them there under Settings > Model and Settings > Webhooks"
+    )

@@ -1,0 +1,98 @@
+"""Events, only on transitions: what differs between the status on record and the new one."""
+
+from collections.abc import Iterator
+
+from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason, condition
+from labelloop_operator.api.status import Status
+from labelloop_operator.core.plan import Emit
+from labelloop_operator.policy.outcome import OutcomeKind
+
+_NORMAL, _WARNING = "Normal", "Warning"
+_HARMLESS = frozenset(
+    {
+        Reason.STARTING,
+        Reason.WAITING_FOR_SERVING,
+        Reason.REGISTERING,
+        Reason.CONNECTING,
+        Reason.REGISTRATION_DISABLED,
+        Reason.DELETING,
+    }
+)
+_OWN_EVENTS = frozenset(
+    {ConditionType.TRAINING_SUCCEEDED, ConditionType.ROLLOUT_SUCCEEDED, ConditionType.SUSPENDED, ConditionType.READY}
+)
+
+
+def transitions(before: Status, after: Status) -> tuple[Emit, ...]:
+    """Events for what changed."""
+    found = [
+        *_training(before, after),
+        *_rollout(before, after),
+        *_conditions(before, after),
+        *_suspended(before, after),
+    ]
+    return tuple(found)
+
+
+def _training(before: Status, after: Status) -> Iterator[Emit]:
+    old, new = before.training, after.training
+    current = condition(after.conditions, ConditionType.TRAINING_SUCCEEDED)
+    message = current.message if current else ""
+    if new.job and new.last_outcome is None and new.job != old.job:
+        yield Emit(_NORMAL, str(Reason.TRAINING_STARTED), message)
+    told = new.last_outcome is not None and (new.last_outcome, new.job) != (old.last_outcome, old.job)
+    if told and new.last_outcome in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED):
+        yield Emit(_NORMAL, str(Reason.TRAINING_SUCCEEDED), f"Job {new.job}: {message}")
+    elif told:
+        reason = current.reason if current else Reason.UNKNOWN
+        yield Emit(_WARNING, str(Reason.TRAINING_FAILED), f"Job {new.job}: {reason}: {message}")
+
+
+def _rollout(before: Status, after: Status) -> Iterator[Emit]:
+    old, new = before.model, after.model
+    started = new.candidate is not None and new.candidate.at is not None
+    if started and new.candidate and (old.candidate is None or old.candidate.at is None):
+        yield Emit(_NORMAL, str(Reason.ROLLOUT_STARTED), f"rolling out {new.candidate.version} ({new.candidate.image})")
+    if new.active and (old.active is None or old.active.version != new.active.version):
+        yield Emit(_NORMAL, str(Reason.PROMOTED), f"{new.active.version} is the active version ({new.active.image})")
+    current = condition(after.conditions, ConditionType.ROLLOUT_SUCCEEDED)
+    if new.refused[:1] and new.refused[:1] != old.refused[:1] and len(new.refused) >= len(old.refused) and current:
+        yield Emit(_WARNING, str(Reason.ROLLOUT_FAILED), current.message)
+
+
+def _conditions(before: Status, after: Status) -> Iterator[Emit]:
+    told = set()
+    for new in after.conditions:
+        if new.type in _OWN_EVENTS or not _moved(before, new):
+            continue
+        told.add(new.reason)
+        yield from _event(new)
+    ready = condition(after.conditions, ConditionType.READY)
+    shown = {item.reason for item in after.conditions if item.type is not ConditionType.READY}
+    if ready is not None and _moved(before, ready) and ready.reason not in shown:
+        yield from _event(ready)
+
+
+def _moved(before: Status, new: Condition) -> bool:
+    old = condition(before.conditions, new.type)
+    return old is None or (old.status, old.reason) != (new.status, new.reason)
+
+
+def _event(new: Condition) -> Iterator[Emit]:
+    if new.status is ConditionStatus.FALSE and new.reason not in _HARMLESS:
+        yield Emit(_WARNING, new.reason, new.message)
+    elif new.type in (ConditionType.REGISTERED, ConditionType.READY) and new.status is ConditionStatus.TRUE:
+        yield Emit(_NORMAL, new.reason, new.message)
+    elif new.reason == Reason.LABELS_REMOVED:
+        yield Emit(_WARNING, new.reason, new.message)
+
+
+def _suspended(before: Status, after: Status) -> Iterator[Emit]:
+    old = condition(before.conditions, ConditionType.SUSPENDED)
+    new = condition(after.conditions, ConditionType.SUSPENDED)
+    if new is None or (old.status if old else ConditionStatus.FALSE) is new.status:
+        return
+    if new.status is ConditionStatus.TRUE:
+        yield Emit(_NORMAL, str(Reason.SUSPENDED), new.message)
+    else:
+        yield Emit(_NORMAL, str(Reason.RESUMED), new.message)

@@ -1,0 +1,32 @@
+"""What is known about the project's labelling configuration, as a condition."""
+
+from collections.abc import Sequence
+
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
+from labelloop_operator.core.draft import Draft
+
+_TYPE = ConditionType.LABEL_CONFIG_SUPPORTED
+_SUPPORTED = "the labelling configuration can be learned"
+
+
+def judge_label_config(draft: Draft) -> None:
+    """The condition LabelConfigSupported; what was known stays while Label Studio is silent."""
+    facts = draft.observed.label_studio
+    before = condition(draft.status.conditions, _TYPE)
+    if facts is None or facts.project is None:
+        if before is None:
+            draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
+    elif facts.project.label_config_problem is not None:
+        problem = facts.project.label_config_problem
+        draft.set(_TYPE, ConditionStatus.FALSE, Reason.LABEL_CONFIG_UNSUPPORTED, problem)
+    elif before is None or before.reason != Reason.LABELS_REMOVED:
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _SUPPORTED)
+
+
+def tell_removed_labels(draft: Draft, removed: Sequence[str]) -> None:
+    """A training has read the configuration: which labels of annotations it no longer has."""
+    if removed:
+        message = f"annotations with labels that the configuration no longer has are left out: {', '.join(removed)}"
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.LABELS_REMOVED, message)
+    else:
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _SUPPORTED)

@@ -1,0 +1,112 @@
+"""The heart: what was observed and the time in, a plan out. Pure, so every story can be told in a table of tests.
+
+Order of a reconcile: outcome of the newest training, the candidate's roll-out, children, counting and the next
+training, Label Studio, the end of old Deployments. Everything derives from the objects in the cluster and the status;
+nothing is remembered in the process.
+"""
+
+from datetime import datetime
+
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from labelloop_operator.api.spec import Problem, Spec
+from labelloop_operator.core.deletion import delete
+from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.events import transitions
+from labelloop_operator.core.label_config import judge_label_config
+from labelloop_operator.core.observed import Observed
+from labelloop_operator.core.plan import Plan
+from labelloop_operator.core.registration import hold, register
+from labelloop_operator.core.rollout import apply_children, choose_models, judge_serving, remove_old, roll_out
+from labelloop_operator.core.training import count, place, record_outcome, train_if_due
+from labelloop_operator.policy.summary import SummaryInput, summarize
+
+
+def plan(observed: Observed, now: datetime) -> Plan:
+    """What to do now. Deterministic: the same input gives the same plan."""
+    draft = Draft(observed, now)
+    resource = observed.resource
+    if observed.last_error is not None:
+        _tell_blocked(draft, observed.last_error)
+    elif resource.deletion_requested_at is not None:
+        delete(draft, resource.deletion_requested_at)
+    elif resource.spec is None or not place(draft, resource.spec).base_image:
+        _tell_invalid(draft)
+    else:
+        _reconcile(draft, resource.spec)
+    return draft.finish(transitions(draft.before, draft.status))
+
+
+def _reconcile(draft: Draft, spec: Spec) -> None:
+    draft.set(ConditionType.SPEC_VALID, ConditionStatus.TRUE, Reason.VALID, "all fields can be used")
+    _tell_suspended(draft, spec)
+    label_studio_problem = _collect_problems(draft)
+    hold(draft, spec)
+    record_outcome(draft, spec)
+    choose_models(draft, place(draft, spec).base_image)
+    roll_out(draft, spec)
+    count(draft)
+    judge_label_config(draft)
+    creation = train_if_due(draft, spec, label_studio_problem)
+    # The Service's record holds what training has just decided; a Job that cannot be created must not stop serving.
+    apply_children(draft, spec)
+    draft.act(*creation)
+    serving = judge_serving(draft, spec)
+    remove_old(draft)
+    register(draft, spec, label_studio_problem, serving)
+    _summarize(draft)
+
+
+def _collect_problems(draft: Draft) -> Problem | None:
+    """Problems without a condition of their own; the one that keeps us from asking Label Studio is returned."""
+    observed = draft.observed
+    facts = observed.label_studio
+    asking = observed.connection.problem or (facts.problem if facts else None)
+    conflicts = [
+        Problem(
+            field=f"{item.kind} {item.name}",
+            value="not ours",
+            message="an object of that name is there and belongs to somebody else; delete or rename it, or give this "
+            "resource another name. It is left alone.",
+            reason=Reason.CONFLICT,
+        )
+        for item in draft.foreign()
+    ]
+    found = (*conflicts, asking, observed.connection.basic_auth_problem)
+    draft.problems.extend(problem for problem in found if problem is not None)
+    return asking
+
+
+def _tell_suspended(draft: Draft, spec: Spec) -> None:
+    if spec.suspend:
+        message = "no trainings and no roll-outs; serving and counting go on"
+        draft.set(ConditionType.SUSPENDED, ConditionStatus.TRUE, Reason.SUSPENDED, message)
+    else:
+        message = "trainings and roll-outs run"
+        draft.set(ConditionType.SUSPENDED, ConditionStatus.FALSE, Reason.RUNNING, message)
+
+
+def _tell_invalid(draft: Draft) -> None:
+    """Nothing is touched: what served goes on serving."""
+    problems = draft.observed.resource.problems or (_NO_IMAGE,)
+    message = "; ".join(str(problem) for problem in problems)
+    draft.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, Reason.INVALID_SPEC, message)
+    _summarize(draft)
+
+
+def _tell_blocked(draft: Draft, error: Problem) -> None:
+    """The status on record stays, since it is not known how much of the plan was done."""
+    draft.status = draft.before
+    draft.set(ConditionType.READY, ConditionStatus.FALSE, error.reason, str(error))
+
+
+def _summarize(draft: Draft) -> None:
+    draft.stamp()
+    summary = summarize(SummaryInput(draft.status.conditions, draft.problems))
+    draft.set(ConditionType.READY, summary.status, summary.reason, summary.message)
+
+
+_NO_IMAGE = Problem(
+    field="spec.image",
+    value="missing",
+    message="the operator has no default image; set spec.image or the operator's LABELLOOP_BACKEND_IMAGE",
+)

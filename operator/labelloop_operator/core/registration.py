@@ -1,0 +1,127 @@
+"""Label Studio in one reconcile: our webhook and our ML backend stand there as they should, or not at all."""
+
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, is_true
+from labelloop_operator.api.names import FINALIZER
+from labelloop_operator.api.spec import Problem, Spec
+from labelloop_operator.api.status import LabelStudioStatus
+from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.observed import LabelStudioFacts
+from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook, SetFinalizer
+from labelloop_operator.policy.registration import (
+    RegistrationInput,
+    backend_is_right,
+    judge,
+    may_act,
+    our_backend,
+    our_webhook,
+    webhook_is_right,
+)
+
+_TYPE = ConditionType.REGISTERED
+
+
+def hold(draft: Draft, spec: Spec) -> None:
+    """Our finalizer stands before anything is made in Label Studio."""
+    if spec.label_studio.register and FINALIZER not in draft.observed.resource.finalizers:
+        draft.act(SetFinalizer(present=True))
+
+
+def register(draft: Draft, spec: Spec, problem: Problem | None, serving: bool) -> None:
+    """Webhook first, then the backend: Label Studio then makes no webhook of its own."""
+    facts = draft.observed.label_studio or LabelStudioFacts()
+    if not spec.label_studio.register:
+        return _withdraw(draft, spec, facts, problem)
+    given = _registration_input(draft, spec, facts, problem, serving)
+    verdict = judge(given, registered_before=is_true(draft.status.conditions, _TYPE))
+    if verdict is not None:
+        draft.set(_TYPE, verdict.status, verdict.reason, verdict.message)
+    backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
+    if given.known:
+        draft.set_label_studio(
+            LabelStudioStatus(
+                backend_id=backend.id if backend else None,
+                webhook_id=webhook.id if webhook else None,
+                title=backend.title if backend else None,
+            )
+        )
+    if may_act(given):
+        _ensure(draft, given)
+    return None
+
+
+def webhook_url(url: str) -> str:
+    """Where Label Studio sends events."""
+    return f"{url}/webhook"
+
+
+def mark(draft: Draft) -> dict[str, object]:
+    """What we write into `extra_params` of our backend, to know it again."""
+    owner = draft.owner
+    resource = f"{owner.namespace}/{owner.name}"
+    cluster = draft.observed.operator.cluster_id
+    return {"labelloop": {"cluster": cluster, "resource": resource, "uid": owner.uid}}
+
+
+def _registration_input(
+    draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Problem | None, serving: bool
+) -> RegistrationInput:
+    basic_auth, active = draft.observed.connection.basic_auth, draft.status.model.active
+    return RegistrationInput(
+        project=spec.label_studio.project,
+        url=draft.status.url or "",
+        title=active.version if active else "",
+        basic_auth_user=basic_auth[0] if basic_auth else "",
+        problem=problem,
+        failure=facts.registration_problem,
+        known=facts.registration_known,
+        serving=serving and bool(draft.status.url),
+        backends=facts.backends,
+        webhooks=facts.webhooks,
+    )
+
+
+def _ensure(draft: Draft, given: RegistrationInput) -> None:
+    if not webhook_is_right(given):
+        kept = our_webhook(given.webhooks)
+        draft.act(
+            EnsureWebhook(
+                project=given.project,
+                url=webhook_url(given.url),
+                secret=draft.observed.operator.webhook_secret,
+                webhook_id=kept.id if kept else None,
+                remove=tuple(sorted(item.id for item in given.webhooks if item is not kept)),
+            )
+        )
+        draft.look_again_after(0)
+    if not backend_is_right(given):
+        backend = our_backend(given.backends)
+        draft.act(
+            EnsureBackend(
+                project=given.project,
+                url=given.url,
+                title=given.title,
+                backend_id=backend.id if backend else None,
+                extra_params=mark(draft),
+                basic_auth=draft.observed.connection.basic_auth,
+                remove=tuple(sorted(item.id for item in given.backends if item.ours and item is not backend)),
+            )
+        )
+        draft.look_again_after(0)
+
+
+def _withdraw(draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Problem | None) -> None:
+    """`register` is off: what we made goes, then the finalizer."""
+    message = "spec.labelStudio.register is false: connect the backend yourself"
+    draft.set(_TYPE, ConditionStatus.FALSE, Reason.REGISTRATION_DISABLED, message)
+    known = draft.status.label_studio
+    if FINALIZER not in draft.observed.resource.finalizers:
+        return
+    if known == LabelStudioStatus():
+        draft.act(SetFinalizer(present=False))
+    elif problem is None:
+        draft.act(
+            Deregister(spec.label_studio.project, draft.status.url or "", known.backend_id, known.webhook_id),
+            SetFinalizer(present=False),
+        )
+        if facts.registration_problem is None:
+            draft.set_label_studio(LabelStudioStatus())

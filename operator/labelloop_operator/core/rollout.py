@@ -1,0 +1,178 @@
+"""Serving in one reconcile: which version the Service selects, the roll-out of a candidate, the end of old ones.
+
+A switch is one write of the Service. Status follows it, and a switch found in the cluster counts, so the operator may
+be killed between the two. Old Deployments go when `promotedAt` is long enough ago for every proxy to have noticed.
+"""
+
+from dataclasses import replace
+
+from labelloop_operator.api import names
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
+from labelloop_operator.api.spec import Problem, Spec
+from labelloop_operator.api.status import HISTORY_LIMIT, REFUSED_LIMIT, ModelStatus, ModelVersion, Refusal
+from labelloop_operator.builders.deployment import deployment
+from labelloop_operator.builders.relay_secret import relay_secret
+from labelloop_operator.builders.service import service
+from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.plan import Apply, Delete
+from labelloop_operator.core.recovery import record
+from labelloop_operator.core.views import child, our_deployments, replicas_of, selected_revision, serving_input
+from labelloop_operator.policy.rollout import RolloutInput, RolloutVerdict, Step, decide, drained_at, may_roll_out
+from labelloop_operator.policy.serving import ServingInput, explain, fully_available, judge
+
+_TYPE = ConditionType.ROLLOUT_SUCCEEDED
+
+
+def choose_models(draft: Draft, image: str) -> None:
+    """The active version (cold at first), and a cold candidate when the base image changed before any training."""
+    model = draft.status.model
+    cold = ModelVersion(version=names.cold_version(image), image=image)
+    if draft.edited:
+        # A person changed something: a base image that did not start gets another chance.
+        model = replace(model, refused=tuple(entry for entry in model.refused if not names.is_cold(entry.version)))
+    active = model.active or cold
+    if active.at is None:
+        active = replace(active, at=draft.now)
+    candidate = model.candidate
+    if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
+        candidate = None
+    if candidate is None and names.is_cold(active.version) and active.version != cold.version:
+        candidate = None if may_roll_out(cold, model.refused, requested=False) else cold
+    if candidate is not None and candidate.version == active.version:
+        candidate = None
+    draft.set_model(replace(model, active=active, candidate=candidate))
+
+
+def roll_out(draft: Draft, spec: Spec) -> None:
+    """Bring the candidate one step further."""
+    candidate = draft.status.model.candidate
+    if candidate is None:
+        return _settled(draft)
+    view = _view(draft, spec, candidate)
+    trouble = explain(view)
+    verdict = decide(
+        RolloutInput(
+            now=draft.now,
+            candidate=candidate,
+            switched=_selected(draft) == names.revision(candidate.version),
+            available=fully_available(view),
+            held=_held(draft, spec),
+            progress_deadline=spec.progress_deadline,
+            trouble=trouble.message if trouble else None,
+        )
+    )
+    draft.look_again(verdict.look_again_at)
+    return _take_step(draft, spec, candidate, verdict)
+
+
+def _take_step(draft: Draft, spec: Spec, candidate: ModelVersion, verdict: RolloutVerdict) -> None:
+    model = draft.status.model
+    if verdict.step is Step.PROMOTE:
+        draft.set_model(_promoted(model, replace(candidate, at=draft.now)))
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, verdict.message)
+    elif verdict.step is Step.REFUSE:
+        entry = Refusal(candidate.version, candidate.image, str(verdict.reason), draft.now)
+        others = [item for item in model.refused if item.image != candidate.image]
+        draft.set_model(replace(model, candidate=None, refused=(entry, *others)[:REFUSED_LIMIT]))
+        draft.set(_TYPE, ConditionStatus.FALSE, verdict.reason, verdict.message)
+    elif verdict.step is Step.HOLD:
+        draft.set_model(replace(model, candidate=replace(candidate, at=None)))
+        draft.set(_TYPE, ConditionStatus.UNKNOWN, verdict.reason, verdict.message)
+    elif verdict.step is Step.START:
+        draft.set_model(replace(model, candidate=replace(candidate, at=draft.now)))
+        draft.look_again_after(spec.progress_deadline)
+        draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.ROLLOUT_RUNNING, verdict.message)
+    else:
+        draft.set(_TYPE, ConditionStatus.UNKNOWN, verdict.reason, verdict.message)
+
+
+def apply_children(draft: Draft, spec: Spec) -> None:
+    """Everything that serves, as it should be now; the Service after the Deployments it may select."""
+    owner, operator, model = draft.owner, draft.observed.operator, draft.status.model
+    if not draft.is_foreign("Secret", names.relay_secret_name(owner.name)):
+        draft.act(Apply(relay_secret(owner, operator.relay_secret, operator.webhook_secret)))
+    for version in (model.active, model.candidate):
+        if version is None or version.at is None:
+            continue
+        if not draft.is_foreign("Deployment", names.deployment_name(owner.name, version.version)):
+            draft.act(Apply(deployment(owner, spec, version.version, version.image, operator.relay_url)))
+    if model.active is not None and not draft.is_foreign("Service", names.service_name(owner.name)):
+        draft.act(Apply(service(owner, model.active.version, record(draft.status))))
+
+
+def remove_old(draft: Draft) -> None:
+    """Delete Deployments that neither serve nor will; those that served only after draining."""
+    model = draft.status.model
+    if model.active is None or model.active.at is None:
+        return
+    wanted = {names.revision(item.version) for item in (model.active, model.candidate) if item and item.at}
+    selected = _selected(draft)
+    drained = drained_at(model.active.at)
+    for revision, manifest in our_deployments(draft.observed.children, draft.owner.uid).items():
+        found = child("Deployment", manifest)
+        if revision in wanted or found.going:
+            continue
+        if draft.now < drained:
+            draft.look_again(drained)
+        elif selected == names.revision(model.active.version):
+            draft.act(Delete("Deployment", draft.owner.namespace, found.name, found.uid))
+
+
+def judge_serving(draft: Draft, spec: Spec) -> bool:
+    """The condition Serving and the scale subresource; True when the Service leads to pods that answer."""
+    active = draft.status.model.active
+    if active is None:
+        return False
+    view = _view(draft, spec, active)
+    verdict = judge(view)
+    draft.set(ConditionType.SERVING, verdict.status, verdict.reason, verdict.message)
+    revision = names.revision(active.version)
+    live = our_deployments(draft.observed.children, draft.owner.uid).get(revision)
+    selector = names.serving_selector(draft.owner.name, active.version)
+    draft.status = replace(
+        draft.status,
+        url=names.service_url(draft.owner.name, draft.owner.namespace, draft.observed.operator.cluster_domain),
+        replicas=replicas_of(live),
+        selector=",".join(f"{key}={value}" for key, value in sorted(selector.items())),
+    )
+    return view.available > 0 and _selected(draft) == revision
+
+
+def _settled(draft: Draft) -> None:
+    """No roll-out: what was said about the newest one stays."""
+    active = draft.status.model.active
+    before = condition(draft.status.conditions, _TYPE)
+    if active is not None and (before is None or before.status is ConditionStatus.UNKNOWN):
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, f"{active.version} serves")
+
+
+def _promoted(model: ModelStatus, active: ModelVersion) -> ModelStatus:
+    earlier = [item for item in (model.active, *model.history) if item and item.version != active.version]
+    return replace(
+        model,
+        active=active,
+        candidate=None,
+        refused=tuple(entry for entry in model.refused if entry.image != active.image),
+        history=tuple(earlier[:HISTORY_LIMIT]),
+    )
+
+
+def _held(draft: Draft, spec: Spec) -> Problem | None:
+    if spec.suspend:
+        return Problem("spec.suspend", "true", "no roll-out until it is false", Reason.SUSPENDED)
+    service_name = names.service_name(draft.owner.name)
+    if draft.is_foreign("Service", service_name):
+        return Problem(
+            f"Service {service_name}", "", "belongs to somebody else, so nothing can switch", Reason.CONFLICT
+        )
+    return None
+
+
+def _view(draft: Draft, spec: Spec, version: ModelVersion) -> ServingInput:
+    children = draft.observed.children
+    live = our_deployments(children, draft.owner.uid).get(names.revision(version.version))
+    return serving_input(version.version, version.image, spec.serving.replicas, live, children.pod_problems)
+
+
+def _selected(draft: Draft) -> str | None:
+    return selected_revision(draft.observed.children, draft.owner.uid)

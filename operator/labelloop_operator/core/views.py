@@ -1,0 +1,95 @@
+"""Live objects as the policies see them: typed, tolerant of what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.core.observed import Children, Manifest, PodProblem
+from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.policy.serving import PodTrouble, ServingInput
+
+
+@dataclass(frozen=True)
+class Child:
+    """Identity of one live object."""
+
+    kind: str
+    name: str
+    uid: str
+    annotations: Mapping[str, str]
+    created: str
+    going: bool
+    """It is being deleted."""
+
+
+def child(kind: str, manifest: Manifest) -> Child:
+    """Identity of a manifest."""
+    metadata = manifest.get("metadata", {})
+    return Child(
+        kind=kind,
+        name=metadata.get("name", ""),
+        uid=metadata.get("uid", ""),
+        annotations=metadata.get("annotations", {}),
+        created=metadata.get("creationTimestamp", ""),
+        going=metadata.get("deletionTimestamp") is not None,
+    )
+
+
+def our_jobs(children: Children, uid: str) -> list[Child]:
+    """Training Jobs of the resource, oldest first."""
+    found = [child("Job", item) for item in children.jobs if is_ours(item, uid)]
+    return sorted(found, key=lambda item: (item.created, item.name))
+
+
+def our_deployments(children: Children, uid: str) -> dict[str, Manifest]:
+    """Deployments of the resource by revision."""
+    return {_revision(item): item for item in children.deployments if is_ours(item, uid)}
+
+
+def selected_revision(children: Children, uid: str) -> str | None:
+    """The revision that the live Service sends requests to; None without a Service of ours."""
+    if children.service is None or not is_ours(children.service, uid):
+        return None
+    found = children.service.get("spec", {}).get("selector", {}).get(names.LABEL_REVISION)
+    return found if isinstance(found, str) else None
+
+
+def serving_input(
+    version: str, image: str, wanted: int, deployment: Manifest | None, problems: Sequence[PodProblem]
+) -> ServingInput:
+    """How far a version's Deployment has come."""
+    if deployment is None or child("Deployment", deployment).going:
+        return ServingInput(version, image, exists=False, current=False, wanted=wanted, updated=0, available=0)
+    status = deployment.get("status", {})
+    asked = deployment.get("spec", {}).get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= deployment.get("metadata", {}).get("generation", 0)
+    owner = deployment.get("metadata", {}).get("name")
+    return ServingInput(
+        version=version,
+        image=image,
+        exists=True,
+        current=seen and asked == wanted,
+        wanted=wanted,
+        updated=status.get("updatedReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        refused=_replica_failure(status),
+        troubles=[PodTrouble(item.reason, item.message) for item in problems if item.owner == owner],
+    )
+
+
+def replicas_of(deployment: Manifest | None) -> int:
+    """Pods that exist, for the scale subresource."""
+    found = deployment.get("status", {}).get("replicas", 0) if deployment is not None else 0
+    return found if isinstance(found, int) else 0
+
+
+def _revision(manifest: Manifest) -> str:
+    return str(manifest.get("metadata", {}).get("labels", {}).get(names.LABEL_REVISION, ""))
+
+
+def _replica_failure(status: Mapping[str, Any]) -> str | None:
+    for item in status.get("conditions", []):
+        if item.get("type") == "ReplicaFailure" and item.get("status") == "True":
+            return str(item.get("message", ""))
+    return None

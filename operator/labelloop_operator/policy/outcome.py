@@ -1,0 +1,99 @@
+"""What a finished training means: result.json (docs/interfaces.md 2.3) as untrusted input, typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.status import Cut, ModelVersion
+
+MESSAGE_MAX_LENGTH = 600
+
+
+class OutcomeKind(StrEnum):
+    """Kinds of outcomes, as in result.json."""
+
+    TRAINED = "Trained"
+    UNCHANGED = "Unchanged"
+    NOT_ENOUGH_DATA = "NotEnoughData"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training's outcome. `cut` is set unless it failed, `model` when it trained."""
+
+    kind: OutcomeKind
+    reason: Reason
+    message: str
+    cut: Cut | None = None
+    model: ModelVersion | None = None
+    snapshot: str | None = None
+    removed_labels: tuple[str, ...] = ()
+
+
+def failed(reason: Reason, message: str) -> Outcome:
+    """A technical failure: the cut stays, the training is tried again."""
+    return Outcome(OutcomeKind.FAILED, reason, message)
+
+
+def read_outcome(result: Mapping[str, Any]) -> Outcome:
+    """The outcome told by a result; a result that does not say enough is a failure."""
+    message = _text(result.get("message"))[:MESSAGE_MAX_LENGTH]
+    kind = next((kind for kind in OutcomeKind if kind.value == result.get("outcome")), None)
+    if kind is None:
+        return failed(Reason.UNKNOWN, f"the training told no outcome. {message}".strip())
+    if kind is OutcomeKind.FAILED:
+        return failed(Reason.of(result.get("reason"), Reason.UNKNOWN), message or "no message")
+    cut = Cut.from_dict(result.get("cut"))
+    if cut is None:
+        return failed(Reason.UNKNOWN, "the training's result has no usable field cut")
+    model = _model(result) if kind is OutcomeKind.TRAINED else None
+    if kind is OutcomeKind.TRAINED and model is None:
+        return failed(Reason.UNKNOWN, "the training's result names no version or image")
+    return Outcome(
+        kind=kind,
+        reason=_reason(kind, result),
+        message=message,
+        cut=cut,
+        model=model,
+        snapshot=_text(result.get("snapshot")) or None,
+        removed_labels=tuple(item for item in _list(result.get("removed_labels")) if isinstance(item, str)),
+    )
+
+
+def _reason(kind: OutcomeKind, result: Mapping[str, Any]) -> Reason:
+    if kind is OutcomeKind.NOT_ENOUGH_DATA:
+        return Reason.of(result.get("reason"), Reason.NOT_ENOUGH_DATA)
+    return Reason.TRAINED if kind is OutcomeKind.TRAINED else Reason.UNCHANGED
+
+
+def _model(result: Mapping[str, Any]) -> ModelVersion | None:
+    metrics = result.get("metrics")
+    return ModelVersion.from_dict(
+        {
+            "version": result.get("version"),
+            "image": result.get("image"),
+            "datasetDigest": result.get("dataset_digest"),
+            "metrics": {name: _number(value) for name, value in metrics.items() if _is_number(value)}
+            if isinstance(metrics, Mapping)
+            else {},
+        }
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

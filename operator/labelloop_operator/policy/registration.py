@@ -1,0 +1,150 @@
+"""What must stand in Label Studio: our webhook, then our ML backend, titled with the version that serves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelloop_operator.api.conditions import ConditionStatus, Reason
+from labelloop_operator.api.registration import CONNECTED, WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.policy.chain import Check, first_verdict
+
+
+@dataclass(frozen=True)
+class RegistrationInput:
+    """Everything the decision depends on."""
+
+    project: int
+    url: str
+    title: str
+    basic_auth_user: str
+    problem: Problem | None
+    """Why Label Studio cannot be asked."""
+    failure: Problem | None
+    """Why the newest registration failed."""
+    known: bool
+    serving: bool
+    backends: Sequence[RegisteredBackend]
+    webhooks: Sequence[RegisteredWebhook]
+
+
+@dataclass(frozen=True)
+class RegistrationVerdict:
+    """The condition Registered."""
+
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+def our_backend(backends: Sequence[RegisteredBackend]) -> RegisteredBackend | None:
+    """The one we keep: the oldest, since Label Studio only asks a project's first backend."""
+    return min((item for item in backends if item.ours), key=lambda item: item.id, default=None)
+
+
+def our_webhook(webhooks: Sequence[RegisteredWebhook]) -> RegisteredWebhook | None:
+    """The one we keep."""
+    return min(webhooks, key=lambda item: item.id, default=None)
+
+
+def may_act(given: RegistrationInput) -> bool:
+    """Label Studio calls the backend while it is registered, so that one must serve."""
+    return given.problem is None and given.known and given.serving
+
+
+def webhook_is_right(given: RegistrationInput) -> bool:
+    """Exactly one webhook, with our actions and our secret."""
+    found = our_webhook(given.webhooks)
+    if found is None or len(given.webhooks) > 1:
+        return False
+    exact = set(found.actions) == set(WEBHOOK_ACTIONS) and not found.send_for_all_actions
+    return exact and found.is_active and found.send_payload and found.authorized
+
+
+def backend_is_right(given: RegistrationInput) -> bool:
+    """Exactly one backend of ours, with our URL, the served version as title, and the user we ask for."""
+    found = our_backend(given.backends)
+    if found is None or sum(item.ours for item in given.backends) > 1:
+        return False
+    return (found.url.rstrip("/"), found.title, found.basic_auth_user) == (
+        given.url,
+        given.title,
+        given.basic_auth_user,
+    )
+
+
+def judge(given: RegistrationInput, registered_before: bool) -> RegistrationVerdict | None:
+    """The condition Registered; None: leave it as it is."""
+    if given.problem is None and given.known and not given.serving and registered_before:
+        return None
+    return first_verdict(CHAIN, given)
+
+
+def _label_studio_unknown(given: RegistrationInput) -> RegistrationVerdict | None:
+    if given.problem is not None:
+        return RegistrationVerdict(ConditionStatus.FALSE, given.problem.reason, str(given.problem))
+    if not given.known:
+        return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
+    return None
+
+
+def _not_serving(given: RegistrationInput) -> RegistrationVerdict | None:
+    if given.serving:
+        return None
+    message = "registered as soon as a pod serves: Label Studio calls the backend when it is connected"
+    return RegistrationVerdict(ConditionStatus.FALSE, Reason.WAITING_FOR_SERVING, message)
+
+
+def _failed(given: RegistrationInput) -> RegistrationVerdict | None:
+    if given.failure is None:
+        return None
+    return RegistrationVerdict(ConditionStatus.FALSE, given.failure.reason, str(given.failure))
+
+
+def _missing(given: RegistrationInput) -> RegistrationVerdict | None:
+    if our_backend(given.backends) is not None and our_webhook(given.webhooks) is not None:
+        return None
+    message = f"connecting {given.url} to project {given.project}"
+    return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
+
+
+def _not_primary(given: RegistrationInput) -> RegistrationVerdict | None:
+    first = min(given.backends, key=lambda item: item.id)
+    if first.ours:
+        return None
+    return RegistrationVerdict(
+        ConditionStatus.FALSE,
+        Reason.NOT_PRIMARY,
+        f"Label Studio only asks the first ML backend of project {given.project}: {first.id} ({first.title}, "
+        f"{first.url}); remove that one under Settings > Model to use this one",
+    )
+
+
+def _not_connected(given: RegistrationInput) -> RegistrationVerdict | None:
+    found = our_backend(given.backends)
+    if found is None or found.state == CONNECTED:
+        return None
+    return RegistrationVerdict(
+        ConditionStatus.FALSE,
+        Reason.NOT_CONNECTED,
+        f"Label Studio cannot reach {found.url} (state {found.state}); check name resolution and network policies "
+        "from Label Studio's pod to this namespace",
+    )
+
+
+def _registered(given: RegistrationInput) -> RegistrationVerdict | None:
+    backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
+    if backend is None or webhook is None:
+        return None
+    message = f"ML backend {backend.id} and webhook {webhook.id} of project {given.project}"
+    return RegistrationVerdict(ConditionStatus.TRUE, Reason.REGISTERED, message)
+
+
+CHAIN: Sequence[Check[RegistrationInput, RegistrationVerdict]] = (
+    _label_studio_unknown,
+    _not_serving,
+    _failed,
+    _missing,
+    _not_primary,
+    _not_connected,
+    _registered,
+)

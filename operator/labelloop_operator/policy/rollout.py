@@ -1,0 +1,124 @@
+"""What to do with a candidate: switch to it, wait for it, or refuse it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.names import is_cold
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.api.status import ModelVersion, Refusal
+from labelloop_operator.policy.chain import Check, first_verdict
+
+DRAIN_SECONDS = 10
+"""Between the switch of the Service and the end of the old pods: longer than kube-proxy's delay and preStop."""
+
+
+class Step(Enum):
+    """What comes next."""
+
+    HOLD = "hold"
+    """Not rolled out now; its Deployment goes, its time starts anew."""
+    START = "start"
+    WAIT = "wait"
+    PROMOTE = "promote"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class RolloutInput:
+    """Everything the decision depends on."""
+
+    now: datetime
+    candidate: ModelVersion
+    switched: bool
+    """The Service already selects the candidate's pods: the operator was killed after that write."""
+    available: bool
+    held: Problem | None
+    """Why roll-outs stand still: suspended, or the Service is not ours."""
+    progress_deadline: float
+    trouble: str | None
+    """Why its pods do not serve."""
+
+
+@dataclass(frozen=True)
+class RolloutVerdict:
+    """The next step of a roll-out."""
+
+    step: Step
+    reason: Reason
+    message: str
+    look_again_at: datetime | None = None
+
+
+def decide(given: RolloutInput) -> RolloutVerdict:
+    """The first check that applies; without any: wait for the pods."""
+    verdict = first_verdict(CHAIN, given)
+    if verdict is not None:
+        return verdict
+    end = _deadline(given)
+    message = f"waiting for the pods of {given.candidate.version}" + (f": {given.trouble}" if given.trouble else "")
+    return RolloutVerdict(Step.WAIT, Reason.ROLLOUT_RUNNING, message, look_again_at=end)
+
+
+def may_roll_out(version: ModelVersion, refused: Sequence[Refusal], requested: bool) -> Refusal | None:
+    """The refusal that stands against rolling this image out by itself; a person's request overrides it."""
+    if requested:
+        return None
+    return next((entry for entry in refused if entry.image == version.image), None)
+
+
+def drained_at(promoted_at: datetime) -> datetime:
+    """When the Deployments of earlier versions may go."""
+    return promoted_at + timedelta(seconds=DRAIN_SECONDS)
+
+
+def _deadline(given: RolloutInput) -> datetime | None:
+    started = given.candidate.at
+    return started + timedelta(seconds=given.progress_deadline) if started else None
+
+
+def already_switched(given: RolloutInput) -> RolloutVerdict | None:
+    """A switch that was made counts."""
+    return _promote(given) if given.switched else None
+
+
+def held(given: RolloutInput) -> RolloutVerdict | None:
+    """Roll-outs stand still."""
+    return RolloutVerdict(Step.HOLD, given.held.reason, str(given.held)) if given.held else None
+
+
+def not_started(given: RolloutInput) -> RolloutVerdict | None:
+    """Its Deployment is to be made; the deadline runs from now."""
+    if given.candidate.at is not None:
+        return None
+    return RolloutVerdict(Step.START, Reason.ROLLOUT_STARTED, f"rolling out {given.candidate.version}")
+
+
+def ready(given: RolloutInput) -> RolloutVerdict | None:
+    """All its pods serve."""
+    return _promote(given) if given.available else None
+
+
+def too_late(given: RolloutInput) -> RolloutVerdict | None:
+    """Its pods did not come up in time: what served goes on serving."""
+    end = _deadline(given)
+    if end is None or given.now < end:
+        return None
+    why = f": {given.trouble}" if given.trouble else ""
+    again = "change the resource" if is_cold(given.candidate.version) else "press Start Training"
+    return RolloutVerdict(
+        Step.REFUSE,
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
+        f"pods of {given.candidate.version} did not serve within {given.progress_deadline:g} s "
+        f"(spec.rollout.progressDeadline){why}. The version before goes on serving; "
+        f"mend the cause and {again} to try again.",
+    )
+
+
+def _promote(given: RolloutInput) -> RolloutVerdict:
+    return RolloutVerdict(Step.PROMOTE, Reason.PROMOTED, f"{given.candidate.version} serves")
+
+
+CHAIN: Sequence[Check[RolloutInput, RolloutVerdict]] = (already_switched, held, not_started, ready, too_late)

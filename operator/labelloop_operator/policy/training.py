@@ -1,0 +1,159 @@
+"""When to train: a chain of reasons to wait, then a chain of reasons to start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.api.times import format_time
+from labelloop_operator.policy.chain import Check, first_verdict
+
+BACKOFF_MAXIMUM = 3600.0
+
+
+@dataclass(frozen=True)
+class TrainingInput:
+    """Everything the decision depends on."""
+
+    now: datetime
+    suspended: bool
+    repository: str | None
+    job: str | None
+    """A training Job that exists in the cluster, running, finished or going."""
+    candidate: str | None
+    """The version that is being rolled out."""
+    label_studio_problem: Problem | None
+    label_config_known: bool
+    label_config_problem: str | None
+    request: str | None
+    """A train request that was not handled yet."""
+    failures: int
+    not_before: datetime | None
+    pending: int | None
+    every_updates: int
+
+
+@dataclass(frozen=True)
+class TrainingVerdict:
+    """Whether to train, and why or why not. `look_again_at`: when waiting ends by itself."""
+
+    train: bool
+    reason: Reason
+    message: str
+    look_again_at: datetime | None = None
+
+
+def decide(given: TrainingInput) -> TrainingVerdict:
+    """The first check that applies; without any: not enough updates yet."""
+    verdict = first_verdict(CHAIN, given)
+    if verdict is not None:
+        return verdict
+    if given.pending is None:
+        return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet")
+    return _wait(Reason.WAITING_FOR_UPDATES, f"{given.pending} of {given.every_updates} annotation updates")
+
+
+def backoff(failures: int, base: float) -> float:
+    """Seconds to wait after that many failures in a row: base, doubled each time, at most an hour."""
+    return float(min(BACKOFF_MAXIMUM, base * 2.0 ** min(failures - 1, 30))) if failures > 0 else 0.0
+
+
+def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> TrainingVerdict:
+    return TrainingVerdict(train=False, reason=reason, message=message, look_again_at=look_again_at)
+
+
+def suspended(given: TrainingInput) -> TrainingVerdict | None:
+    """A person stopped trainings."""
+    if not given.suspended:
+        return None
+    return _wait(Reason.SUSPENDED, "spec.suspend is true: no training until it is false")
+
+
+def no_registry(given: TrainingInput) -> TrainingVerdict | None:
+    """There is no place to push an image to."""
+    if given.repository:
+        return None
+    return _wait(
+        Reason.REGISTRY_NOT_CONFIGURED,
+        "spec.registry.repository is empty and the operator has no default: set it to host[:port]/path, "
+        "or the chart's registry for all resources",
+    )
+
+
+def job_exists(given: TrainingInput) -> TrainingVerdict | None:
+    """One Job at a time; a finished one goes first."""
+    return _wait(Reason.TRAINING_RUNNING, f"Job {given.job}") if given.job else None
+
+
+def candidate_rolls_out(given: TrainingInput) -> TrainingVerdict | None:
+    """The next training must know which model is served; a request stays on the resource meanwhile."""
+    if not given.candidate:
+        return None
+    return _wait(Reason.WAITING_FOR_ROLLOUT, f"{given.candidate} is rolled out first")
+
+
+def label_studio_unknown(given: TrainingInput) -> TrainingVerdict | None:
+    """Without Label Studio there is nothing to train on."""
+    problem = given.label_studio_problem
+    if problem is not None:
+        return _wait(problem.reason, str(problem))
+    if not given.label_config_known:
+        return _wait(Reason.CONNECTING, "Label Studio was not asked yet")
+    return None
+
+
+def label_config_unsupported(given: TrainingInput) -> TrainingVerdict | None:
+    """A training would only fail."""
+    if given.label_config_problem is None:
+        return None
+    return _wait(Reason.LABEL_CONFIG_UNSUPPORTED, given.label_config_problem)
+
+
+def requested(given: TrainingInput) -> TrainingVerdict | None:
+    """A person pressed Start Training: no waiting for updates or back-off."""
+    if given.request is None:
+        return None
+    return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=f"requested ({given.request})")
+
+
+def backing_off(given: TrainingInput) -> TrainingVerdict | None:
+    """The newest training failed a moment ago."""
+    if given.failures == 0 or given.not_before is None or given.now >= given.not_before:
+        return None
+    return _wait(
+        Reason.BACKING_OFF,
+        f"{given.failures} trainings in a row failed; next one at {format_time(given.not_before)}",
+        look_again_at=given.not_before,
+    )
+
+
+def retry(given: TrainingInput) -> TrainingVerdict | None:
+    """The newest training failed for a technical reason: again, whatever the count is now."""
+    if given.failures == 0:
+        return None
+    return TrainingVerdict(
+        train=True, reason=Reason.TRAINING_STARTED, message=f"again after {given.failures} failures in a row"
+    )
+
+
+def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
+    """The Nth annotation update arrived."""
+    if given.pending is None or given.pending < given.every_updates:
+        return None
+    message = f"{given.pending} annotation updates (spec.training.everyUpdates is {given.every_updates})"
+    return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=message)
+
+
+CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
+    job_exists,
+    suspended,
+    no_registry,
+    candidate_rolls_out,
+    label_studio_unknown,
+    label_config_unsupported,
+    requested,
+    backing_off,
+    retry,
+    enough_updates,
+)
