@@ -1,0 +1,117 @@
+"""How good a model is on texts it was not trained on."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelloop.models.model import Model
+
+if TYPE_CHECKING:
+    from labelloop.datasets.examples import Example
+    from labelloop.label_config import Schema
+
+MINIMUM_EXAMPLES = 10
+"""With fewer texts held out, a figure says more about chance than about the model."""
+# A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
+_SMALLEST_PROBABILITY = 1e-7
+_DIGITS = 6
+
+
+def evaluate(model: Model, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
+    """Metrics of the first control the model covers; with several, those of each under `controls`.
+
+    Each: `accuracy`, `macro_f1`, `log_loss`, `examples` (how many texts it is about) and `per_class`; the first three are
+    finite, or None with fewer than MINIMUM_EXAMPLES texts.
+    """
+    metrics: dict[str, dict[str, object]] = {}
+    for control in schema.controls:
+        if control.name in model.labels:
+            metrics[control.name] = _evaluate_control(model, examples, control.name, multiple=control.multiple)
+    first = next(iter(metrics.values()), _metrics_unknown(0))
+    return {**first, "controls": metrics} if len(metrics) > 1 else dict(first)
+
+
+def _evaluate_control(
+    model: Model, examples: Sequence["Example"], control: str, *, multiple: bool
+) -> dict[str, object]:
+    texts = [example.text for example in examples if example.labels.get(control)]
+    truths = [example.labels[control] for example in examples if example.labels.get(control)]
+    if len(texts) < MINIMUM_EXAMPLES:
+        return _metrics_unknown(len(texts))
+    if not multiple:
+        truths = [labels[:1] for labels in truths]
+    # Labels the model has never seen count too: it is wrong about them.
+    names = (
+        *model.labels[control],
+        *sorted({label for labels in truths for label in labels} - {*model.labels[control]}),
+    )
+    true = _membership(truths, names)
+    probabilities = np.zeros(true.shape)
+    probabilities[:, : len(model.labels[control])] = model.probabilities(control, texts)
+    predicted = _chosen(probabilities, model.thresholds(control) if multiple else None)
+    return {
+        "accuracy": _rounded(float((predicted == true).all(axis=1).mean())),
+        "macro_f1": _rounded(float(_f1(predicted, true)[(predicted | true).any(axis=0)].mean())),
+        "log_loss": _rounded(_log_loss(probabilities, true, multiple=multiple)),
+        "examples": len(texts),
+        "per_class": _per_class(names, predicted, true),
+    }
+
+
+def _metrics_unknown(examples: int) -> dict[str, object]:
+    return {"accuracy": None, "macro_f1": None, "log_loss": None, "examples": examples}
+
+
+def _membership(truths: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:
+    column = {name: index for index, name in enumerate(names)}
+    members = np.zeros((len(truths), len(names)), np.bool_)
+    for row, labels in enumerate(truths):
+        members[row, [column[label] for label in labels]] = True
+    return members
+
+
+def _chosen(probabilities: NDArray[np.float64], thresholds: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+    """Single choice: the most probable class. Multiple choice: the classes at or above their thresholds."""
+    chosen = np.zeros(probabilities.shape, np.bool_)
+    if thresholds is None:
+        chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
+    else:
+        chosen[:, : len(thresholds)] = probabilities[:, : len(thresholds)] >= thresholds
+    return chosen
+
+
+def _log_loss(probabilities: NDArray[np.float64], true: NDArray[np.bool_], *, multiple: bool) -> float:
+    """Mean over texts (single choice) or over texts and classes (multiple choice) of -ln(probability of the truth)."""
+    right = np.where(true, probabilities, 1 - probabilities) if multiple else probabilities[true]
+    return float(-np.log(np.clip(right, _SMALLEST_PROBABILITY, 1)).mean())
+
+
+def _f1(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Per class; 0 where nothing is right."""
+    right = (predicted & true).sum(axis=0)
+    total = predicted.sum(axis=0) + true.sum(axis=0)
+    return np.asarray(2 * right / np.maximum(total, 1))
+
+
+def _per_class(
+    names: Sequence[str], predicted: NDArray[np.bool_], true: NDArray[np.bool_]
+) -> Mapping[str, Mapping[str, object]]:
+    right = (predicted & true).sum(axis=0)
+    precision = right / np.maximum(predicted.sum(axis=0), 1)
+    recall = right / np.maximum(true.sum(axis=0), 1)
+    f1 = _f1(predicted, true)
+    return {
+        name: {
+            "precision": _rounded(float(precision[index])),
+            "recall": _rounded(float(recall[index])),
+            "f1": _rounded(float(f1[index])),
+            "examples": int(true[:, index].sum()),
+        }
+        for index, name in enumerate(names)
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, _DIGITS)

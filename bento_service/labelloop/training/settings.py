@@ -1,0 +1,78 @@
+"""Settings of the training role (docs/interfaces.md section 3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labelloop.environment import Environment, SettingsError
+
+DEFAULT_WORK_DIRECTORY = Path("/work")
+DEFAULT_HOLDOUT = 0.2
+MAX_HOLDOUT = 0.9
+# The sklearn example of label-studio-ml takes C from this variable.
+_UPSTREAM_C = "LOGISTIC_REGRESSION_C"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What decides about a model, besides the data."""
+
+    project: int
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    holdout: float = DEFAULT_HOLDOUT
+    """Fraction of the texts never trained on; 0 trains on everything and measures nothing."""
+    active_version: str | None = None
+    """The version now served: making the same again is not worth a roll-out."""
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "TrainingSettings":
+        """Read the process environment, or `variables`. Raises SettingsError."""
+        environment = Environment(variables)
+        parameters = environment.json_object("LABELLOOP_PARAMETERS")
+        if "C" not in parameters and environment.optional(_UPSTREAM_C):
+            parameters["C"] = environment.number(_UPSTREAM_C)
+        return cls(
+            project=environment.integer("LABELLOOP_PROJECT", minimum=1),
+            parameters=parameters,
+            holdout=environment.number("LABELLOOP_HOLDOUT", DEFAULT_HOLDOUT, minimum=0, maximum=MAX_HOLDOUT),
+            active_version=environment.optional("LABELLOOP_ACTIVE_VERSION"),
+        )
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """Where the annotations are."""
+
+    url: str
+    token: str = field(repr=False)
+    ca: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ConnectionSettings":
+        """Read the process environment, or `variables`. Raises SettingsError."""
+        environment = Environment(variables)
+        return cls(
+            url=environment.url("LABEL_STUDIO_URL"),
+            token=environment.text(
+                "LABEL_STUDIO_API_KEY", remedy="put a token of Label Studio into the Secret's token"
+            ),
+            ca=_certificates(environment),
+        )
+
+
+def work_directory(variables: Mapping[str, str] | None = None) -> Path:
+    """The folder the three containers share."""
+    return Environment(variables).path("LABELLOOP_WORK_DIR", DEFAULT_WORK_DIRECTORY)
+
+
+def _certificates(environment: Environment) -> bytes | None:
+    path = environment.optional_path("LABEL_STUDIO_CA_FILE")
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"LABEL_STUDIO_CA_FILE is {str(path)!r}, which cannot be read ({error.strerror}): "
+            "check ca.crt of the connection Secret"
+        ) from None

@@ -1,0 +1,150 @@
+"""Training proper: snapshot in, model directory and result out; knows nothing of Label Studio's API or of the pod."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from labelloop.datasets.examples import Example, ExampleSet
+from labelloop.datasets.snapshot import Snapshot
+from labelloop.datasets.split import holdout
+from labelloop.label_config import Schema
+from labelloop.label_studio.answers import format_time
+from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError
+from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.version import model_version
+from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
+from labelloop.training.result import Result
+from labelloop.training.settings import TrainingSettings
+
+SNAPSHOT_FILE = "snapshot.jsonl.gz"
+MODEL_DIRECTORY = "model"
+RESULT_FILE = "result.json"
+
+Report = Callable[[str], None]
+
+
+def train(
+    snapshot: Snapshot,
+    schema: Schema,
+    settings: TrainingSettings,
+    directory: Path,
+    report: Report = lambda _line: None,
+    model_class: type[Model] = TextClassifier,
+) -> Result:
+    """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
+
+    The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
+    parameter is the Failed result ModelFailed; other errors of fitting are raised.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory / MODEL_DIRECTORY, ignore_errors=True)
+    snapshot.write(directory / SNAPSHOT_FILE)
+    example_set = snapshot.examples(schema)
+    result = Result(
+        outcome="NotEnoughData",
+        reason="NoUsableAnnotations",
+        message="",
+        dataset_digest=snapshot.digest,
+        label_config_sha256=schema.digest,
+        cut=snapshot.cut,
+        counts=example_set.counts.to_json(),
+        removed_labels=example_set.removed_labels,
+    )
+    report(_told(example_set))
+    if not example_set.examples:
+        return replace(result, message=_nothing_usable(example_set))
+    version = _version(snapshot, schema, settings)
+    if version == settings.active_version:
+        message = f"{version} is served already: data, labelling configuration and parameters are the same"
+        return replace(result, outcome="Unchanged", reason="Unchanged", message=message, version=version)
+    return _fit(example_set, schema, settings, replace(result, version=version), directory, report, model_class)
+
+
+def _fit(
+    example_set: ExampleSet,
+    schema: Schema,
+    settings: TrainingSettings,
+    result: Result,
+    directory: Path,
+    report: Report,
+    model_class: type[Model],
+) -> Result:
+    training, held_out = holdout(example_set.examples, str(settings.project), settings.holdout)
+    seconds: dict[str, float] = {}
+    try:
+        with _timed(seconds, "fit"):
+            model = model_class.fit(training, schema, settings.parameters)
+    except NotEnoughExamplesError as error:
+        message = f"{error} ({len(training)} texts to train on, {len(held_out)} held out for evaluation)"
+        return replace(result, reason="TooFewLabels", message=message, version=None)
+    except ParameterError as error:
+        return replace(result, outcome="Failed", reason="ModelFailed", message=str(error), version=None)
+    report(f"fitted on {len(training)} texts in {seconds['fit']:.1f} s")
+    with _timed(seconds, "evaluate"):
+        metrics = evaluate(model, held_out, schema)
+    model.version = result.version or ""
+    model.created_at = result.cut and result.cut.updated_at and format_time(result.cut.updated_at)
+    model.metrics = metrics
+    model.save(directory / MODEL_DIRECTORY)
+    labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
+    trained = replace(
+        result, outcome="Trained", reason="Trained", labels=labels, metrics=metrics, seconds=seconds, message=""
+    )
+    return replace(trained, message=_summary(trained, schema, model, training, held_out))
+
+
+def _version(snapshot: Snapshot, schema: Schema, settings: TrainingSettings) -> str:
+    effective = {
+        "model": dict(settings.parameters),
+        # Which texts are held out decides what the model is trained on.
+        "holdout": settings.holdout,
+        "project": settings.project,
+    }
+    return model_version(snapshot.digest, schema.digest, effective)
+
+
+def _told(example_set: ExampleSet) -> str:
+    others = {name: number for name, number in example_set.counts.to_json().items() if number and name != "tasks"}
+    details = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in others.items())
+    return f"{example_set.counts.tasks} labelled tasks" + (f": {details}" if details else "")
+
+
+def _nothing_usable(example_set: ExampleSet) -> str:
+    counts = example_set.counts
+    if not counts.tasks:
+        return "the project has no annotations yet: annotate some tasks"
+    if counts.skipped == counts.tasks:
+        return f"all {counts.tasks} annotated tasks were skipped: submit annotations"
+    return f"no annotation can be used ({_told(example_set)}): check labelling configuration and task data"
+
+
+def _summary(
+    result: Result, schema: Schema, model: Model, training: Sequence[Example], held_out: Sequence[Example]
+) -> str:
+    parts = [f"{result.counts['tasks']} tasks", f"{len(result.labels)} labels"]
+    accuracy = result.metrics["accuracy"]
+    if isinstance(accuracy, float):
+        parts.append(f"accuracy {accuracy:.2f}")
+    else:
+        parts.append(f"no metrics: {len(held_out)} texts held out, {MINIMUM_EXAMPLES} are needed")
+    uncovered = [control.name for control in schema.controls if control.name not in model.labels]
+    if uncovered:
+        parts.append(f"not predicted for want of two labels: {', '.join(uncovered)}")
+    unseen = _labels_of(held_out) - _labels_of(training)
+    if unseen:
+        parts.append(f"only held-out texts have: {', '.join(sorted(unseen))}")
+    return ", ".join(parts)
+
+
+def _labels_of(examples: Sequence[Example]) -> set[str]:
+    return {label for example in examples for labels in example.labels.values() for label in labels}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - began, 3)
