@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from examples.tickets.generator import LABELS
-from labcluster import Cluster
 from playwright.sync_api import Browser
-
 from tests.e2e.story import Project, Story
 from tests.support.annotator import Annotator, chromium
 from tests.support.lab import Lab
 from tests.support.waiting import eventually
+
+from labcluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "build/e2e"

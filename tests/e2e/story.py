@@ -7,7 +7,6 @@ from typing import Any
 
 from examples.tickets.generator import Ticket, tickets
 from kubernetes import client
-
 from tests.support.backend import Backend
 from tests.support.lab import CONNECTION_SECRET, Lab
 from tests.support.user import LabelStudioUser, choices_config

@@ -1,0 +1,45 @@
+"""Deleting the resource leaves nothing behind, or says what it had to leave."""
+
+from tests.e2e.story import Project, Story
+from tests.support.network import packets_refused
+from tests.support.waiting import eventually
+
+
+def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project: Project) -> None:
+    backend = story.trained(project, 12)
+    assert project.user.backends(project.id)
+    assert project.user.webhooks(project.id)
+
+    backend.delete()
+
+    eventually(lambda: backend.read() is None, 30, backend.told)
+    assert project.user.webhooks(project.id) == []
+    assert project.user.backends(project.id) == []
+    assert project.user.project(project.id)["model_version"] == ""
+    eventually(lambda: children(story) == [], 60, lambda: f"children left: {children(story)}")
+
+
+def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story, project: Project) -> None:
+    backend = story.running(project, 1000)
+    (left,) = project.user.backends(project.id)
+    (pod,) = story.lab.kube.pods(story.lab.label_studio.namespace, "app.kubernetes.io/instance=label-studio")
+
+    with packets_refused(story.lab.cluster, None, pod["status"]["podIP"], 8080):
+        backend.delete()
+        eventually(lambda: backend.read() is None, 70, backend.told)
+
+    told = eventually(
+        lambda: [event["message"] for event in backend.events() if event["reason"] == "DeregistrationIncomplete"],
+        10,
+        lambda: f"an Event: {backend.events()}",
+    )
+    assert story.lab.label_studio.internal_url in told[0]
+    assert str(left["id"]) in told[0]
+    eventually(lambda: children(story) == [], 60, lambda: f"children left: {children(story)}")
+
+
+def children(story: Story) -> list[str]:
+    """What our label still finds in the namespace."""
+    kinds = "services,deployments,replicasets,pods,jobs,secrets"
+    command = ["-n", story.namespace, "get", kinds, "-l", "app.kubernetes.io/managed-by=labelloop", "-o", "name"]
+    return story.lab.cluster.kubectl(*command).split()

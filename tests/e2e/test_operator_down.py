@@ -1,0 +1,31 @@
+"""Predictions do not need the operator, and nothing that happens while it is away is lost."""
+
+from tests.e2e.story import Project, Story
+from tests.support.timeline import Timeline
+from tests.support.waiting import eventually, throughout
+
+EVERY = 300
+ANNOTATED = 310
+START_TRAINING = {"action": "START_TRAINING", "project": {"id": 1}}
+
+
+def test_annotations_made_while_the_operator_is_stopped_start_one_job(story: Story, project: Project) -> None:
+    project.import_tickets(ANNOTATED)
+    backend = story.running(project, EVERY)
+    cold = backend.version
+    with Timeline(story.lab.kube, story.namespace) as timeline:
+        story.lab.stop_operator()
+
+        refused = backend.call("POST", "/webhook", json=START_TRAINING)
+        assert refused.status_code == 503, refused.text
+        project.annotate(ANNOTATED)  # Label Studio sends an event webhook for each
+        event = {"action": "ANNOTATION_CREATED", "annotation": {"id": 1}, "project": {"id": project.id}}
+        assert backend.call("POST", "/webhook", json=event).ok
+        assert backend.setup(project.id, project.label_config)["model_version"] == cold
+        assert backend.predict(["my card"], project.id, project.label_config)[0]["model_version"] == cold
+        assert project.user.task(project.tasks[0][0])["annotations"]
+
+        story.lab.start_operator()
+        backend.wait_version_other_than(cold)
+        eventually(lambda: backend.pending == 0, 60, backend.told)
+        throughout(6, lambda: len(timeline.jobs()) == 1, "more than one Job")
