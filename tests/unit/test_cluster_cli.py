@@ -38,6 +38,9 @@ class FakeCluster:
     def get(cls, name):
         return cls(name)
 
+    def inside_argv(self, argv):
+        return argv
+
     def load_docker_image(self, image): ...
     def load_archive(self, path): ...
     def export_logs(self, folder): ...
@@ -80,6 +83,18 @@ def test_commands_reach_what_they_name(argv, expected, calls):
 def test_several_archives_in_one_call(calls):
     cli.main(["load", "image-archive", "a.tar", "b.tar", "--name=x"])
     assert [call[2] for call in calls] == ["a.tar", "b.tar"]
+
+
+def test_a_command_run_inside_keeps_its_own_flags(calls):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "inside", "--name", "x", "--", "sh", "-c", "echo --name y; exit 3"])
+    assert ended.value.code == 3
+
+
+def test_a_command_to_run_stands_behind_two_dashes(calls, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "node", "--name", "x", "ls"])
+    assert "ls" in capsys.readouterr().err
 
 
 def test_an_unknown_command_fails_and_lists_the_known(calls, capsys):

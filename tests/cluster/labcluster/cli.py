@@ -13,6 +13,7 @@ from labcluster.cluster import Cluster
 from labcluster.errors import ClusterError
 
 _DEFAULT_NAME = "kind"
+_ARGV = "COMMAND [ARGUMENT ...]"
 _SCRIPT = paths.PACKAGE.parent / "kind"
 
 
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     if command is None:
         print(_usage(), file=sys.stderr)
         return 0 if words[:1] in (["--help"], ["-h"], ["help"]) else 1
-    options = _parser(" ".join(words[:2]), command).parse_intermixed_args(words[2:])
+    options = _parse(" ".join(words[:2]), command, words[2:])
     try:
         command.run(options)
     except ClusterError as error:
@@ -50,6 +51,19 @@ def main(argv: list[str]) -> int:
 def _usage() -> str:
     lines = [f"  {name:24}{command.help}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: kind COMMAND [--help]", *lines])
+
+
+def _parse(name: str, command: Command, words: list[str]) -> argparse.Namespace:
+    parser = _parser(name, command)
+    if command.rest != _ARGV:
+        # pytest-kind gives flags before, people give them after.
+        return parser.parse_intermixed_args(words)
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:end])
+    options.rest = words[end + 1 :]
+    if not options.rest:
+        parser.error("give a command after --")
+    return options
 
 
 def _parser(name: str, command: Command) -> argparse.ArgumentParser:
@@ -64,7 +78,9 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
         parser.add_argument("--config", help="accepted and ignored: the cluster has one node")
         parser.add_argument("--wait", help="accepted and ignored: a created cluster is always ready")
         parser.add_argument("--retain", action="store_true", help="leave a cluster that failed to start as it is")
-    if command.rest:
+    if command.rest == _ARGV:
+        parser.usage = f"kind {name} [-n NAME] -- {_ARGV}"
+    elif command.rest:
         parser.add_argument("rest", metavar=command.rest, nargs="*" if command.rest == "DIR" else "+")
     return parser
 
@@ -134,12 +150,12 @@ def _export_logs(options: argparse.Namespace) -> None:
     print(folder)
 
 
-def _enter(argv_of: Callable[[Cluster, list[str]], list[str]]) -> Callable[[argparse.Namespace], None]:
-    def run(options: argparse.Namespace) -> None:
-        done = subprocess.run(argv_of(Cluster.get(options.name), options.rest), check=False)
-        sys.exit(done.returncode)
+def _run_inside(options: argparse.Namespace) -> None:
+    sys.exit(subprocess.run(Cluster.get(options.name).inside_argv(options.rest), check=False).returncode)
 
-    return run
+
+def _run_node(options: argparse.Namespace) -> None:
+    sys.exit(subprocess.run(Cluster.get(options.name).node_argv(options.rest), check=False).returncode)
 
 
 COMMANDS = {
@@ -153,9 +169,7 @@ COMMANDS = {
     "export logs": Command("copy the logs of components and pods", _export_logs, ("name",), "DIR"),
     "get binaries": Command("build kubectl and helm, print their paths", _get_binaries, ours=True),
     "run inside": Command(
-        "run a command with the cluster's network and names", _enter(Cluster.inside_argv), ("name",), "ARGV", ours=True
+        "run a command with the cluster's network and names", _run_inside, ("name",), _ARGV, ours=True
     ),
-    "run node": Command(
-        "run a command as a program of the node", _enter(Cluster.node_argv), ("name",), "ARGV", ours=True
-    ),
+    "run node": Command("run a command as a program of the node", _run_node, ("name",), _ARGV, ours=True),
 }
