@@ -34,33 +34,33 @@ def _options(
 @app.command()
 def serve() -> None:
     """Serve predictions to Label Studio (port 9090)."""
-    from labelloop.serving import server
+    from labelloop.serving.server import run
 
-    server.run()
+    run()
 
 
 @app.command()
 def restore() -> None:
     """Fetch the snapshot of the last training from the registry."""
-    from labelloop.publishing import restore as role
+    from labelloop.publishing.restore import main as run
 
-    raise typer.Exit(role.main())
+    raise typer.Exit(run())
 
 
 @app.command()
 def train() -> None:
     """Read the annotations from Label Studio, fit a model and write it with its result."""
-    from labelloop.training import job
+    from labelloop.training.job import main as run
 
-    raise typer.Exit(job.main())
+    raise typer.Exit(run())
 
 
 @app.command()
 def publish() -> None:
     """Push the snapshot and the image with the trained model."""
-    from labelloop.publishing import publish as role
+    from labelloop.publishing.publish import main as run
 
-    raise typer.Exit(role.main())
+    raise typer.Exit(run())
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ _DIGITS = 6
 def evaluate(model: Model, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
     """Metrics of the first control the model covers; with several, those of each under `controls`.
 
-    Each: `accuracy`, `macro_f1`, `log_loss`, `examples` (how many texts it is about) and `per_class`; the first three are
-    finite, or None with fewer than MINIMUM_EXAMPLES texts.
+    Each: `accuracy` (of a multiple choice: exactly the right set), `macro_f1` (over classes that are true or predicted,
+    as in scikit-learn), `log_loss`, `examples` (how many texts) and `per_class`. The first three are finite, or None
+    with fewer than MINIMUM_EXAMPLES texts.
     """
     metrics: dict[str, dict[str, object]] = {}
     for control in schema.controls:
@@ -43,13 +44,11 @@ def _evaluate_control(
     if not multiple:
         truths = [labels[:1] for labels in truths]
     # Labels the model has never seen count too: it is wrong about them.
-    names = (
-        *model.labels[control],
-        *sorted({label for labels in truths for label in labels} - {*model.labels[control]}),
-    )
+    known = model.labels[control]
+    names = (*known, *sorted({label for labels in truths for label in labels} - {*known}))
     true = _membership(truths, names)
     probabilities = np.zeros(true.shape)
-    probabilities[:, : len(model.labels[control])] = model.probabilities(control, texts)
+    probabilities[:, : len(known)] = model.probabilities(control, texts)
     predicted = _chosen(probabilities, model.thresholds(control) if multiple else None)
     return {
         "accuracy": _rounded(float((predicted == true).all(axis=1).mean())),

@@ -36,9 +36,7 @@ def main(variables: Mapping[str, str] | None = None) -> int:
     try:
         write_result(result, output / RESULT_FILE)
     except OSError as error:
-        result = Result.failed(
-            "Unknown", f"{output / RESULT_FILE} cannot be written ({error.strerror}): check the volume"
-        )
+        result = Result.failed("Unknown", f"{output} cannot be written ({error.strerror}): check the volume")
     write_termination_message(result, variables)
     _report(f"{result.outcome}: {result.message}" if result.outcome == result.reason else _failure_line(result))
     return result.exit_code
@@ -59,6 +57,8 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         return Result.failed("LabelStudioUnreachable", str(error))
     except LabelConfigError as error:
         return Result.failed("LabelConfigUnsupported", str(error))
+    except Exception as error:
+        return _unforeseen(error, "Unknown", "reading the annotations")
     _report(f"read {len(snapshot.rows)} tasks of project {settings.project} in {seconds:.1f} s")
     try:
         result = train(snapshot, schema, settings, output, _report)
@@ -68,7 +68,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
     except MemoryError:
         return Result.failed("OutOfMemory", "the model did not fit into memory: raise spec.training.resources")
     except Exception as error:
-        return _unforeseen(error)
+        return _unforeseen(error, "ModelFailed", "fitting the model")
     return replace(result, seconds={"fetch": round(seconds, 3), **result.seconds})
 
 
@@ -85,14 +85,14 @@ def _read(settings: TrainingSettings, connection: ConnectionSettings) -> tuple[S
     return snapshot, schema, time.monotonic() - began
 
 
-def _unforeseen(error: Exception) -> Result:
+def _unforeseen(error: Exception, reason: str, action: str) -> Result:
     """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are told."""
     frames = traceback.extract_tb(error.__traceback__)
     for frame in frames:
         _report(f"  {frame.filename}:{frame.lineno} in {frame.name}")
     last = frames[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
-    return Result.failed("ModelFailed", f"fitting the model failed with {type(error).__name__} ({where}): see the log")
+    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({where}): see the log")
 
 
 def _failure_line(result: Result) -> str:

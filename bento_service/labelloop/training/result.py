@@ -90,7 +90,7 @@ class Result:
 def write_result(result: Result, path: Path) -> None:
     """Write `result.json`, one line, with its folder when that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(result.to_json() + "\n", encoding="utf-8")
+    path.write_bytes(_encode(result) + b"\n")
 
 
 def read_result(path: Path) -> Result:
@@ -104,7 +104,7 @@ def read_result(path: Path) -> Result:
 
 
 def termination_message(result: Result) -> bytes:
-    """The result in at most 4,096 bytes: per-class metrics go first, then labels from the end, then the message's end."""
+    """The result in at most 4,096 bytes: left out are per-class metrics, then the labels' tail, then the message's."""
     shortened = replace(result, message=result.message[:_LONGEST_MESSAGE])
     encoded = _encode(shortened)
     if len(encoded) <= TERMINATION_BYTES:

@@ -53,9 +53,7 @@ class ConnectionSettings:
         environment = Environment(variables)
         return cls(
             url=environment.url("LABEL_STUDIO_URL"),
-            token=environment.text(
-                "LABEL_STUDIO_API_KEY", remedy="put a token of Label Studio into the Secret's token"
-            ),
+            token=environment.text("LABEL_STUDIO_API_KEY", remedy="put a token into the connection Secret"),
             ca=_certificates(environment),
         )
 

@@ -86,7 +86,9 @@ def _fit(
     with _timed(seconds, "evaluate"):
         metrics = evaluate(model, held_out, schema)
     model.version = result.version or ""
-    model.created_at = result.cut and result.cut.updated_at and format_time(result.cut.updated_at)
+    if result.cut and result.cut.updated_at:
+        # Not the clock: the same data must give the same bytes.
+        model.created_at = format_time(result.cut.updated_at)
     model.metrics = metrics
     model.save(directory / MODEL_DIRECTORY)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
