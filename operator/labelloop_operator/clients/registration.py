@@ -1,0 +1,150 @@
+"""Registering a backend in Label Studio, as operations composed of the library's small ones (no I/O here either).
+
+Order and traps: label-studio-protocol notes 2 and 7. The webhook comes first, since Label Studio makes one without our
+secret otherwise; a PATCH carries everything anew; a create that the SSRF guard refused halfway is cleaned up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop.label_studio import (
+    AddressBlocked,
+    Backend,
+    NotFound,
+    Operation,
+    Webhook,
+    backends,
+    create_backend,
+    create_webhook,
+    delete_backend,
+    delete_webhook,
+    update_backend,
+    update_webhook,
+    webhooks,
+)
+from labelloop_operator.api.registration import WEBHOOK_ACTIONS
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose registration it is: the mark in `extra_params` and the address Label Studio calls."""
+
+    cluster: str
+    resource: str
+    uid: str
+    project: int
+    url: str
+
+    @property
+    def webhook_url(self) -> str:
+        """Where events go: Label Studio's own rule for the address of a backend's webhook."""
+        return webhook_url(self.url)
+
+    def owns(self, found: Backend) -> bool:
+        """Ours by its mark, or unmarked and with our address (made by hand)."""
+        mark = _mark(found.extra_params)
+        if mark is not None:
+            return mark.get("cluster") == self.cluster and mark.get("uid") == self.uid
+        return found.url.rstrip("/") == self.url.rstrip("/")
+
+
+def webhook_url(url: str) -> str:
+    """The webhook address that belongs to a backend's address."""
+    return f"{url.rstrip('/')}/webhook"
+
+
+def authorization(secret: str) -> str:
+    """What our webhook carries in its Authorization header."""
+    return f"Bearer {secret}"
+
+
+def ensure_webhook(
+    owner: Owner, secret: str, webhook_id: int | None, remove: Sequence[int] = ()
+) -> Operation[list[Webhook]]:
+    """Create our webhook, or set the known one right; returns the project's webhooks to our address afterwards.
+
+    The list is read first, and again afterwards: a webhook that was made meanwhile is adopted or removed.
+    """
+    headers = {"Authorization": authorization(secret)}
+    present = yield from _our_webhooks(owner)
+    chosen = next((hook for hook in present if hook.id == webhook_id), present[0] if present else None)
+    if chosen is None:
+        chosen = yield from create_webhook(owner.project, owner.webhook_url, WEBHOOK_ACTIONS, headers)
+    elif not is_right(chosen, secret):
+        chosen = yield from update_webhook(chosen.id, owner.webhook_url, WEBHOOK_ACTIONS, headers)
+    for hook_id in {*remove, *(hook.id for hook in present)} - {chosen.id}:
+        yield from delete_webhook(hook_id)
+    return (yield from _our_webhooks(owner))
+
+
+def is_right(hook: Webhook, secret: str) -> bool:
+    """Whether a webhook already sends what we need, with our secret."""
+    return (
+        hook.is_active
+        and hook.send_payload
+        and not hook.send_for_all_actions
+        and set(hook.actions) == set(WEBHOOK_ACTIONS)
+        and hook.headers.get("Authorization") == authorization(secret)
+    )
+
+
+def ensure_backend(
+    owner: Owner,
+    title: str,
+    backend_id: int | None,
+    extra_params: Mapping[str, Any],
+    basic_auth: tuple[str, str] | None = None,
+    remove: Sequence[int] = (),
+) -> Operation[list[Backend]]:
+    """Create our ML backend or set the known one right; returns all of the project, or only the updated one."""
+    if backend_id is not None:
+        try:
+            made = yield from update_backend(
+                backend_id, owner.project, owner.url, title, extra_params=dict(extra_params), basic_auth=basic_auth
+            )
+        except NotFound:
+            backend_id = None
+        else:
+            for duplicate in set(remove) - {backend_id}:
+                yield from delete_backend(duplicate)
+            return [made]
+    try:
+        yield from create_backend(
+            owner.project, owner.url, title, extra_params=dict(extra_params), basic_auth=basic_auth
+        )
+    except AddressBlocked:
+        # The guard for backends is open and that for webhooks closed: a connected backend without webhook stays behind.
+        yield from _remove_backends(owner)
+        raise
+    present = yield from backends(owner.project)
+    ours = [found for found in present if owner.owns(found)]
+    for extra in ours[1:]:
+        yield from delete_backend(extra.id)
+    return [found for found in present if found not in ours[1:]]
+
+
+def deregister(owner: Owner) -> Operation[None]:
+    """Remove our ML backend, then our webhook; what is gone already, or with its project, is fine."""
+    try:
+        yield from _remove_backends(owner)
+        for hook in (yield from _our_webhooks(owner)):
+            yield from delete_webhook(hook.id)
+    except NotFound:
+        return
+
+
+def _remove_backends(owner: Owner) -> Operation[None]:
+    for found in (yield from backends(owner.project)):
+        if owner.owns(found):
+            yield from delete_backend(found.id)
+
+
+def _our_webhooks(owner: Owner) -> Operation[list[Webhook]]:
+    found = yield from webhooks(owner.project)
+    return [hook for hook in found if hook.url == owner.webhook_url]
+
+
+def _mark(extra_params: object) -> Mapping[str, Any] | None:
+    mark = extra_params.get("labelloop") if isinstance(extra_params, Mapping) else None
+    return mark if isinstance(mark, Mapping) else None

@@ -1,0 +1,79 @@
+"""Whether a live object still is what we want: then server-side apply is skipped, and a quiet resource costs no write.
+
+Two questions together: was exactly this manifest applied last (a digest in an annotation; it also notices what we want
+no more), and does the live object still cover it (it notices what others changed).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from labelloop_operator.api import names
+
+Manifest = Mapping[str, Any]
+
+ANNOTATION_MANIFEST = f"{names.GROUP}/manifest"
+_MERGE_KEYS = ("name", "containerPort", "port", "type", "uid")
+_QUANTITY_MAPS = frozenset({"limits", "requests"})
+
+
+def stamped(manifest: Manifest) -> dict[str, Any]:
+    """The manifest with its own digest as an annotation."""
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+    metadata = manifest["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), ANNOTATION_MANIFEST: digest}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def covers(want: object, live: object) -> bool:
+    """`want` is a part of `live`. Lists of maps match by name, port, type or uid; empty and null count as absent."""
+    return _covers(want, live, "")
+
+
+def _covers(want: object, live: object, key: str) -> bool:
+    if _absent(want):
+        return True
+    if isinstance(want, Mapping):
+        if not isinstance(live, Mapping):
+            return False
+        if key in _QUANTITY_MAPS:
+            return all(_same_quantity(value, live.get(name)) for name, value in want.items())
+        return all(_covers(value, live.get(name), name) for name, value in want.items())
+    if isinstance(want, Sequence) and not isinstance(want, str):
+        return isinstance(live, Sequence) and not isinstance(live, str) and _covers_list(want, live)
+    return _equal(want, live, key)
+
+
+def _covers_list(want: Sequence[Any], live: Sequence[Any]) -> bool:
+    merge_key = next(
+        (key for key in _MERGE_KEYS if all(isinstance(item, Mapping) and key in item for item in want)), None
+    )
+    if merge_key is None:
+        return len(want) == len(live) and all(_covers(one, other, "") for one, other in zip(want, live, strict=True))
+    by_key = {item.get(merge_key): item for item in live if isinstance(item, Mapping)}
+    return all(item[merge_key] in by_key and _covers(item, by_key[item[merge_key]], "") for item in want)
+
+
+def _absent(value: object) -> bool:
+    return value is None or (isinstance(value, (Mapping, list, tuple, str)) and not value)
+
+
+def _equal(want: object, live: object, key: str) -> bool:
+    if want == live and type(want) is type(live):
+        return True
+    if live is None and want in (False, 0):
+        return True  # the API server leaves zero values out
+    return key == "sizeLimit" and _same_quantity(want, live)
+
+
+def _same_quantity(want: object, live: object) -> bool:
+    """`1000m` and `1` are the same; the API server stores its own form."""
+    if want == live:
+        return True
+    try:
+        return bool(parse_quantity(want) == parse_quantity(live))
+    except (ValueError, TypeError, ArithmeticError):
+        return False

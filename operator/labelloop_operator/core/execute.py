@@ -1,0 +1,152 @@
+"""Does what a plan says on the Kubernetes API: idempotent, and skipped when the cluster shows it as done."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.clients.errors import ApiError
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, Kind, kind_named
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.core.drift import ANNOTATION_MANIFEST, covers, stamped
+from labelloop_operator.core.observed import Conflict, Manifest
+from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.core.plan import Apply, Create, Delete, SetFinalizer
+from labelloop_operator.watch.cache import Cache
+
+RECHECK = 600.0
+"""Seconds after which an object that is not watched (the relay Secret) is looked at again."""
+
+KubernetesAction = Apply | Create | Delete | SetFinalizer
+
+
+class ConflictFound(Exception):  # noqa: N818 - a state, not a fault
+    """An object has the name of one of ours and is controlled by somebody else."""
+
+    def __init__(self, conflict: Conflict) -> None:
+        super().__init__(f"{conflict.kind} {conflict.name} is not ours")
+        self.conflict = conflict
+
+
+@dataclass
+class Subject:
+    """The resource that is worked on. `version` follows our own writes, so that the status write is guarded by it."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    finalizers: tuple[str, ...]
+
+
+class Executor:
+    """Runs actions; answers to writes go into the cache, so that the next reconcile sees them."""
+
+    def __init__(self, kubernetes: Kubernetes, cache: Cache) -> None:
+        self._kubernetes = kubernetes
+        self._cache = cache
+        self._checked: dict[tuple[str, str, str], tuple[str, float]] = {}
+
+    async def run(self, subject: Subject, action: KubernetesAction) -> None:
+        """Run one action. Raises ApiError, ConflictFound, NotLeading."""
+        match action:
+            case Apply(manifest):
+                await self._apply(subject, manifest)
+            case Create(manifest):
+                await self._create(subject, manifest)
+            case Delete(kind, namespace, name, uid, propagation):
+                await self._delete(kind_named(kind), namespace, name, uid, propagation)
+            case SetFinalizer(present):
+                await self._set_finalizer(subject, present)
+
+    async def write_status(self, subject: Subject, status: dict[str, Any]) -> None:
+        """The full status, guarded by the resource version. ApiError 404: gone; 409: changed meanwhile."""
+        manifest = self._resource(subject, {"resourceVersion": subject.version})
+        self._take(subject, await self._kubernetes.apply(BACKEND, {**manifest, "status": status}, "status"))
+
+    async def foreign(self, uid: str, namespace: str, conflict: Conflict) -> bool:
+        """Whether the object still exists and is still not ours."""
+        live = await self._kubernetes.get(kind_named(conflict.kind), namespace, conflict.name)
+        return live is not None and not is_ours(live, uid)
+
+    async def _apply(self, subject: Subject, manifest: Manifest) -> None:
+        kind, wanted = kind_named(manifest["kind"]), stamped(manifest)
+        namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+        digest = wanted["metadata"]["annotations"][ANNOTATION_MANIFEST]
+        entry, now = (kind.kind, namespace, name), asyncio.get_running_loop().time()
+        known, checked_at = self._checked.get(entry, ("", -RECHECK))
+        if kind not in CHILD_KINDS and known == digest and now - checked_at < RECHECK:
+            return
+        live = await self._live(kind, namespace, name)
+        self._refuse_foreign(subject, kind, name, live)
+        if live is None or not covers(wanted, live):
+            self._remember(kind, await self._kubernetes.apply(kind, wanted))
+        if kind not in CHILD_KINDS:
+            self._checked[entry] = (digest, now)
+
+    async def _create(self, subject: Subject, manifest: Manifest) -> None:
+        kind = kind_named(manifest["kind"])
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        try:
+            self._remember(kind, await self._kubernetes.create(kind, manifest))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            live = await self._kubernetes.get(kind, namespace, name)
+            self._refuse_foreign(subject, kind, name, live)
+            if live is None:
+                raise
+            self._remember(kind, live)
+
+    async def _delete(self, kind: Kind, namespace: str, name: str, uid: str, propagation: str) -> None:
+        live = self._cache.child(kind, namespace, name) if kind in CHILD_KINDS else None
+        if live is not None and live["metadata"].get("deletionTimestamp") is not None:
+            return
+        await self._kubernetes.delete(kind, namespace, name, uid, propagation)
+        self._checked.pop((kind.kind, namespace, name), None)
+        if live is not None and live["metadata"]["uid"] == uid:
+            self._cache.going(kind, namespace, name)
+
+    async def _set_finalizer(self, subject: Subject, present: bool) -> None:
+        """Our whole manifest of the resource: applying it without the finalizer drops ours, and nobody else's."""
+        if (names.FINALIZER in subject.finalizers) == present:
+            return
+        manifest = self._resource(subject, {"uid": subject.uid, "resourceVersion": subject.version})
+        if present:
+            manifest["metadata"]["finalizers"] = [names.FINALIZER]
+        try:
+            self._take(subject, await self._kubernetes.apply(BACKEND, manifest))
+        except ApiError as error:
+            gone = error.status == 404 or (error.status == 409 and await self._gone(subject))
+            if present or not gone:
+                raise
+
+    async def _gone(self, subject: Subject) -> bool:
+        live = await self._kubernetes.get(BACKEND, subject.namespace, subject.name)
+        return live is None or live["metadata"]["uid"] != subject.uid
+
+    async def _live(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """From the cache; what it does not know is read, since a foreign object carries none of our labels."""
+        cached = self._cache.child(kind, namespace, name) if kind in CHILD_KINDS else None
+        return cached or await self._kubernetes.get(kind, namespace, name)
+
+    def _refuse_foreign(self, subject: Subject, kind: Kind, name: str, live: Manifest | None) -> None:
+        if live is not None and not is_ours(live, subject.uid):
+            raise ConflictFound(Conflict(kind.kind, name))
+
+    def _remember(self, kind: Kind, item: Manifest) -> None:
+        if kind in CHILD_KINDS:
+            self._cache.put(kind, item)
+
+    def _take(self, subject: Subject, item: Manifest) -> None:
+        subject.version = item["metadata"]["resourceVersion"]
+        subject.finalizers = tuple(item["metadata"].get("finalizers") or ())
+        self._cache.put(BACKEND, item)
+
+    @staticmethod
+    def _resource(subject: Subject, metadata: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "apiVersion": BACKEND.api_version,
+            "kind": BACKEND.kind,
+            "metadata": {"name": subject.name, "namespace": subject.namespace, **metadata},
+        }

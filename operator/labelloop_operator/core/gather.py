@@ -1,0 +1,193 @@
+"""Everything one reconcile looks at, put together: caches first, the API server only for what no cache holds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.api.spec import Spec, parse
+from labelloop_operator.api.status import Cut, Status
+from labelloop_operator.api.times import parse_time
+from labelloop_operator.clients.kinds import SERVICE
+from labelloop_operator.clients.registration import Owner
+from labelloop_operator.core import pods as pod_facts
+from labelloop_operator.core.bearers import relay_secret, webhook_secret
+from labelloop_operator.core.connections import Secrets, connection
+from labelloop_operator.core.observed import (
+    Children,
+    Conflict,
+    ConnectionFacts,
+    JobOutcome,
+    LabelStudioFacts,
+    Manifest,
+    Observed,
+    OperatorFacts,
+    Resource,
+)
+from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.core.recovery import recovered
+from labelloop_operator.watch.cache import Cache, Key
+from labelloop_operator.watch.label_studio import LabelStudioWatch
+from labelloop_operator.watch.target import Target
+
+RegistryResult = Callable[[str, bool, str, str | None], Awaitable[Mapping[str, Any] | None]]
+"""The result that an image carries: (repository:tag, plain HTTP, namespace, push Secret) -> result.json or None."""
+
+
+class Gatherer:
+    """Makes `Observed` values."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        secrets: Secrets,
+        pods: pod_facts.Pods,
+        watch: LabelStudioWatch,
+        operator: OperatorFacts,
+        key: bytes,
+        registry_result: RegistryResult,
+    ) -> None:
+        self._cache = cache
+        self._secrets = secrets
+        self._pods = pods
+        self._watch = watch
+        self._operator = operator
+        self._key = key
+        self._registry_result = registry_result
+        self._generations: dict[Key, tuple[int, float]] = {}
+        self._outcomes: dict[Key, dict[str, JobOutcome]] = {}
+
+    async def gather(self, key: Key, item: Manifest, conflicts: frozenset[Conflict]) -> Observed:
+        """What is known of the resource now. ApiError when the API server is needed and does not answer."""
+        resource = parse_resource(item)
+        children = self._children(key)
+        facts = ConnectionFacts()
+        label_studio: LabelStudioFacts | None = None
+        if resource.spec is not None:
+            facts, label_studio = await self._label_studio(key, resource, resource.spec, recovered(resource, children))
+            children = replace(children, pod_problems=await self._pod_problems(key, children, resource.uid))
+        return Observed(
+            resource=resource,
+            operator=self._facts_for(resource),
+            connection=facts,
+            children=children,
+            outcomes=await self._finished(key, resource, children),
+            label_studio=label_studio,
+            conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
+        )
+
+    async def forget(self, key: Key) -> None:
+        """The resource is gone."""
+        self._generations.pop(key, None)
+        self._outcomes.pop(key, None)
+        self._pods.forget(*key)
+        await self._watch.forget(key)
+
+    def _facts_for(self, resource: Resource) -> OperatorFacts:
+        return replace(
+            self._operator,
+            relay_secret=relay_secret(self._key, resource.uid),
+            webhook_secret=webhook_secret(self._key, resource.uid),
+        )
+
+    def _children(self, key: Key) -> Children:
+        namespace, name = key
+        seen = self._cache.children(key)
+        service = self._cache.child(SERVICE, namespace, names.service_name(name))
+        return Children(service=service, deployments=seen.deployments, jobs=seen.jobs)
+
+    async def _label_studio(
+        self, key: Key, resource: Resource, spec: Spec, status: Status
+    ) -> tuple[ConnectionFacts, LabelStudioFacts | None]:
+        found = await connection(self._secrets, resource.namespace, spec, self._not_before(key, resource.generation))
+        if found.credentials is None:
+            if resource.deletion_requested_at is None:
+                await self._watch.forget(key)
+                return found.facts, None
+            # The Secret may go before the resource does: what was known last is used to deregister.
+            known = self._watch.watches(key)
+            return replace(found.facts, problem=None) if known else found.facts, self._watch.facts(key)
+        owner = Owner(
+            cluster=self._operator.cluster_id,
+            resource=f"{resource.namespace}/{resource.name}",
+            uid=resource.uid,
+            project=spec.label_studio.project,
+            url=names.service_url(resource.name, resource.namespace, self._operator.cluster_domain),
+        )
+        secret = webhook_secret(self._key, resource.uid)
+        target = Target(found.credentials, owner, secret, status.training.cut or Cut())
+        return found.facts, await self._watch.observe(key, target)
+
+    def _not_before(self, key: Key, generation: int) -> float:
+        """Secrets read before this loop time are read again: the resource changed, or Label Studio refused."""
+        known, changed_at = self._generations.get(key, (None, 0.0))
+        if known != generation:
+            changed_at = 0.0 if known is None else asyncio.get_running_loop().time()
+            self._generations[key] = (generation, changed_at)
+        return max(changed_at, self._watch.failed_at(key) or 0.0)
+
+    async def _pod_problems(self, key: Key, children: Children, uid: str) -> tuple[Any, ...]:
+        if not any(needs_pods(item) for item in (*children.deployments, *children.jobs) if is_ours(item, uid)):
+            return ()
+        return pod_facts.problems(await self._pods.of_resource(*key))
+
+    async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
+        """Outcomes of finished Jobs that are not on record; each is read once."""
+        training = resource.status.training
+        known = self._outcomes.pop(key, {})
+        found: dict[str, JobOutcome] = {}
+        for job in children.jobs:
+            name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+            on_record = training.job == name and training.last_outcome is not None
+            if not on_record and is_ours(job, resource.uid) and pod_facts.finished(job):
+                found[uid] = known.get(uid) or await self._outcome(resource, job)
+        if found:
+            self._outcomes[key] = found
+        return tuple(found.values())
+
+    async def _outcome(self, resource: Resource, job: Manifest) -> JobOutcome:
+        name = job["metadata"]["name"]
+        result = pod_facts.outcome(job, await self._pods.of_job(resource.namespace, name))
+        reference = f"{_environment(job, 'LABELLOOP_REPOSITORY')}:{name}"
+        if result is None and resource.spec is not None:
+            plain_http = _environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
+            secret = resource.spec.registry.push_secret
+            result = await self._registry_result(reference, plain_http, resource.namespace, secret)
+        return JobOutcome(name, result or pod_facts.lost(job))
+
+
+def needs_pods(item: Manifest) -> bool:
+    """Whether only its pods can tell how this Deployment or Job is doing."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    if "completions" in spec or "backoffLimit" in spec:
+        return not pod_facts.finished(item)
+    return int(status.get("availableReplicas") or 0) < int(spec.get("replicas", 1))
+
+
+def parse_resource(item: Manifest) -> Resource:
+    """The resource as the cache holds it, typed."""
+    metadata = item["metadata"]
+    parsed = parse(item.get("spec") or {})
+    return Resource(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        resource_version=metadata["resourceVersion"],
+        annotations=metadata.get("annotations") or {},
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        deletion_requested_at=parse_time(metadata.get("deletionTimestamp")),
+        spec=parsed if isinstance(parsed, Spec) else None,
+        problems=() if isinstance(parsed, Spec) else parsed,
+        status=Status.from_dict(item.get("status")),
+    )
+
+
+def _environment(job: Manifest, name: str) -> str:
+    """What this very Job was told: the spec may have changed since."""
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        for variable in container.get("env") or []:
+            if variable["name"] == name:
+                return str(variable.get("value", ""))
+    return ""

@@ -1,0 +1,161 @@
+"""What pods tell: why one does not run, and what a finished training left. Pods are read only when that is asked."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.clients.kinds import POD
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.core.observed import Manifest, PodProblem
+
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+_KEPT = 3.0
+"""Seconds for which an answer is used again: a roll-out causes many events at once."""
+_STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
+_STEPS = ("restore", "train", "publish")
+
+
+class Pods:
+    """Pods of resources, read by label."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        self._kubernetes = kubernetes
+        self._kept: dict[tuple[str, str], tuple[float, list[dict[str, Any]]]] = {}
+
+    async def of_resource(self, namespace: str, name: str) -> list[dict[str, Any]]:
+        """All pods of the resource; an answer of the last seconds is used again."""
+        now = asyncio.get_running_loop().time()
+        read_at, pods = self._kept.get((namespace, name), (now - _KEPT, []))
+        if now - read_at >= _KEPT:
+            pods, _ = await self._kubernetes.list(POD, namespace, f"{names.LABEL_BACKEND}={name}")
+            self._kept[namespace, name] = (now, pods)
+        return pods
+
+    async def of_job(self, namespace: str, job: str) -> list[dict[str, Any]]:
+        """The pods of a Job, as they are now."""
+        pods, _ = await self._kubernetes.list(POD, namespace, f"{JOB_NAME_LABEL}={job}")
+        return pods
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The resource is gone."""
+        self._kept.pop((namespace, name), None)
+
+
+def problems(pods: Iterable[Manifest]) -> tuple[PodProblem, ...]:
+    """Why pods wait or crash; pods that run, start or end are fine."""
+    found = (_problem(pod) for pod in pods if pod["metadata"].get("deletionTimestamp") is None)
+    return tuple(problem for problem in found if problem is not None)
+
+
+def finished(job: Manifest) -> bool:
+    """Whether the Job is Complete or Failed."""
+    return finish_condition(job) is not None
+
+
+def finish_condition(job: Manifest) -> Mapping[str, Any] | None:
+    """The condition that ended the Job."""
+    conditions = (job.get("status") or {}).get("conditions") or []
+    return next(
+        (item for item in conditions if item.get("type") in ("Complete", "Failed") and item.get("status") == "True"),
+        None,
+    )
+
+
+def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None:
+    """The result a finished Job left in its newest pod's termination messages; None when no pod tells anything.
+
+    Of a failed pod the first container that failed counts; killed containers tell nothing themselves, their state does.
+    """
+    newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), default=None)
+    deadline = (finish_condition(job) or {}).get("reason") == "DeadlineExceeded"
+    told = None if newest is None else _told(newest)
+    if told is not None and not (deadline and told.get("reason") == Reason.UNKNOWN):
+        return told
+    if deadline:
+        limit = (job.get("spec") or {}).get("activeDeadlineSeconds")
+        return _failure(
+            Reason.DEADLINE_EXCEEDED, f"the training took longer than {limit} s: raise spec.training.deadline"
+        )
+    return None
+
+
+def lost(job: Manifest) -> Mapping[str, Any]:
+    """The outcome when neither a pod nor the registry tells one."""
+    name = job["metadata"]["name"]
+    return _failure(Reason.UNKNOWN, f"the pod of Job {name} is gone and left no result: was its node lost or drained?")
+
+
+def _told(pod: Manifest) -> Mapping[str, Any] | None:
+    status = pod.get("status") or {}
+    states = {
+        item["name"]: (item.get("state") or {}).get("terminated")
+        for item in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    }
+    for step in _STEPS:
+        terminated = states.get(step)
+        if terminated and terminated.get("exitCode") != 0:
+            return _step_failure(step, terminated, status)
+    if status.get("reason") == "Evicted":
+        return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
+    last = states.get(_STEPS[-1])
+    return None if last is None else _message(last)
+
+
+def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
+    if terminated.get("reason") == "OOMKilled":
+        return _failure(
+            Reason.OUT_OF_MEMORY, f"container {step} ran out of memory: raise spec.training.resources.limits.memory"
+        )
+    told = _message(terminated)
+    if told is not None:
+        return told
+    if status.get("reason") == "Evicted":
+        return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
+    return _failure(
+        Reason.UNKNOWN,
+        f"container {step} ended with exit code {terminated.get('exitCode')} and no result: see the pod's log",
+    )
+
+
+def _message(terminated: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    try:
+        told = json.loads(terminated.get("message") or "")
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and "outcome" in told else None
+
+
+def _failure(reason: Reason, message: str) -> Mapping[str, Any]:
+    return {"format": 1, "outcome": "Failed", "reason": str(reason), "message": message}
+
+
+def _problem(pod: Manifest) -> PodProblem | None:
+    owner = _owner(pod)
+    status = pod.get("status") or {}
+    if owner is None:
+        return None
+    for item in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting = (item.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason", "") not in _STARTING:
+            return PodProblem(owner, waiting["reason"], waiting.get("message", ""))
+    for item in status.get("conditions") or []:
+        if (
+            item.get("type") == "PodScheduled"
+            and item.get("status") == "False"
+            and item.get("reason") == "Unschedulable"
+        ):
+            return PodProblem(owner, "Unschedulable", item.get("message", ""))
+    return None
+
+
+def _owner(pod: Manifest) -> str | None:
+    """Name of the Job or Deployment that the pod belongs to, by its labels."""
+    labels = pod["metadata"].get("labels") or {}
+    if JOB_NAME_LABEL in labels:
+        return str(labels[JOB_NAME_LABEL])
+    if names.LABEL_BACKEND in labels and names.LABEL_REVISION in labels:
+        return f"{names.service_name(labels[names.LABEL_BACKEND])}-{labels[names.LABEL_REVISION]}"
+    return None

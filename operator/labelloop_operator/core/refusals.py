@@ -1,0 +1,39 @@
+"""What an answer of the Kubernetes API means for a person: a problem with its remedy, or nothing they could mend."""
+
+import re
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.clients.errors import ApiError, Severity
+
+_RBAC = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+_LIMIT = 600
+
+
+def problem(error: ApiError, what: str) -> Problem | None:
+    """`what` names the object, as in "Service intents-ml". None: it passes by itself or is a bug of ours."""
+    message = error.message[:_LIMIT]
+    if error.status == 403:
+        return _forbidden(message, what)
+    if error.severity is Severity.INVALID:
+        if "immutable" in message:
+            return Problem("", "", f"{what} cannot be changed in place ({message}): delete it", Reason.IMMUTABLE_FIELD)
+        return Problem("", "", f"{what} was refused: {message}", Reason.INVALID_SPEC)
+    if "admission webhook" in message and "denied" in message:
+        return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)
+    return None
+
+
+def _forbidden(message: str, what: str) -> Problem | None:
+    rbac = _RBAC.search(message)
+    if rbac is not None:
+        group = rbac["group"] or "core"
+        remedy = (
+            f"the operator may not {rbac['verb']} {rbac['resource']} ({group}): grant it in its role, as the chart does"
+        )
+        return Problem("", "", f"{what}: {remedy}", Reason.MISSING_PERMISSION)
+    if "exceeded quota" in message:
+        return Problem("", "", f"{what}: {message}; raise the quota or ask for less", Reason.QUOTA_EXCEEDED)
+    if "being terminated" in message:
+        return None
+    return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)

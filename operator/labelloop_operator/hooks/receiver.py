@@ -1,0 +1,191 @@
+"""What backends relay from Label Studio (docs/interfaces.md 4.1): hints, and requests to train.
+
+A request to train counts only once it stands on the resource, so the annotation is written before the answer.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from labelloop_operator.api import names
+from labelloop_operator.api.times import parse_time
+from labelloop_operator.clients.errors import ApiError, NotLeading
+from labelloop_operator.clients.kinds import BACKEND
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.core.bearers import relay_secret, same
+from labelloop_operator.core.gather import parse_resource
+from labelloop_operator.core.observed import Resource
+from labelloop_operator.hooks.limits import RateLimit
+from labelloop_operator.ops.health import Health, Verdict
+from labelloop_operator.ops.logging import resource_fields
+from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.watch.cache import Cache
+from labelloop_operator.watch.label_studio import LabelStudioWatch
+from labelloop_operator.watch.target import Hint, Key
+
+_LOG = logging.getLogger(__name__)
+
+REQUEST_MANAGER = "labelloop-request"
+"""Field manager of the annotation: not the one that applies whole manifests, or each would undo the other."""
+BODY_LIMIT = 1024 * 1024
+RATE = 20.0
+BURST = 100.0
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """A request is answered with this status, reason and message."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class Receiver:
+    """The operator's HTTP port: relay, probes and metrics."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        watch: LabelStudioWatch,
+        kubernetes: Kubernetes,
+        key: bytes,
+        health: Health,
+        metrics: Metrics,
+        leading: Callable[[], bool],
+        limit: RateLimit | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache = cache
+        self._watch = watch
+        self._kubernetes = kubernetes
+        self._key = key
+        self._health = health
+        self._metrics = metrics
+        self._leading = leading
+        self._limit = limit or RateLimit(RATE, BURST)
+        self._clock = clock
+
+    def application(self) -> web.Application:
+        """Routes of the port."""
+        application = web.Application(client_max_size=BODY_LIMIT)
+        application.add_routes(
+            [
+                web.get("/livez", self._livez),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._get_metrics),
+                web.post("/v1/backends/{namespace}/{name}/hints", self._hints),
+                web.post("/v1/backends/{namespace}/{name}/train", self._train),
+            ]
+        )
+        return application
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _verdict(self._health.live())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _verdict(self._health.ready())
+
+    async def _get_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _hints(self, request: web.Request) -> web.Response:
+        async def handle(key: Key, _: Resource) -> None:
+            self._watch.hint(key, parse_hint(await _body(request)))
+
+        return await self._answer("hints", request, handle)
+
+    async def _train(self, request: web.Request) -> web.Response:
+        async def handle(key: Key, resource: Resource) -> None:
+            _check_trainable(resource)
+            await self._request_training(key, resource)
+
+        return await self._answer("train", request, handle)
+
+    async def _answer(self, kind: str, request: web.Request, handle: Any) -> web.Response:  # noqa: ANN401 - a local coroutine
+        try:
+            key, resource = self._authenticate(request)
+            await handle(key, resource)
+            answer = web.json_response({"accepted": True}, status=202)
+        except Refused as refused:
+            answer = web.json_response({"reason": refused.reason, "message": refused.message}, status=refused.status)
+        except web.HTTPRequestEntityTooLarge:
+            message = f"the body is larger than {BODY_LIMIT} bytes"
+            answer = web.json_response({"reason": "TooLarge", "message": message}, status=413)
+        self._metrics.hints.labels(kind, str(answer.status)).inc()
+        return answer
+
+    def _authenticate(self, request: web.Request) -> tuple[Key, Resource]:
+        """The resource that the bearer is made for. Only the leader has a cache to answer from."""
+        if not self._leading():
+            raise Refused(503, "NotLeading", "this replica does not lead: try again")
+        key = (request.match_info["namespace"], request.match_info["name"])
+        item = self._cache.resource(key)
+        if item is None:
+            raise Refused(404, "NotFound", f"there is no LabelStudioBackend {key[0]}/{key[1]}")
+        bearer = request.headers.get("Authorization", "")
+        if not same(bearer, f"Bearer {relay_secret(self._key, item['metadata']['uid'])}"):
+            raise Refused(401, "Unauthorized", "the bearer is not the one of this resource")
+        if not self._limit.allow(key):
+            raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second")
+        return key, parse_resource(item)
+
+    async def _request_training(self, key: Key, resource: Resource) -> None:
+        requested_at = self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        patch = {"metadata": {"uid": resource.uid, "annotations": {names.ANNOTATION_TRAIN_REQUESTED_AT: requested_at}}}
+        try:
+            item = await self._kubernetes.merge(BACKEND, *key, patch, REQUEST_MANAGER)
+        except NotLeading:
+            raise Refused(503, "NotLeading", "this replica does not lead: try again") from None
+        except ApiError as error:
+            _LOG.warning("the request to train was not written: %s", error, extra=resource_fields(key))
+            raise Refused(503, "NotWritten", "the request could not be written to the resource: try again") from None
+        self._cache.put(BACKEND, item)
+        _LOG.info("training requested", extra=resource_fields(key))
+
+
+def parse_hint(body: Mapping[str, Any]) -> Hint:
+    """A hint from JSON; anything unknown is left out, since a hint is only a reason to look."""
+    return Hint(
+        action=str(body.get("action", "")),
+        authenticated=body.get("authenticated") is True,
+        annotations=tuple(_annotations(body.get("annotations"))),
+    )
+
+
+def _annotations(value: object) -> Iterator[tuple[int, datetime]]:
+    for item in value if isinstance(value, list) else ():
+        if not isinstance(item, dict):
+            continue
+        annotation, updated_at = item.get("id"), parse_time(item.get("updated_at"))
+        if isinstance(annotation, int) and updated_at is not None:
+            yield annotation, updated_at
+
+
+def _check_trainable(resource: Resource) -> None:
+    if resource.deletion_requested_at is not None:
+        raise Refused(409, "Deleting", "the resource is being deleted")
+    if resource.spec is None:
+        raise Refused(409, "InvalidSpec", "; ".join(str(problem) for problem in resource.problems))
+    if resource.spec.suspend:
+        raise Refused(409, "Suspended", "spec.suspend is true: set it to false to train")
+
+
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise Refused(400, "BadRequest", "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "BadRequest", "the body is not a JSON object")
+    return body
+
+
+def _verdict(verdict: Verdict) -> web.Response:
+    return web.Response(text=verdict.text() + "\n", status=200 if verdict.ok else 503)

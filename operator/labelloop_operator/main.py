@@ -1,0 +1,214 @@
+"""Start-up and wiring: who is made of what, what starts in which order, and what stops in which."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from kubernetes.aio.config import ConfigException
+
+from labelloop.environment import SettingsError
+from labelloop_operator.clients.events import Events
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.clients.registry import read_result
+from labelloop_operator.core.connections import Secrets
+from labelloop_operator.core.engine import Engine
+from labelloop_operator.core.execute import Executor
+from labelloop_operator.core.gather import Gatherer
+from labelloop_operator.core.observed import OperatorFacts
+from labelloop_operator.core.pods import Pods
+from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.ops.health import Health
+from labelloop_operator.ops.leader import Leader
+from labelloop_operator.ops.logging import configure
+from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.settings import Settings
+from labelloop_operator.watch.cache import Cache, Key
+from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, cluster_id
+from labelloop_operator.watch.label_studio import LabelStudioWatch
+from labelloop_operator.watch.resources import ResourceWatch
+from labelloop_operator.watch.target import Pace
+
+_LOG = logging.getLogger(__name__)
+
+LEASE_NAME = "labelloop-operator"
+_LIST_AGE = 900.0
+"""Seconds a complete list may be old at least, whatever the resync interval is."""
+_STOP_SECONDS = 10.0
+
+
+def main() -> int:
+    """Run until told to stop. 0: stopped by a signal; 1: ended by itself, a restart may help; 2: a setting is wrong."""
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        sys.stderr.write(f"labelloop-operator: {error}\n")
+        return 2
+    configure(settings.log_level)
+    try:
+        return asyncio.run(_run(settings))
+    except (ConfigException, MissingDefinition) as error:
+        sys.stderr.write(f"labelloop-operator: {error}\n")
+        return 2
+
+
+@dataclass
+class Parts:
+    """Everything that lives as long as the process."""
+
+    kubernetes: Kubernetes
+    leader: Leader
+    queue: WorkQueue[Key]
+    cache: Cache
+    watch: LabelStudioWatch
+    cluster: ClusterWatch
+    resources: ResourceWatch
+    health: Health
+    metrics: Metrics
+
+
+async def _run(settings: Settings) -> int:
+    kubernetes = await Kubernetes.connect()
+    stop = asyncio.Event()
+    _handle_signals(stop)
+    parts = _make(settings, kubernetes)
+    server = await _serve(settings, parts)
+    try:
+        if not await _unless(stop, parts.leader.acquire()):
+            return 0
+        if not await _unless(stop, parts.cluster.fill()):
+            return 0
+        parts.health.prefilled = True
+        return await _lead(settings, parts, stop, server)
+    finally:
+        await server.cleanup()
+        await parts.watch.close()
+        await parts.leader.release()
+        await kubernetes.close()
+
+
+def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
+    leader = Leader(kubernetes, settings.pod_namespace, LEASE_NAME, settings.pod_name)
+    queue: WorkQueue[Key] = WorkQueue()
+    metrics = Metrics()
+    health = Health(max(_LIST_AGE, 3 * settings.resync_interval), lambda: queue.oldest, leader.valid)
+    cache = Cache(queue.add)
+    metrics.queue_depth.set_function(lambda: queue.depth)
+    metrics.queue_oldest.set_function(lambda: queue.oldest)
+    metrics.leading.set_function(lambda: float(leader.valid()))
+    return Parts(
+        kubernetes=kubernetes.guarded(leader.valid),
+        leader=leader,
+        queue=queue,
+        cache=cache,
+        watch=LabelStudioWatch(
+            Pace(settings.poll_interval, settings.scan_interval),
+            queue.add,
+            leader.valid,
+            lambda result: metrics.label_studio_calls.labels(result).inc(),
+        ),
+        cluster=ClusterWatch(kubernetes, cache, settings.watch_namespaces, settings.resync_interval, health.listed),
+        resources=ResourceWatch(cache, settings.watch_namespaces),
+        health=health,
+        metrics=metrics,
+    )
+
+
+async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
+    receiver = Receiver(
+        parts.cache, parts.watch, parts.kubernetes, settings.key, parts.health, parts.metrics, parts.leader.valid
+    )
+    runner = web.AppRunner(receiver.application(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=settings.port).start()
+    return runner
+
+
+async def _engine(settings: Settings, parts: Parts) -> Engine:
+    secrets = Secrets(parts.kubernetes)
+
+    async def registry_result(
+        reference: str, plain_http: bool, namespace: str, secret: str | None
+    ) -> Mapping[str, Any] | None:
+        values = await secrets.read(namespace, secret) if secret else None
+        return await read_result(reference, plain_http, (values or {}).get(".dockerconfigjson"))
+
+    facts = OperatorFacts(
+        backend_image=settings.backend_image,
+        registry_prefix=settings.registry_prefix,
+        registry_plain_http=settings.registry_plain_http,
+        cluster_domain=settings.cluster_domain,
+        relay_url=settings.relay_url,
+        cluster_id=await cluster_id(parts.kubernetes, settings.key),
+        deregister_timeout=settings.deregister_timeout,
+        relay_secret="",
+        webhook_secret="",
+    )
+    gatherer = Gatherer(parts.cache, secrets, Pods(parts.kubernetes), parts.watch, facts, settings.key, registry_result)
+    return Engine(
+        parts.queue,
+        parts.cache,
+        gatherer,
+        Executor(parts.kubernetes, parts.cache),
+        parts.watch,
+        Events(parts.kubernetes, settings.pod_name),
+        parts.metrics,
+    )
+
+
+async def _lead(settings: Settings, parts: Parts, stop: asyncio.Event, server: web.AppRunner) -> int:
+    """Work until told to stop, or until any part ends by itself: then a restart is the remedy."""
+    engine = await _engine(settings, parts)
+    # kopf cancels, when it ends, every task made after it started: ours are made before and stopped before.
+    background = [
+        asyncio.create_task(parts.leader.hold(), name="lease"),
+        asyncio.create_task(parts.health.measure_lag(), name="event loop lag"),
+        *(asyncio.create_task(watch, name="watch") for watch in parts.cluster.tasks()),
+        *(asyncio.create_task(engine.work(), name=f"worker {number}") for number in range(settings.workers)),
+    ]
+    kopf = asyncio.create_task(parts.resources.run(), name="kopf")
+    stopped = asyncio.create_task(stop.wait(), name="signal")
+    ready = asyncio.create_task(parts.resources.ready.wait(), name="kopf ready")
+    await asyncio.wait({kopf, ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    _handle_signals(stop)  # kopf has put its own handlers in place of ours
+    _LOG.info("started: %d resources", len(parts.cache.resources()))
+    await asyncio.wait({*background, kopf, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (*background, kopf):
+        if task.done() and not stop.is_set():
+            _LOG.error("%s ended", task.get_name(), exc_info=task.exception())
+    await _cancel([*background, ready, stopped])
+    await server.cleanup()
+    await parts.watch.close()
+    await parts.leader.release()
+    parts.resources.stop()
+    await asyncio.wait({kopf}, timeout=_STOP_SECONDS)
+    return 0 if stop.is_set() else 1
+
+
+async def _unless(stop: asyncio.Event, step: Coroutine[Any, Any, None]) -> bool:
+    """Do a step of the start; False when told to stop meanwhile."""
+    task, stopped = asyncio.create_task(step), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        stopped.cancel()
+        task.result()
+        return True
+    await _cancel([task])
+    return False
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _handle_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

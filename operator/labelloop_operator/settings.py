@@ -1,0 +1,91 @@
+"""The operator's settings: one frozen value made from the environment at start (docs/interfaces.md 5.2)."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelloop.environment import Environment, SettingsError
+from labelloop_operator.api.durations import parse_duration
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_MINIMUM_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the chart decides. Times are seconds."""
+
+    backend_image: str
+    """Base Bento image of resources that name none; empty: each must name one."""
+    registry_prefix: str
+    """Repositories are PREFIX/NAMESPACE/NAME; empty: each resource must name its repository."""
+    registry_plain_http: bool
+    cluster_domain: str
+    relay_url: str
+    key: bytes
+    """The operator's secret key; relay and webhook secrets are derived from it."""
+    watch_namespaces: tuple[str, ...]
+    """Empty: all namespaces."""
+    poll_interval: float
+    scan_interval: float
+    resync_interval: float
+    deregister_timeout: float
+    log_level: str
+    pod_name: str
+    pod_namespace: str
+    port: int
+    workers: int
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+        """Read every variable; SettingsError names the first one that is missing or wrong, its value and the remedy."""
+        env = Environment(variables)
+        return cls(
+            backend_image=env.optional("LABELLOOP_BACKEND_IMAGE") or "",
+            registry_prefix=(env.optional("LABELLOOP_REGISTRY") or "").rstrip("/"),
+            registry_plain_http=env.flag("LABELLOOP_REGISTRY_PLAIN_HTTP"),
+            cluster_domain=env.text("LABELLOOP_CLUSTER_DOMAIN", "cluster.local"),
+            relay_url=env.url("LABELLOOP_RELAY_URL"),
+            key=_read_key(env.path("LABELLOOP_KEY_FILE")),
+            watch_namespaces=_names(env.optional("LABELLOOP_WATCH_NAMESPACES") or ""),
+            poll_interval=_duration(env, "LABELLOOP_POLL_INTERVAL", "30s"),
+            scan_interval=_duration(env, "LABELLOOP_SCAN_INTERVAL", "20m"),
+            resync_interval=_duration(env, "LABELLOOP_RESYNC_INTERVAL", "5m"),
+            deregister_timeout=_duration(env, "LABELLOOP_DEREGISTER_TIMEOUT", "60s"),
+            log_level=env.choice("LOG_LEVEL", _LEVELS, "INFO"),
+            pod_name=env.text("POD_NAME", f"{socket.gethostname()}-{os.getpid()}"),
+            pod_namespace=env.text("POD_NAMESPACE", "default"),
+            port=env.integer("LABELLOOP_PORT", 8080, minimum=0, maximum=65535),
+            workers=env.integer("LABELLOOP_WORKERS", 8, minimum=1, maximum=64),
+        )
+
+
+def _duration(env: Environment, name: str, default: str) -> float:
+    value = env.text(name, default)
+    remedy = "use a duration above zero such as 30s, 20m or 1h"
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        raise SettingsError(f"{name} is {value!r}: {remedy}") from None
+    if seconds <= 0:
+        raise SettingsError(f"{name} is {value!r}: {remedy}")
+    return seconds
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _read_key(path: Path) -> bytes:
+    remedy = "mount the key Secret that the chart makes (at least 32 random bytes)"
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"LABELLOOP_KEY_FILE is {str(path)!r}, which cannot be read ({error.strerror}): {remedy}"
+        ) from None
+    if len(key) < _MINIMUM_KEY_BYTES:
+        raise SettingsError(f"LABELLOOP_KEY_FILE is {str(path)!r}, which holds only {len(key)} bytes: {remedy}")
+    return key

@@ -1,0 +1,101 @@
+"""Which resource watches which project on which Label Studio; the engine's view of them all."""
+
+from collections.abc import Callable
+
+from labelloop.label_studio import Credentials
+from labelloop_operator.clients.label_studio import LabelStudio
+from labelloop_operator.core.observed import LabelStudioFacts
+from labelloop_operator.watch.project import ProjectWatch
+from labelloop_operator.watch.server import Server
+from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Progress, Target, Wake
+
+
+class LabelStudioWatch:
+    """Facts per resource, kept in memory. Resources with the same address and token share a `Server`."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        wake: Wake,
+        may_write: Callable[[], bool] = lambda: True,
+        observe_call: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._pace = pace
+        self._wake = wake
+        self._may_write = may_write
+        self._observe_call = observe_call
+        self._servers: dict[Credentials, Server] = {}
+        self._projects: dict[Key, ProjectWatch] = {}
+
+    async def observe(self, key: Key, target: Target) -> LabelStudioFacts | None:
+        """Watch this project for the resource from now on; what is known of it, None when nothing was heard yet."""
+        watch = self._projects.get(key)
+        if watch is not None and _same_place(watch.target, target):
+            watch.move(target.cut)
+            return watch.facts
+        await self.forget(key)
+        server = self._servers.get(target.credentials)
+        if server is None:
+            client = LabelStudio(target.credentials, self._observe_call)
+            server = self._servers[target.credentials] = Server(client, self._pace, self._may_write)
+        watch = self._projects[key] = ProjectWatch(key, target, server, self._pace, self._wake)
+        server.projects.add(watch)
+        return watch.facts
+
+    def facts(self, key: Key) -> LabelStudioFacts | None:
+        """What was heard last, also when the connection Secret is gone meanwhile."""
+        watch = self._projects.get(key)
+        return None if watch is None else watch.facts
+
+    def watches(self, key: Key) -> bool:
+        """Whether a usable connection is known for the resource."""
+        return key in self._projects
+
+    def failed_at(self, key: Key) -> float | None:
+        """Loop time of the newest failure; None when all is well or nothing is known."""
+        watch = self._projects.get(key)
+        return None if watch is None else watch.failed_at
+
+    def perform(self, key: Key, action: LabelStudioAction) -> Outcome:
+        """Have an action done in Label Studio, beside the reconcile."""
+        watch = self._projects.get(key)
+        return Progress.WAITING if watch is None else watch.perform(action)
+
+    def settled(self, key: Key) -> None:
+        """Nothing is to be done in Label Studio for the resource: failures kept are void."""
+        watch = self._projects.get(key)
+        if watch is not None:
+            watch.settled()
+
+    def hint(self, key: Key, hint: Hint) -> None:
+        """A webhook of this resource's project was relayed."""
+        watch = self._projects.get(key)
+        if watch is not None:
+            watch.hint(hint)
+
+    def reported(self, key: Key, repeats: int) -> None:
+        """The status that was written holds so many repeat edits."""
+        watch = self._projects.get(key)
+        if watch is not None and repeats:
+            watch.reported(repeats)
+
+    async def forget(self, key: Key) -> None:
+        """Stop watching for this resource."""
+        watch = self._projects.pop(key, None)
+        if watch is None:
+            return
+        await watch.close()
+        server = self._servers[watch.target.credentials]
+        server.projects.discard(watch)
+        if not server.projects:
+            del self._servers[watch.target.credentials]
+            await server.close()
+
+    async def close(self) -> None:
+        """Stop everything."""
+        for key in tuple(self._projects):
+            await self.forget(key)
+
+
+def _same_place(one: Target, other: Target) -> bool:
+    return (one.credentials, one.owner, one.webhook_secret) == (other.credentials, other.owner, other.webhook_secret)
