@@ -78,7 +78,7 @@ class Backend:
             return None
 
         wanted = f"condition {kind}={status} {reason or ''} of {self.namespace}/{self.name}"
-        return eventually(reached, timeout, lambda: f"{wanted}: {self.told()}") or {}
+        return eventually(reached, timeout, lambda: f"{wanted}: {self.told()}")
 
     def wait_ready(self, timeout: float = 180) -> Json:
         """Wait until the resource is Ready."""
@@ -106,7 +106,7 @@ class Backend:
             now = self.version
             return now if now and now not in versions and now.startswith("model-") else None
 
-        return eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}") or ""
+        return eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}")
 
     def told(self) -> str:
         """What the resource says of itself and its namespace, for messages of failing tests."""

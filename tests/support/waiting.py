@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    condition: Callable[[], T], timeout: float, message: str | Callable[[], str], interval: float = 0.2
+    condition: Callable[[], T | None], timeout: float, message: str | Callable[[], str], interval: float = 0.2
 ) -> T:
     """Ask `condition` until it gives something true, and give that back.
 

@@ -1,0 +1,1 @@
+"""`make demo`: the whole loop on this machine, before one's eyes."""
