@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from labcluster import records
 from labcluster.errors import ClusterError
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,7 +29,9 @@ REQUIRED = {
     "gcc": "gcc",
     "/usr/include/stdlib.h": "libc6-dev",
 }
+_APT_PATIENCE = 300
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_POLICY_TEXT = "#!/bin/sh\n# Temporary, of the Labelloop test cluster: safe to delete.\nexit 101\n"
 _MODULES = {"overlay": "/sys/module/overlay", "br_netfilter": "/proc/sys/net/bridge", "veth": "/sys/module/veth"}
 
 
@@ -48,7 +51,7 @@ def ensure() -> None:
         if shutil.which("apt-get", path=SEARCH_PATH) is None:
             raise ClusterError(f"this machine lacks {', '.join(wanted)} (Debian's names) and has no apt-get")
         print(f"Installing {', '.join(wanted)} ...", file=sys.stderr)
-        with _daemons_kept_from_starting():
+        with records.locked("packages"), _daemons_kept_from_starting():
             _apt("update")
             _apt("install", "--yes", "--no-install-recommends", *wanted)
     for module, mark in _MODULES.items():
@@ -58,7 +61,9 @@ def ensure() -> None:
 
 def _apt(*arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(["apt-get", "-qq", *arguments], env=environment, stdout=subprocess.DEVNULL, check=False)
+    # Somebody else may be installing just now.
+    argv = ["apt-get", "-qq", "-o", f"DPkg::Lock::Timeout={_APT_PATIENCE}", *arguments]
+    done = subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise ClusterError(f"apt-get {arguments[0]} failed with exit code {done.returncode}")
 
@@ -66,10 +71,10 @@ def _apt(*arguments: str) -> None:
 @contextlib.contextmanager
 def _daemons_kept_from_starting() -> Iterator[None]:
     """Debian asks this program before it starts a service; 101 forbids it."""
-    if _POLICY.exists():
+    if _POLICY.exists() and _POLICY.read_text() != _POLICY_TEXT:
         yield
         return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.write_text(_POLICY_TEXT)
     _POLICY.chmod(0o755)
     try:
         yield
