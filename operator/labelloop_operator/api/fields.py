@@ -36,7 +36,8 @@ class Fields:
         """The object under `name`; an empty one when absent."""
         return Fields(self.data.get(name), f"{self.path}.{name}", self.faults)
 
-    def _fault(self, name: str, message: str) -> None:
+    def fault(self, name: str, message: str) -> None:
+        """Tell what is wrong with the field `name`."""
         value = self.data.get(name)
         shown = "missing" if value is None else repr(value)[:_VALUE_MAX_LENGTH]
         self.faults.append(Fault(f"{self.path}.{name}", shown, message))
@@ -45,7 +46,7 @@ class Fields:
         """A whole number; required when there is no default."""
         value = self.data.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            self._fault(name, f"must be a whole number of at least {minimum}")
+            self.fault(name, f"must be a whole number of at least {minimum}")
             return minimum
         return value
 
@@ -53,7 +54,7 @@ class Fields:
         """A number in the closed range."""
         value = self.data.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-            self._fault(name, f"must be a number from {minimum} to {maximum}")
+            self.fault(name, f"must be a number from {minimum} to {maximum}")
             return default
         return float(value)
 
@@ -63,7 +64,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            self._fault(name, "must be true or false")
+            self.fault(name, "must be true or false")
             return default
         return value
 
@@ -73,7 +74,7 @@ class Fields:
         if value is None or value == "":
             return None
         if not isinstance(value, str) or value != "".join(value.split()):
-            self._fault(name, "must be a text without white space")
+            self.fault(name, "must be a text without white space")
             return None
         return value
 
@@ -85,10 +86,10 @@ class Fields:
         try:
             seconds = parse_duration(value if isinstance(value, str) else repr(value))
         except ValueError as error:
-            self._fault(name, str(error))
+            self.fault(name, str(error))
             return default
         if seconds < 1:
-            self._fault(name, "must be at least 1s")
+            self.fault(name, "must be at least 1s")
         return seconds
 
     def reference(self, name: str) -> str | None:
@@ -100,7 +101,7 @@ class Fields:
         section = self.section(name)
         found = section.text("name")
         if found is None:
-            section._fault("name", "must name a Secret in the resource's namespace")
+            section.fault("name", "must name a Secret in the resource's namespace")
         return found or ""
 
     def quantities(self, name: str) -> dict[str, str]:
@@ -111,5 +112,5 @@ class Fields:
             try:
                 found[key] = canonical_quantity(section.data[key])
             except ValueError as error:
-                section._fault(key, str(error))
+                section.fault(key, str(error))
         return found

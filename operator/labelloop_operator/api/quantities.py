@@ -16,17 +16,26 @@ _NANO = Fraction(1, 10**9)
 
 def canonical_quantity(value: str | int | float) -> str:
     """The canonical form of a non-negative quantity (apimachinery `Quantity.CanonicalizeBytes`); else ValueError."""
-    match = _QUANTITY.fullmatch(str(value))
-    if not match:
-        raise ValueError(f"{value!r} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
-    number, suffix = match.group(1), match.group(2) or ""
-    amount = Fraction(number) * _multiplier(suffix)
-    amount = ceil(amount / _NANO) * _NANO
+    number, suffix = _split(value)
+    amount = ceil(number * _multiplier(suffix) / _NANO) * _NANO
     if amount == 0:
         return "0"
     if suffix in _BINARY[1:] and amount >= 1024 and amount.denominator == 1:
         return _binary(int(amount))
     return _decimal(amount, exponent_form=suffix[:1] in ("e", "E") and len(suffix) > 1)
+
+
+def quantity_value(value: str | int | float) -> Fraction:
+    """The exact amount, for comparing; ValueError as above."""
+    number, suffix = _split(value)
+    return number * _multiplier(suffix)
+
+
+def _split(value: str | int | float) -> tuple[Fraction, str]:
+    match = _QUANTITY.fullmatch(str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
+    return Fraction(match.group(1)), match.group(2) or ""
 
 
 def _multiplier(suffix: str) -> Fraction:

@@ -9,6 +9,7 @@ from typing import Any
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.fields import Fields
+from labelloop_operator.api.quantities import quantity_value
 
 
 @dataclass(frozen=True)
@@ -137,4 +138,8 @@ def _resources(parent: Fields, default: Resources) -> Resources:
     section = parent.section("resources")
     if not section.data:
         return default
-    return Resources(requests=section.quantities("requests"), limits=section.quantities("limits"))
+    requests, limits = section.quantities("requests"), section.quantities("limits")
+    for name in requests.keys() & limits.keys():
+        if quantity_value(requests[name]) > quantity_value(limits[name]):
+            section.section("requests").fault(name, f"must not be larger than the limit of {limits[name]}")
+    return Resources(requests=requests, limits=limits)

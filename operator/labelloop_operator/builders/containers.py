@@ -58,6 +58,10 @@ def resource_requirements(resources: Resources) -> Mapping[str, Mapping[str, str
 
 
 def secret_file_volume(name: str, secret: str, key: str, path: str) -> dict[str, Any]:
-    """A volume with one key of a Secret as file."""
+    """A volume with one key of a Secret as file.
+
+    Optional, since a pod that waits for a Secret says nothing: the program in it tells which file is missing.
+    """
     items = [{"key": key, "path": path}]
-    return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": READABLE_BY_GROUP}}
+    source = {"secretName": secret, "items": items, "defaultMode": READABLE_BY_GROUP, "optional": True}
+    return {"name": name, "secret": source}
