@@ -118,7 +118,7 @@ class watched_switch:  # noqa: N801 - reads as a block: with watched_switch(...)
     def __enter__(self) -> "watched_switch":
         identity = f"{self._project.id}.1795325720"
         cluster = self._backend.kube.cluster
-        self._load = load(cluster, self._backend.address, identity, self._project.label_config, "my parcel is late")
+        self._load = load(cluster, self._backend.address, identity, self._project.label_config)
         self.report = self._load.__enter__()
         return self
 

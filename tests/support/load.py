@@ -78,10 +78,12 @@ def judge(pairs: Iterable[dict[str, Any]]) -> LoadReport:
 
 
 @contextmanager
-def load(cluster: Cluster, address: str, project: str, label_config: str, text: str) -> Iterator[LoadReport]:
-    """Load on `address` every 10 ms for the length of the block; the report is filled in when the block ends."""
+def load(
+    cluster: Cluster, address: str, project: str, label_config: str, interval: float = 0.01
+) -> Iterator[LoadReport]:
+    """Load on `address`, a pair every `interval` seconds, for the length of the block; it fills in the report."""
     report = LoadReport()
-    argv = [sys.executable, "-I", str(_SCRIPT), "--host", address, "--project", project, "--text", text]
+    argv = [sys.executable, "-I", str(_SCRIPT), "--host", address, "--project", project, "--interval", str(interval)]
     with tempfile.TemporaryFile("w+") as seen:
         client = subprocess.Popen(cluster.inside_argv(argv), stdin=subprocess.PIPE, stdout=seen, text=True)
         assert client.stdin is not None

@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, default=9090)
     parser.add_argument("--project", required=True)
-    parser.add_argument("--text", default="hello")
+    parser.add_argument("--text", default="my parcel is late")
     parser.add_argument("--interval", type=float, default=0.01)
     chosen = parser.parse_args()
     client = Client(chosen.host, chosen.port, chosen.project, sys.stdin.read(), chosen.text)

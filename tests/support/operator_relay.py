@@ -48,7 +48,7 @@ def operator_relay() -> Iterator[RelayRecord]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     record.url = f"http://127.0.0.1:{server.server_port}/v1/backends/team-a/intents"
     try:

@@ -63,7 +63,7 @@ def play(scene: Scene, number: int, todo: Sequence[tuple[int, Ticket]]) -> None:
         identity = f"{scene.project}.1795325720"
         with (
             Timeline(scene.lab.kube, backend.namespace) as timeline,
-            load(scene.lab.cluster, backend.address, identity, scene.label_config, "my parcel is late") as report,
+            load(scene.lab.cluster, backend.address, identity, scene.label_config) as report,
         ):
             scene.lab.user.annotate_all(labelled[-LAST:])
             began = time.time()
