@@ -1,7 +1,10 @@
 """An annotator at the browser: a page object for Label Studio's interface (selectors of version 1.23)."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
@@ -22,7 +25,11 @@ _PATIENCE = 30_000.0  # milliseconds; pages of Label Studio are large and the ma
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium (Debian's) without any traffic of its own."""
+    """A headless Chromium (Debian's, installed when missing) without any traffic of its own."""
+    if not Path(CHROMIUM).exists():
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", "-qq", *arguments], env=environment, stdout=subprocess.DEVNULL, check=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
         try:
