@@ -7,7 +7,13 @@ from typing import Any, Self, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from labelloop.label_studio.auth import Authenticator, Credentials
 from labelloop.label_studio.errors import Failure, unreachable
@@ -15,6 +21,7 @@ from labelloop.label_studio.protocol import Operation, Request, Response
 
 T = TypeVar("T")
 CHUNK = 64 * 1024
+_BROKEN = (requests.RequestException, HTTPError, UnicodeError)
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -60,16 +67,14 @@ class LabelStudioClient:
         content = request.content()
         try:
             return self._exchange_once(request, content)
-        except requests.RequestException as error:
+        except _BROKEN as error:
             failure = _failure(error)
             # An idle connection that the server closed: asking again is harmless for a GET.
             if failure is not Failure.BROKEN or request.method != "GET":
                 raise unreachable(self._credentials.address(request), failure) from error
-        except (UnicodeError, ValueError) as error:  # a host name that no resolver takes
-            raise unreachable(self._credentials.address(request), Failure.NAME) from error
         try:
             return self._exchange_once(request, content)
-        except requests.RequestException as error:
+        except _BROKEN as error:
             raise unreachable(self._credentials.address(request), _failure(error)) from error
 
     def _exchange_once(self, request: Request, content: bytes | None) -> Response:
@@ -85,10 +90,9 @@ class LabelStudioClient:
             stream=True,
         ) as answer:
             body = bytearray()
-            for chunk in answer.iter_content(CHUNK):
+            # read1 returns what is there: a server that sends in drops is noticed at the deadline.
+            while len(body) <= request.limit and (chunk := answer.raw.read1(CHUNK, decode_content=True)):
                 body += chunk
-                if len(body) > request.limit:
-                    break
                 if time.monotonic() > deadline:
                     raise requests.ReadTimeout
             return Response(
@@ -109,12 +113,14 @@ class _TlsAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
 
-def _failure(error: requests.RequestException) -> Failure:
-    if isinstance(error, requests.Timeout):
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
         return Failure.TIMEOUT
     if isinstance(error, requests.exceptions.SSLError):
         return Failure.TLS
-    if isinstance(error, requests.exceptions.InvalidURL):
+    if isinstance(
+        error, requests.exceptions.InvalidURL | LocationParseError | UnicodeError
+    ):  # a host name that no resolver takes
         return Failure.NAME
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, NameResolutionError):
