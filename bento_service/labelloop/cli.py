@@ -1,6 +1,7 @@
 """The `labelloop` command: one sub-command per role of the backend image, each imported only when it runs."""
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -10,7 +11,6 @@ from labelloop.environment import SettingsError
 app = typer.Typer(
     name="labelloop",
     help="Label Studio ML backends that retrain and roll out by themselves. Settings come from environment variables.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -22,13 +22,16 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     """Show the help or the version; everything else is a sub-command."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -64,19 +67,27 @@ def publish() -> None:
 
 
 def main() -> None:
-    """Run the command line; a mistake in the settings is one line on stderr and exit code 2."""
+    """Run the command line; a user's mistake is one line on stderr and exit code 2, never a trace."""
     try:
-        app()
+        # Not standalone: typer would draw a box around a mistake.
+        code = app(standalone_mode=False)
     except SettingsError as error:
-        sys.stderr.write(f"labelloop: {error}\n")
-        sys.exit(2)
+        _give_up(str(error))
+    except typer.TyperException as error:
+        _give_up(f"{error} See labelloop --help.")
     except ModuleNotFoundError as error:
-        # The extras are split by role; a missing one is the installation's fault and has a remedy. Our own
+        # The extras are split by role; a missing one is the installation's fault and has a remedy. One of our own
         # modules missing is a bug and keeps its trace.
         if error.name is None or error.name.split(".")[0] == "labelloop":
             raise
-        sys.stderr.write(
-            f"labelloop: the Python package {error.name!r} is missing; install labelloop[serving] to serve or "
-            "labelloop[training] to train\n"
+        _give_up(
+            f"the Python package {error.name!r} is missing; install labelloop[serving] to serve or "
+            "labelloop[training] to train"
         )
-        sys.exit(2)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _give_up(message: str) -> NoReturn:
+    sys.stderr.write(f"labelloop: {message}\n")
+    sys.exit(2)

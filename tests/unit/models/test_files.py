@@ -1,0 +1,200 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelloop.models import ModelFileError, files, load_model
+from labelloop.models.text_classifier import TextClassifier
+from tests.unit.models.samples import examples, schema
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("model")
+    TextClassifier.fit(examples(1), schema(), {}).save(directory)
+    return directory
+
+
+def copy(stored, target):
+    target.mkdir(exist_ok=True)
+    for name in (files.DOCUMENT, files.ARRAYS):
+        (target / name).write_bytes((stored / name).read_bytes())
+    return target
+
+
+def parts(stored):
+    document = files.read_document(stored)
+    return document, files.read_arrays(stored, document)
+
+
+def rewritten(stored, target, change):
+    """The model with its parts changed and a checksum that fits again: what an attacker would send."""
+    document, arrays = parts(stored)
+    document = {key: value for key, value in document.items() if key != "sha256"}
+    change(document, arrays)
+    files.write(target, document, arrays)
+    return target
+
+
+def test_a_missing_or_empty_folder_is_told(tmp_path):
+    for directory in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ModelFileError, match=r"model\.json: cannot be read"):
+            load_model(directory)
+
+
+@pytest.mark.parametrize("name", [files.DOCUMENT, files.ARRAYS])
+@pytest.mark.parametrize("keep", [0, 1, 0.5, 0.99])
+def test_a_truncated_file_is_told(stored, tmp_path, name, keep):
+    directory = copy(stored, tmp_path)
+    data = (directory / name).read_bytes()
+    (directory / name).write_bytes(data[: int(keep * len(data)) if keep < 1 else 1])
+    with pytest.raises(ModelFileError, match=name):
+        load_model(directory)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from([files.DOCUMENT, files.ARRAYS]), data=st.data())
+def test_a_flipped_bit_is_told(stored, tmp_path_factory, name, data):
+    directory = copy(stored, tmp_path_factory.mktemp("flipped"))
+    content = bytearray((directory / name).read_bytes())
+    end = len(content) - (name == files.DOCUMENT)  # the last line break says nothing
+    place = data.draw(st.integers(0, end - 1))
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    (directory / name).write_bytes(content)
+    with pytest.raises(ModelFileError):
+        load_model(directory)
+
+
+def test_another_models_arrays_are_told(stored, tmp_path):
+    directory = copy(stored, tmp_path)
+    other = tmp_path / "other"
+    TextClassifier.fit(examples(2), schema(), {}).save(other)
+    (directory / files.ARRAYS).write_bytes((other / files.ARRAYS).read_bytes())
+    with pytest.raises(ModelFileError, match="checksum"):
+        load_model(directory)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}'])
+def test_a_document_that_is_none_is_told(tmp_path, content):
+    (tmp_path / files.DOCUMENT).write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.json"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+def test_an_unknown_format_is_told(tmp_path, version):
+    (tmp_path / files.DOCUMENT).write_text(json.dumps({"format": version, "kind": "text-classifier"}))
+    with pytest.raises(ModelFileError, match="format is"):
+        load_model(tmp_path)
+
+
+def test_an_unknown_kind_is_told(stored, tmp_path):
+    with pytest.raises(ModelFileError, match="kind is 'image-classifier'"):
+        load_model(rewritten(stored, tmp_path, lambda document, arrays: document.update(kind="image-classifier")))
+
+
+def replaced(name, make):
+    return lambda document, arrays: arrays.update({name: make(arrays[name])})
+
+
+def nan(array):
+    array = array.copy()
+    array.flat[0] = np.nan
+    return array
+
+
+HOSTILE = {
+    "weights of another shape": replaced("control0.weights", lambda array: array[:, :-1]),
+    "weights of another type": replaced("control0.weights", lambda array: array.astype(np.float32)),
+    "flat weights": replaced("control0.weights", lambda array: array.ravel()),
+    "NaN in idf": replaced("idf", nan),
+    "infinite bias": replaced("control0.bias", lambda array: array * np.float32(np.inf)),
+    "ids beyond the table": replaced("ids", lambda array: array + np.uint32(1 << 20)),
+    "ids out of order": replaced("ids", lambda array: array[::-1]),
+    "no ids": replaced("ids", lambda array: array[:0]),
+    "a type that is not used": replaced("idf", lambda array: array.astype(np.complex64)),
+    "missing array": lambda document, arrays: arrays.pop("control0.slope"),
+    "missing key": lambda document, arrays: document.pop("labels"),
+    "labels twice": lambda document, arrays: document["labels"].update(label=["a", "a", "b"]),
+    "labels that are no text": lambda document, arrays: document["labels"].update(label=["a", 1, None]),
+    "a single label": lambda document, arrays: document["labels"].update(label=["a"]),
+    "controls that are no list": lambda document, arrays: document.update(controls=7),
+    "windows too long": lambda document, arrays: document["features"].update(longest=9),
+    "huge table": lambda document, arrays: document["features"].update(bits=60),
+    "bits as text": lambda document, arrays: document["features"].update(bits="16"),
+    "another feature method": lambda document, arrays: document["features"].update(method="words"),
+    "another cut": lambda document, arrays: document["features"].update(max_characters=10),
+    "version that is no text": lambda document, arrays: document.update(version={"a": 1}),
+    "metrics that are no object": lambda document, arrays: document.update(metrics=[1]),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_parts_that_do_not_fit_are_told(stored, tmp_path, change):
+    with pytest.raises(ModelFileError):
+        load_model(rewritten(stored, tmp_path, change))
+
+
+def packed(entries, compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def with_archive(stored, target, archive):
+    document = files.read_document(stored)
+    document["sha256"] = files._checksum(document, archive)
+    (target / files.ARRAYS).write_bytes(archive)
+    (target / files.DOCUMENT).write_text(json.dumps(document))
+    return target
+
+
+def npy(array, **options):
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, **options)
+    return buffer.getvalue()
+
+
+class Exploding:
+    def __reduce__(self):
+        return (pytest.fail, ("code of the file was executed",))
+
+
+def test_a_pickle_is_refused_unread(stored, tmp_path):
+    pickled = npy(np.array([Exploding()], dtype=object), allow_pickle=True)
+    with pytest.raises(ModelFileError, match="not what labelloop writes"):
+        load_model(with_archive(stored, tmp_path, packed({"ids.npy": pickled})))
+
+
+def test_a_header_that_promises_more_than_there_is_allocates_nothing(stored, tmp_path):
+    header = npy(np.zeros(4, np.uint32)).replace(b"(4,), }", b"(999999999999,), }"[:18])
+    assert b"999999999999" in header
+    with pytest.raises(ModelFileError):
+        load_model(with_archive(stored, tmp_path, packed({"ids.npy": header})))
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_ARRAY_BYTES", 1_000_000)
+    bomb = packed({"ids.npy": npy(np.zeros(2_000_000, np.uint32))}, zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 100_000
+    with pytest.raises(ModelFileError, match="unpacked"):
+        load_model(with_archive(stored, tmp_path, bomb))
+
+
+def test_too_large_files_are_refused(stored, tmp_path, monkeypatch):
+    directory = copy(stored, tmp_path)
+    monkeypatch.setattr(files, "MAX_DOCUMENT_BYTES", 100)
+    with pytest.raises(ModelFileError, match="larger than 100 bytes"):
+        load_model(directory)
+
+
+@pytest.mark.parametrize("archive", [b"PK", b"not a zip", packed({"ids.npy": b"\x93NUMPY"}), packed({"ids.npy": b""})])
+def test_an_archive_that_is_none_is_told(stored, tmp_path, archive):
+    with pytest.raises(ModelFileError):
+        load_model(with_archive(stored, tmp_path, archive))
