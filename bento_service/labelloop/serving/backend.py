@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 class Backend:
     """Made once per process, before the server answers; `start` and `stop` run in its event loop."""
 
-    def __init__(self, settings: ServingSettings) -> None:
-        self.metrics = ServingMetrics()
+    def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
+        self.metrics = metrics
         self.serving: Serving = load_serving(settings)
         self.metrics.show_model(self.serving)
         self.webhook_secret = settings.webhook_secret

@@ -3,7 +3,7 @@
 Imported only in the process that serves: prometheus_client decides at import whether several workers share files.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from labelloop.serving.loading import Serving
 
@@ -12,22 +12,34 @@ PREDICT_TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 50
 
 
 class ServingMetrics:
-    """Registered once in a process."""
+    """Registered once in a registry."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.predictions = Counter(
-            "labelloop_predictions", "Entries answered to /predict, with or without a result", ["result"]
+            "labelloop_predictions",
+            "Entries answered to /predict, with or without a result",
+            ["result"],
+            registry=registry,
         )
-        self.seconds = Histogram("labelloop_predict_seconds", "Time to answer /predict", buckets=PREDICT_SECONDS)
-        self.tasks = Histogram("labelloop_predict_tasks", "Tasks in one /predict request", buckets=PREDICT_TASKS)
-        self.events = Counter("labelloop_webhook_events", "Webhook calls by action", ["action"])
-        self.relayed = Counter("labelloop_relay_requests", "Requests to the operator", ["call", "outcome"])
-        self._ready = Gauge("labelloop_ready", "1 when /readyz answers 200", multiprocess_mode="livemin")
+        self.seconds = Histogram(
+            "labelloop_predict_seconds", "Time to answer /predict", buckets=PREDICT_SECONDS, registry=registry
+        )
+        self.tasks = Histogram(
+            "labelloop_predict_tasks", "Tasks in one /predict request", buckets=PREDICT_TASKS, registry=registry
+        )
+        self.events = Counter("labelloop_webhook_events", "Webhook calls by action", ["action"], registry=registry)
+        self.relayed = Counter(
+            "labelloop_relay_requests", "Requests to the operator", ["call", "outcome"], registry=registry
+        )
+        self._ready = Gauge(
+            "labelloop_ready", "1 when /readyz answers 200", multiprocess_mode="livemin", registry=registry
+        )
         self._model = Gauge(
             "labelloop_model_info",
             "1 for the model served",
             ["model_version", "model_class"],
             multiprocess_mode="livemax",
+            registry=registry,
         )
         # Series that exist before the first request make rates right from the start.
         self._with_result = self.predictions.labels("yes")

@@ -1,7 +1,7 @@
 """The routes Label Studio calls (docs/serving.md): HTTP in and out, nothing else."""
 
 import time
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 from starlette.applications import Starlette
@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from labelloop.serving.authentication import is_webhook_bearer
-from labelloop.serving.backend import Backend
 from labelloop.serving.request_bodies import require_list, require_object, require_text
 from labelloop.serving.request_error import RequestError
 from labelloop.serving.webhook_events import START_TRAINING, read_event
+
+if TYPE_CHECKING:
+    from labelloop.serving.backend import Backend
 
 AS_LABEL_STUDIO = "Send it as Label Studio does."
 
@@ -95,7 +97,7 @@ async def webhook(request: Request) -> Response:
     return _json({"status": "accepted"})
 
 
-def _backend(request: Request) -> Backend:
+def _backend(request: Request) -> "Backend":
     backend: Backend = request.app.state.backend
     return backend
 

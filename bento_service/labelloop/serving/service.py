@@ -33,8 +33,9 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
         def __init__(self) -> None:
             # Imported here: the supervisor of `bentoml serve` builds the service as well, and never answers with it.
             from labelloop.serving.backend import Backend
+            from labelloop.serving.metrics import ServingMetrics
 
-            self.backend = Backend(settings)
+            self.backend = Backend(settings, ServingMetrics())
             app.state.backend = self.backend
 
         @bentoml.on_startup  # type: ignore[untyped-decorator]

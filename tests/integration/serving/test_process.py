@@ -1,0 +1,114 @@
+"""Start, readiness and end of the one-process server, as a pod sees them."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+from tests.integration.serving.conftest import ROOT, environment, serve
+from tests.support.operator_relay import operator_relay
+from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION
+from tests.support.waiting import eventually
+
+
+def start(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "labelloop", "serve"]
+    variables = environment(folder, variables)
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+
+
+def test_wrong_settings_end_it_with_a_line_each(tmp_path: Path):
+    ended = start(tmp_path, {"PORT": "http", "LABELLOOP_RELAY_URL": "http://operator:8080/v1"})
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 2
+    assert "PORT is 'http'" in lines[0]
+    assert "LABELLOOP_RELAY_SECRET is not set" in lines[1]
+
+
+def test_bentoml_serve_tells_wrong_settings_without_a_trace(tmp_path: Path):
+    command = [sys.executable, "-m", "bentoml", "serve", "."]
+    variables = environment(tmp_path, {"BASIC_AUTH_USER": "only"})
+    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "BASIC_AUTH_PASS is not set" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_told(tmp_path: Path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        ended = start(tmp_path, {"PORT": str(port)})
+    assert ended.returncode == 2
+    assert f"PORT is {port}" in ended.stderr
+
+
+def test_another_version_than_expected_is_not_ready_and_says_so(tmp_path: Path, model: Path):
+    variables = {"LABELLOOP_MODEL_DIR": str(model), "LABELLOOP_MODEL_VERSION": "model-ffffffffffff"}
+    with serve(tmp_path, variables, ready=503) as server:
+        answer = server.call("GET", "/readyz")
+        assert "model-ffffffffffff" in answer.text
+        assert TRAINED_VERSION in answer.text
+        assert server.call("GET", "/livez").status_code == 200
+
+
+def test_a_damaged_model_leaves_a_live_server_that_is_not_ready(tmp_path: Path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.json").write_text('{"format": 1, "kind": "text-classifier"')
+    with serve(tmp_path, {"LABELLOOP_MODEL_DIR": str(folder)}, ready=503) as server:
+        assert server.call("GET", "/livez").status_code == 200
+        assert server.call("GET", "/health").json()["status"] == "UP"
+        refused = server.call("POST", "/setup", json={"schema": LABEL_CONFIG})
+        assert (refused.status_code, "cannot be loaded" in refused.reason) == (503, True)
+        assert "labelloop_ready 0.0" in server.call("GET", "/metrics").text
+        assert "Traceback" not in server.told()
+        assert "cannot be loaded" in server.told()
+
+
+def test_without_settings_it_serves_a_cold_start_of_its_own_version(tmp_path: Path):
+    with serve(tmp_path, {}) as server:
+        (version,) = server.call("GET", "/versions").json()["versions"]
+    assert version.startswith("cold-")
+
+
+def test_sigterm_ends_it_after_the_requests_under_way(tmp_path: Path):
+    answers: list[requests.Response] = []
+    with operator_relay() as operator:
+        operator.gate.clear()
+        variables = {"LABELLOOP_RELAY_URL": operator.url, "LABELLOOP_RELAY_SECRET": "s"}
+        with serve(tmp_path, variables) as server:
+            body = {"action": "START_TRAINING"}
+            waiting = threading.Thread(target=lambda: answers.append(server.call("POST", "/webhook", json=body)))
+            waiting.start()
+            eventually(lambda: operator.bodies("train"), 10, "the operator is asked")
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: refuses(server.url), 10, "new connections are refused")
+            operator.gate.set()
+            waiting.join(30)
+            assert server.process.wait(30) == 0
+    assert [answer.status_code for answer in answers] == [200]
+
+
+def refuses(url: str) -> bool:
+    try:
+        requests.get(f"{url}/livez", timeout=5)
+    except requests.ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("module", ["sklearn", "scipy", "dxf"])
+def test_what_only_training_needs_is_not_loaded(module: str, tmp_path: Path):
+    script = (
+        "import sys; from labelloop.serving import server; from labelloop.serving.service import build_service; "
+        "from labelloop.serving.settings import ServingSettings; build_service(ServingSettings()).to_asgi(); "
+        f"import labelloop.serving.backend; sys.exit({module!r} in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], env=environment(tmp_path, {}), timeout=60).returncode == 0

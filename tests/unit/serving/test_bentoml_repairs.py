@@ -1,0 +1,102 @@
+import asyncio
+import inspect
+
+import httpx
+import pytest
+from bentoml._internal.server import base_app
+from bentoml._internal.server.http import instruments, traffic
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from labelloop.serving import bentoml_repairs
+
+
+def client(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://backend")
+
+
+async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+
+async def hangs(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.Event().wait()
+
+
+async def raises(scope: Scope, receive: Receive, send: Send) -> None:
+    raise LookupError("lost")
+
+
+def test_bentoml_still_has_the_shape_that_is_mended():
+    assert "class TimeoutMiddleware:\n    def __init__(self, app: ext.ASGIApp, timeout: float)" in inspect.getsource(
+        traffic
+    )
+    assert "Middleware(TimeoutMiddleware, timeout=self.timeout)" in inspect.getsource(base_app.BaseAppFactory)
+    original = bentoml_repairs.TrafficMetricsMiddleware.__mro__[1]
+    assert list(inspect.signature(original).parameters) == ["app", "namespace", "skip_paths"]
+    assert 'endpoint = scope["path"]' in inspect.getsource(original)
+
+
+def test_the_repairs_are_put_where_bentoml_looks():
+    bentoml_repairs.apply(frozenset({"/predict"}))
+    assert traffic.TimeoutMiddleware is bentoml_repairs.TimeoutMiddleware
+    assert instruments.RunnerTrafficMetricsMiddleware is bentoml_repairs.TrafficMetricsMiddleware
+
+
+async def test_a_request_that_hangs_gets_a_504():
+    answer = await client(bentoml_repairs.TimeoutMiddleware(hangs, 0.01)).get("/")
+    assert answer.status_code == 504
+    assert "0.01 seconds" in answer.json()["error"]
+
+
+async def test_an_error_inside_is_raised_at_once():
+    with pytest.raises(LookupError):
+        await client(bentoml_repairs.TimeoutMiddleware(raises, 3600)).get("/")
+
+
+async def test_no_timer_stays_behind_a_request():
+    loop = asyncio.get_running_loop()
+    set_timers: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+    loop.call_later = lambda *args: set_timers.append(call_later(*args)) or set_timers[-1]  # type: ignore[method-assign]
+    assert (await client(bentoml_repairs.TimeoutMiddleware(answers, 3600)).get("/")).status_code == 200
+    assert set_timers
+    assert all(timer.cancelled() for timer in set_timers)
+
+
+async def test_a_cancelled_request_stays_cancelled():
+    task = asyncio.create_task(client(bentoml_repairs.TimeoutMiddleware(hangs, 3600)).get("/"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class InMemoryMetrics:
+    """BentoML's metrics client, with a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.Histogram, self.Counter, self.Gauge, self.Summary = (
+            lambda kind=kind, **options: kind(registry=self.registry, **options)
+            for kind in (Histogram, Counter, Gauge, Summary)
+        )
+
+
+async def test_request_metrics_have_one_series_for_all_unknown_paths():
+    metrics = InMemoryMetrics()
+    middleware = bentoml_repairs.TrafficMetricsMiddleware(answers, namespace="test", skip_paths=["/metrics"])
+    middleware._setup(metrics_client=metrics, duration_buckets=(1.0,))
+    middleware.known_paths = frozenset({"/predict"})
+    async with client(middleware) as http:
+        assert (await http.get("/predict")).text == "/predict"
+        for number in range(5):
+            assert (await http.get(f"/scan/{number}")).text == f"/scan/{number}"
+    counted = {
+        sample.labels["endpoint"]: sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "test_request_total"
+    }
+    assert counted == {"/predict": 1, "/other": 5}

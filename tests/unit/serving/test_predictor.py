@@ -1,0 +1,179 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.serving_models import LABEL_CONFIG, TEXT, FixedModel, task
+
+from labelloop.label_config import parse_label_config
+from labelloop.serving.predictor import Predictor
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"
+RECORDED = json.loads((SAMPLES / "label_configs_and_ui_results.json").read_text())
+SCHEMA = parse_label_config(LABEL_CONFIG)
+SHARES = {"label": {"billing": 0.5, "delivery": 0.3, "login": 0.2}}
+PREDICTOR = Predictor("model-1", FixedModel(SHARES))
+MULTIPLE = (
+    f'<View>{TEXT}<Choices name="topics" toName="text" choice="multiple"><Choice value="sports"/>'
+    '<Choice value="politics"/><Choice value="tech"/></Choices></View>'
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+TASKS = st.lists(
+    JSON
+    | st.fixed_dictionaries({"data": JSON})
+    | st.fixed_dictionaries({"data": st.fixed_dictionaries({"text": JSON})})
+)
+
+
+def chosen(entry: dict) -> object:
+    return entry["result"][0]["value"]["choices"]
+
+
+def test_an_answer_has_label_studios_form_and_both_scores():
+    (entry,) = PREDICTOR.predict([task("a text")], SCHEMA)
+    (region,) = entry["result"]
+    assert entry["model_version"] == "model-1"
+    assert entry["score"] == region["score"] == 0.5
+    assert {key: region[key] for key in ("from_name", "to_name", "type", "value")} == {
+        "from_name": "label",
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": ["billing"]},
+    }
+
+
+def test_the_stored_name_of_a_choice_with_an_alias_is_the_alias():
+    (entry,) = Predictor("v", FixedModel({"label": {"delivery": 0.9, "login": 0.1}})).predict([task("a")], SCHEMA)
+    assert chosen(entry) == ["delivery"]
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, {}, [], 5, {"data": None}, {"data": {}}, task(None), task(""), task(" \n"), task([])]
+)
+def test_nothing_to_say_is_an_entry_without_result(nothing: object):
+    assert PREDICTOR.predict([nothing], SCHEMA) == [{"model_version": "model-1"}]
+
+
+@pytest.mark.parametrize("text", [7, 7.5, "<p>HTML</p>", "👍", "x" * 1_000_000, "\ud83d", "\0"])
+def test_unusual_texts_are_answered(text: object):
+    (entry,) = PREDICTOR.predict([task(text)], SCHEMA)
+    assert chosen(entry) == ["billing"]
+
+
+def test_an_unsupported_configuration_leaves_all_entries_without_result():
+    assert PREDICTOR.predict([task("a"), task("b")], None) == [{"model_version": "model-1"}] * 2
+
+
+def test_a_choice_that_left_the_configuration_is_never_answered_and_the_others_share_its_probability():
+    schema = parse_label_config(LABEL_CONFIG.replace('<Choice value="billing"/>', '<Choice value="new"/>'))
+    (entry,) = PREDICTOR.predict([task("a")], schema)
+    assert chosen(entry) == ["delivery"]
+    assert entry["score"] == pytest.approx(0.6, abs=1e-6)
+
+
+def test_a_configuration_without_any_known_choice_gives_no_result():
+    schema = parse_label_config(f'<View>{TEXT}<Choices name="label" toName="text"><Choice value="x"/></Choices></View>')
+    assert PREDICTOR.predict([task("a")], schema) == [{"model_version": "model-1"}]
+
+
+def test_a_control_that_the_model_does_not_know_gives_no_result():
+    schema = parse_label_config(LABEL_CONFIG.replace('name="label"', 'name="other"'))
+    assert PREDICTOR.predict([task("a")], schema) == [{"model_version": "model-1"}]
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected", "score"),
+    [((0.9, 0.2, 0.6), ["sports", "tech"], 0.6), ((0.1, 0.5, 0.2), ["politics"], 0.5)],
+)
+def test_multiple_choice_answers_all_above_their_threshold(shares: tuple, expected: list[str], score: float):
+    model = FixedModel({"topics": dict(zip(("sports", "politics", "tech"), shares, strict=True))})
+    (entry,) = Predictor("v", model).predict([task("a")], parse_label_config(MULTIPLE))
+    assert chosen(entry) == expected
+    assert entry["score"] == pytest.approx(score, abs=1e-6)
+
+
+def test_multiple_choice_with_none_above_its_threshold_says_nothing():
+    model = FixedModel({"topics": {"sports": 0.1, "politics": 0.4, "tech": 0.2}})
+    assert Predictor("v", model).predict([task("a")], parse_label_config(MULTIPLE)) == [{"model_version": "v"}]
+
+
+def test_nested_choices_are_answered_by_their_path():
+    schema = parse_label_config(
+        f'<View>{TEXT}<Choices name="topics" toName="text" choice="multiple" allowNested="true"><Choice value="sports">'
+        '<Choice value="football" alias="fb"/></Choice><Choice value="tech"/></Choices></View>'
+    )
+    (entry,) = Predictor("v", FixedModel({"topics": {"fb": 0.9, "tech": 0.8}})).predict([task("a")], schema)
+    assert chosen(entry) == [["sports", "fb"], ["tech"]]
+
+
+def test_two_controls_give_two_regions_and_the_score_of_the_less_sure_one():
+    schema = parse_label_config(
+        f'<View>{TEXT}<Choices name="a" toName="text"><Choice value="x"/><Choice value="y"/></Choices>'
+        '<Choices name="b" toName="text"><Choice value="x"/><Choice value="y"/></Choices></View>'
+    )
+    model = FixedModel({"a": {"x": 0.9, "y": 0.1}, "b": {"x": 0.4, "y": 0.6}})
+    (entry,) = Predictor("v", model).predict([task("a")], schema)
+    assert [(region["from_name"], region["value"]["choices"]) for region in entry["result"]] == [
+        ("a", ["x"]),
+        ("b", ["y"]),
+    ]
+    assert entry["score"] == pytest.approx(0.6, abs=1e-6)
+    assert len({region["id"] for region in entry["result"]}) == 2
+
+
+def test_the_text_is_found_under_the_key_of_the_configuration():
+    schema = parse_label_config(LABEL_CONFIG.replace("$text", "$body"))
+    entries = PREDICTOR.predict([task("a"), {"data": {"body": "b"}}], schema)
+    assert ["result" in entry for entry in entries] == [False, True]
+
+
+def test_region_ids_are_unique_over_chunks_and_equal_for_equal_requests():
+    tasks = [task("a") for _ in range(300)]
+    whole = PREDICTOR.predict(tasks, SCHEMA)
+    chunks = PREDICTOR.predict(tasks[:100], SCHEMA) + PREDICTOR.predict(tasks[100:], SCHEMA, 100)
+    assert whole == chunks
+    assert len({entry["result"][0]["id"] for entry in whole}) == 300
+
+
+@pytest.mark.parametrize(
+    "name", ["choices_single", "choices_multiple", "choices_nested", "choices_select", "hypertext", "two_texts"]
+)
+def test_a_cold_start_answers_recorded_configurations_with_their_own_choices(name: str):
+    schema = parse_label_config(RECORDED[name]["label_config"])
+    data = {control.data_key: control.labels[0] for control in schema.controls}
+    (entry,) = Predictor("cold-1", None).predict([{"data": data}], schema)
+    for region in entry["result"]:
+        control = next(control for control in schema.controls if control.name == region["from_name"])
+        allowed = [list(c.path) for c in control.choices] if control.nested else list(control.labels)
+        assert region["value"]["choices"]
+        assert all(choice in allowed for choice in region["value"]["choices"])
+        assert 0 < region["score"] <= 0.7
+
+
+@settings(max_examples=50)
+@given(TASKS)
+def test_any_tasks_give_as_many_sound_entries(tasks: list[object]):
+    entries = PREDICTOR.predict(tasks, SCHEMA)
+    assert len(entries) == len(tasks)
+    json.dumps(entries, allow_nan=False)
+    assert all(entry["model_version"] == "model-1" for entry in entries)
+    assert all(set(chosen(entry)) <= set(SCHEMA.control.labels) for entry in entries if "result" in entry)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3))
+def test_any_probabilities_give_scores_within_bounds(shares: list[float]):
+    model = FixedModel({"label": dict(zip(SCHEMA.control.labels, shares, strict=True))})
+    (entry,) = Predictor("v", model).predict([task("a")], SCHEMA)
+    assert 0 < entry.get("score", 0.5) <= 1
+    assert ("result" in entry) == ("score" in entry) == (max(shares) > 0)
+
+
+def test_not_a_number_is_never_answered():
+    assert Predictor("v", FixedModel({"label": {"billing": float("nan"), "login": 1.0}})).predict(
+        [task("a")], SCHEMA
+    ) == [{"model_version": "v"}]
