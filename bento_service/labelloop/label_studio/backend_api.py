@@ -62,6 +62,8 @@ def create_backend(
 ) -> Operation[Backend]:
     """Connects a backend. Raises AddressBlocked, or Rejected with what Label Studio found wrong with it."""
     body = _settings(project, url, title, extra_params, basic_auth)
+    if basic_auth is None:  # an empty password means "the stored one", and looking for it in a new backend is a 500
+        del body["basic_auth_user"], body["basic_auth_pass"]
     response = yield Request("POST", "/api/ml", json=body, timeout=BACKEND_TIMEOUT)
     return _backend(response, answers.read_object(response, f"an ML backend at {url} in project {project}"))
 
