@@ -118,7 +118,8 @@ def detail_of(response: Response) -> str | None:
         return "no detail"
     validation = value.get("validation_errors")
     said = validation if validation else value.get("detail", value)
-    text = re.sub(r"[\x00-\x1f\x7f\s]+", " ", "; ".join(_messages(said, depth=4))).strip() or "no detail"
+    text = re.sub(r"<[^<>]{0,300}>", "", "; ".join(_messages(said, depth=4)))  # its messages hold links for the browser
+    text = re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip() or "no detail"
     return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
 
 

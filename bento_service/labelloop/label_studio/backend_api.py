@@ -62,8 +62,6 @@ def create_backend(
 ) -> Operation[Backend]:
     """Connects a backend. Raises AddressBlocked, or Rejected with what Label Studio found wrong with it."""
     body = _settings(project, url, title, extra_params, basic_auth)
-    if basic_auth is None:  # an empty password means "the stored one", and looking for it in a new backend is a 500
-        del body["basic_auth_user"], body["basic_auth_pass"]
     response = yield Request("POST", "/api/ml", json=body, timeout=BACKEND_TIMEOUT)
     return _backend(response, answers.read_object(response, f"an ML backend at {url} in project {project}"))
 
@@ -112,15 +110,12 @@ def _check_found(response: Response, id: int) -> Operation[None]:  # noqa: A002 
 def _settings(
     project: int, url: str, title: str, extra_params: object, basic_auth: tuple[str, str] | None
 ) -> dict[str, object]:
-    user, password = basic_auth or ("", "")
-    body: dict[str, object] = {
-        "project": int(project),
-        "url": url,
-        "title": title,
-        "auth_method": "BASIC_AUTH" if basic_auth else "NONE",
-        "basic_auth_user": user,
-        "basic_auth_pass": password,
-    }
+    body: dict[str, object] = {"project": int(project), "url": url, "title": title, "auth_method": "NONE"}
+    if basic_auth is None:
+        # Without a user no header is sent. An empty password means "the one stored": an error when there is none.
+        body |= {"basic_auth_user": ""}
+    else:
+        body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": basic_auth[0], "basic_auth_pass": basic_auth[1]}
     return body if extra_params is None else {**body, "extra_params": extra_params}
 
 

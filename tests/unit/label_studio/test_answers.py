@@ -78,7 +78,7 @@ def test_validation_messages_are_told() -> None:
 
 def test_details_are_bounded_and_on_one_line() -> None:
     with pytest.raises(Rejected) as caught:
-        read_json(answer({"detail": "line\n\x1b[31m two " + "x" * 10_000}, 400), "it")
+        read_json(answer({"detail": "line\n\x1b[31m <a href='http://x'>two</a> " + "x" * 10_000}, 400), "it")
     assert caught.value.detail.startswith("line [31m two xxx")
     assert len(caught.value.detail) <= 500
 

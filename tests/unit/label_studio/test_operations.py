@@ -127,10 +127,8 @@ def test_a_backend_is_always_written_with_url_project_and_credentials(
     expected = {"project": 1, "url": "http://u", "title": "v2", "extra_params": mark}
     if basic_auth:
         expected |= {"auth_method": "BASIC_AUTH", "basic_auth_user": "user", "basic_auth_pass": "secret"}
-    else:
-        expected |= {"auth_method": "NONE"}
-    if update and not basic_auth:  # empty: none from now on; a new backend has no stored password to look for
-        expected |= {"basic_auth_user": "", "basic_auth_pass": ""}
+    else:  # an empty password would mean "the one stored", which Label Studio refuses when there is none
+        expected |= {"auth_method": "NONE", "basic_auth_user": ""}
     assert request.json == expected
 
 
