@@ -1,0 +1,1 @@
+"""Pushing of what a training made: the snapshot, and the base image with one layer more."""

@@ -1,0 +1,21 @@
+"""What can go wrong between a pod and a registry."""
+
+from typing import Literal
+
+Reason = Literal["RegistryUnreachable", "RegistryUnauthorized", "BaseImageNotFound", "Unknown"]
+
+
+class RegistryError(Exception):
+    """A registry did not do what was asked. `reason` is one of docs/interfaces.md 2.3; `message` has the remedy."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+        self.message = message
+
+
+class NotInRegistryError(RegistryError):
+    """The registry answers, and has no such manifest or blob."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Unknown", message)

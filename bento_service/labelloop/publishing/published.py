@@ -1,0 +1,65 @@
+"""What an image published by a training says about itself: its labels (docs/interfaces.md 2.4)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from labelloop.publishing.append import LISTS
+from labelloop.publishing.credentials import DockerConfig
+from labelloop.publishing.errors import NotInRegistryError
+from labelloop.publishing.reference import Reference
+from labelloop.publishing.registry import Repository, json_object
+from labelloop.training.result import Result, ResultError
+
+MODEL_VERSION = "labelloop.dev/model-version"
+DATASET_DIGEST = "labelloop.dev/dataset-digest"
+SNAPSHOT = "labelloop.dev/snapshot"
+RESULT = "labelloop.dev/result"
+
+
+def image_labels(result: Result, snapshot: Reference) -> dict[str, str]:
+    """Labels of the image. Durations are left out of the result: they differ each time, the image must not."""
+    return {
+        MODEL_VERSION: result.version or "",
+        DATASET_DIGEST: result.dataset_digest or "",
+        SNAPSHOT: str(snapshot),
+        RESULT: replace(result, seconds={}, image=None, snapshot=None).to_json(),
+    }
+
+
+def created_at(result: Result) -> str:
+    """The image's time of creation: that of the newest annotation in it, which a second publication shares."""
+    moment = result.cut.updated_at if result.cut else None
+    return (moment or datetime.fromtimestamp(0, UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_result(
+    repository: str,
+    tag: str,
+    *,
+    plain_http: bool = False,
+    config: DockerConfig | None = None,
+    certificates: Path | None = None,
+) -> Result | None:
+    """The result of the training that published `repository:tag`, with image and snapshot; None: no such image.
+
+    For a Job whose pod is gone: the image is tagged with the Job's name. Raises RegistryError, ImageNameError, and
+    ResultError for an image that no training of ours made.
+    """
+    reference = Reference.parse(repository).with_tag(tag)
+    with Repository(reference, plain_http=plain_http, config=config, certificates=certificates) as remote:
+        try:
+            top = remote.manifest(tag)
+        except NotInRegistryError:
+            return None
+        image = top
+        if top.media_type in LISTS:
+            # All images of a list were published together and carry the same labels.
+            image = remote.manifest(top.document()["manifests"][0]["digest"])
+        try:
+            configuration = json_object(remote.blob(image.document()["config"]["digest"]), "an image's configuration")
+            labels = dict(configuration["config"]["Labels"])
+            text, snapshot = labels[RESULT], labels[SNAPSHOT]
+        except (KeyError, TypeError, ValueError):
+            raise ResultError(f"{reference}: the image has no label {RESULT}, so no training published it") from None
+    return replace(Result.from_json(text), image=str(reference.with_digest(top.digest)), snapshot=snapshot)

@@ -1,0 +1,269 @@
+"""Manifests and blobs of one repository, on python-dxf.
+
+Environment variables and `~/.netrc` have no say: they would override the credentials and certificates given here.
+"""
+
+import hashlib
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import requests
+from dxf import DXF
+from dxf import exceptions as dxf_errors
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from labelloop.publishing.credentials import Credentials, DockerConfig
+from labelloop.publishing.errors import NotInRegistryError, RegistryError
+from labelloop.publishing.reference import DEFAULT_HOST, Reference
+
+TIMEOUT = (5.0, 60.0)  # seconds to connect, and between two parts of an answer
+MAX_DOCUMENT = 16 * 1024**2  # bytes of a manifest or of an image's configuration
+CHUNK = 1024**2
+# What is safe to ask again is asked again; the Job as a whole is tried again by the operator.
+_RETRIES = Retry(
+    total=3, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504), allowed_methods={"GET", "HEAD"},
+    raise_on_status=False,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest or a list of manifests, as its bytes came."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """What the registry knows it by."""
+        return sha256(self.content)
+
+    def document(self) -> dict[str, Any]:
+        """The parsed JSON object. Raises RegistryError when it is none."""
+        return json_object(self.content, "a manifest")
+
+
+def sha256(content: bytes) -> str:
+    """`sha256:` and the hex digest."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def json_object(content: bytes, what: str) -> dict[str, Any]:
+    """Parse a JSON object. Raises RegistryError."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise RegistryError("Unknown", f"the registry sent {what} that is no JSON object: {content[:80]!r}")
+    return document
+
+
+class Repository:
+    """A repository of a registry; a context manager, which holds the connections.
+
+    All methods raise RegistryError; NotInRegistryError says that what was asked for does not exist.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        *,
+        plain_http: bool = False,
+        config: DockerConfig | None = None,
+        certificates: Path | None = None,
+    ) -> None:
+        self.host, self.path = reference.host, reference.path
+        self.name = reference.repository
+        self._plain_http = plain_http
+        self._credentials = config.for_repository(self.host, self.path) if config else None
+        host = "registry-1.docker.io" if self.host == DEFAULT_HOST else self.host
+        verify = str(certificates) if certificates else True
+        self._dxf = DXF(host, self.path, self._authenticate, insecure=plain_http, tlsverify=verify, timeout=TIMEOUT)
+
+    def __enter__(self) -> Self:
+        self._dxf.__enter__()
+        session: requests.Session = self._dxf._sessions[0]
+        session.trust_env = False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._dxf.__exit__(kind, error, trace)
+
+    def manifest(self, version: str) -> Manifest:
+        """The manifest of a tag or digest."""
+        with self._told(f"{self.name} has no {version}"):
+            _, response = self._dxf.get_manifest_and_response(version)
+        if len(response.content) > MAX_DOCUMENT:
+            raise RegistryError("Unknown", f"the manifest {version} of {self.name} is larger than {MAX_DOCUMENT} bytes")
+        manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0].strip())
+        if version.startswith("sha256:") and manifest.digest != version:
+            raise RegistryError(
+                "Unknown", f"{self.name}: the manifest {version} came with the digest {manifest.digest}"
+            )
+        return manifest
+
+    def put_manifest(self, version: str, content: bytes) -> str:
+        """Store a manifest, whose JSON names its own media type, under a tag or its digest; returns the digest."""
+        with self._told(f"{self.name} does not exist"):
+            self._dxf.set_manifest(version, content.decode())
+        return sha256(content)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository holds the blob."""
+        try:
+            with self._told(""):
+                self._dxf.blob_size(digest)
+        except NotInRegistryError:
+            return False
+        return True
+
+    def blob(self, digest: str, limit: int = MAX_DOCUMENT) -> bytes:
+        """A blob in memory, its digest checked; at most `limit` bytes."""
+        buffer = io.BytesIO()
+        self._download(digest, buffer, limit)
+        return buffer.getvalue()
+
+    def blob_to_file(self, digest: str, path: Path, limit: int) -> None:
+        """Write a blob to a file, its digest checked; at most `limit` bytes. A failure leaves no file."""
+        try:
+            with path.open("wb") as file:
+                self._download(digest, file, limit)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def put_blob(self, content: bytes) -> str:
+        """Upload a blob, unless it is there; returns its digest."""
+        digest = sha256(content)
+        with self._told(f"{self.name} does not exist"):
+            self._dxf.push_blob(data=io.BytesIO(content), digest=digest)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Upload a file as a blob, unless it is there; returns its digest."""
+        with self._told(f"{self.name} does not exist"):
+            digest: str = self._dxf.push_blob(filename=str(path))
+        return digest
+
+    def take_blob(self, source: "Repository", digest: str) -> None:
+        """Have a blob of another repository here too: mounted within a registry, else copied through this machine."""
+        if source.name == self.name or self.has_blob(digest):
+            return
+        if source.host == self.host:
+            try:
+                with self._told(f"{source.name} has no {digest}"):
+                    self._dxf.mount_blob(source.path, digest)
+                return
+            except dxf_errors.DXFMountFailed:
+                pass  # a registry may always answer that it wants the bytes
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "blob"
+            source.blob_to_file(digest, copy, limit=1 << 40)
+            self.put_file(copy)
+
+    def _download(self, digest: str, target: BinaryIO, limit: int) -> None:
+        with self._told(f"{self.name} has no {digest}"):
+            size = 0
+            for chunk in self._dxf.pull_blob(digest, chunk_size=CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise RegistryError("Unknown", f"{digest} of {self.name} is larger than {limit} bytes")
+                target.write(chunk)
+
+    def _authenticate(self, dxf: DXF, response: requests.Response) -> None:
+        """Called by dxf on a 401: with our credentials, or for an anonymous token."""
+        user: Credentials | None = self._credentials
+        if user is None:
+            if "bearer" in response.headers.get("www-authenticate", "").casefold():
+                dxf.authenticate(response=response)
+            return
+        dxf.authenticate(user.user, user.password, response=response)
+
+    @contextmanager
+    def _told(self, missing: str) -> Iterator[None]:
+        """Turn what requests and dxf raise into errors that name the address and the remedy."""
+        try:
+            yield
+        except dxf_errors.DXFUnauthorizedError:
+            raise self._unauthorized("401") from None
+        except dxf_errors.DXFAuthInsecureError:
+            raise RegistryError(
+                "RegistryUnauthorized",
+                f"the registry {self.host} asks for credentials over plain HTTP, where they would be readable: "
+                "give it TLS and leave registry.plainHTTP out, or let it work without credentials",
+            ) from None
+        except dxf_errors.DXFDigestMismatchError as error:
+            raise RegistryError("Unknown", f"{self.name}: damaged on the way or in the registry: {error}") from None
+        except requests.HTTPError as error:
+            raise self._answered(error.response, missing) from None
+        except (requests.RequestException, OSError) as error:
+            raise self._unreachable(error) from None
+        except (KeyError, ValueError) as error:
+            told = f"{type(error).__name__}: {error}"[:200]
+            raise RegistryError("Unknown", f"{self.host} does not answer as a registry does ({told})") from None
+
+    def _answered(self, response: requests.Response, missing: str) -> RegistryError:
+        status = response.status_code
+        if status == 404:
+            return NotInRegistryError(missing)
+        if status == 403:
+            return self._unauthorized("403")
+        told = _registry_message(response)
+        if status == 400 and "HTTPS server" in told:
+            told += "; it speaks TLS: leave registry.plainHTTP out"
+        text = f"the registry {self.host} answers {status} for {self.path}: {told}"
+        if status >= 500 or status == 429:
+            return RegistryError("RegistryUnreachable", f"{text}; look at the registry's log and free disk space")
+        return RegistryError("Unknown", text)
+
+    def _unauthorized(self, status: str) -> RegistryError:
+        who = f"as {self._credentials.user!r}" if self._credentials else "without credentials"
+        return RegistryError(
+            "RegistryUnauthorized",
+            f"the registry {self.host} refuses ({status}) access to {self.path} {who}: "
+            "put a user that may pull and push there into the Secret of registry.pushSecretRef",
+        )
+
+    def _unreachable(self, error: Exception) -> RegistryError:
+        scheme = "http" if self._plain_http else "https"
+        remedy = "check registry.repository and that the registry runs"
+        if isinstance(error, requests.exceptions.SSLError):
+            remedy = "it needs a certificate that the image trusts; one without TLS needs registry.plainHTTP: true"
+        cause = _innermost(error)
+        return RegistryError(
+            "RegistryUnreachable", f"the registry {scheme}://{self.host} cannot be reached ({cause}): {remedy}"
+        )
+
+
+def _registry_message(response: requests.Response) -> str:
+    """The message in the registry's answer, else the beginning of the answer."""
+    try:
+        return "; ".join(str(item.get("message") or item.get("code")) for item in response.json()["errors"])[:300]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return response.text.strip()[:200] or response.reason or "no explanation"
+
+
+def _innermost(error: BaseException) -> str:
+    """The cause at the bottom, without the addresses of Python objects that urllib3 prints."""
+    deepest: BaseException = error
+    while True:
+        inner = deepest.__cause__ or deepest.__context__ or getattr(deepest, "reason", None)
+        if not isinstance(inner, BaseException):
+            break
+        deepest = inner
+    text = re.sub(r"<[^>]*>:? ?", "", str(deepest)).strip()
+    return f"{type(deepest).__name__}: {text}"[:200]

@@ -1,0 +1,47 @@
+"""Snapshots in the registry: an OCI artifact of one layer (docs/interfaces.md 2.2)."""
+
+import json
+from pathlib import Path
+
+from labelloop.publishing.reference import Reference
+from labelloop.publishing.registry import Repository
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+SNAPSHOT_TYPE = "application/vnd.labelloop.snapshot.v1.jsonl+gzip"
+# OCI image specification 1.1, "guidance for an empty descriptor".
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+EMPTY = b"{}"
+FILE_NAME = "snapshot.jsonl.gz"
+MAX_BYTES = 2 * 1024**3
+
+
+class NotASnapshotError(ValueError):
+    """What the reference names is something else than a snapshot."""
+
+
+def push_snapshot(repository: Repository, path: Path, tag: str) -> str:
+    """Push the file; returns the artifact's digest. The tag only keeps it from the registry's garbage collection."""
+    layer = {
+        "mediaType": SNAPSHOT_TYPE,
+        "size": path.stat().st_size,
+        "digest": repository.put_file(path),
+        "annotations": {"org.opencontainers.image.title": FILE_NAME},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "artifactType": SNAPSHOT_TYPE,
+        "config": {"mediaType": EMPTY_TYPE, "size": len(EMPTY), "digest": repository.put_blob(EMPTY)},
+        "layers": [layer],
+    }
+    return repository.put_manifest(tag, json.dumps(manifest, separators=(",", ":")).encode())
+
+
+def pull_snapshot(repository: Repository, reference: Reference, path: Path) -> None:
+    """Write the snapshot's file to `path`. Raises RegistryError, or NotASnapshotError."""
+    document = repository.manifest(reference.version).document()
+    layers = document.get("layers")
+    found = [layer for layer in layers if layer.get("mediaType") == SNAPSHOT_TYPE] if isinstance(layers, list) else []
+    if len(found) != 1:
+        raise NotASnapshotError(f"{reference} is no snapshot of Labelloop")
+    repository.blob_to_file(str(found[0].get("digest")), path, MAX_BYTES)

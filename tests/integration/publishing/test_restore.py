@@ -1,0 +1,109 @@
+"""The container `restore` against a real registry."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.publishing.jobs import snapshot
+from tests.support.docker_registry import free_port
+
+from labelloop.datasets.snapshot import Snapshot
+from labelloop.publishing import publish, restore
+from labelloop.publishing.reference import Reference
+from labelloop.publishing.registry import Repository
+from labelloop.publishing.snapshot_artifact import push_snapshot
+
+Message = Callable[[], dict[str, object]]
+
+
+@pytest.fixture
+def restored(trained: Path) -> Path:
+    """Where the snapshot is expected."""
+    return trained / "restored" / "snapshot.jsonl.gz"
+
+
+def test_the_published_snapshot_comes_back(environment: Message, restored: Path, monkeypatch: pytest.MonkeyPatch):
+    publish.main()
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(environment()["snapshot"]))
+
+    assert restore.main() == 0
+
+    assert Snapshot.read(restored) == snapshot()
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_without_a_snapshot_there_is_nothing_to_do(
+    environment: Message, restored: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+):
+    if value is not None:
+        monkeypatch.setenv("LABELLOOP_SNAPSHOT", value)
+
+    assert restore.main() == 0
+
+    assert not restored.exists()
+
+
+def test_the_folder_for_temporary_files_is_made(environment: Message, trained: Path):
+    restore.main()
+
+    assert (trained / "tmp").is_dir()
+
+
+def test_a_snapshot_that_is_gone_means_a_full_read(
+    environment: Message, restored: Path, repository: Reference, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", f"{repository}/snapshot@sha256:{'0' * 64}")
+
+    assert restore.main() == 0
+
+    assert not restored.exists()
+
+
+def test_a_corrupt_snapshot_means_a_full_read(
+    environment: Message, restored: Path, repository: Reference, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "truncated").write_bytes(b"\x1f\x8b\x08\x00 not gzip")
+    place = repository.below("snapshot")
+    with Repository(place, plain_http=True) as remote:
+        digest = push_snapshot(remote, tmp_path / "truncated", "truncated")
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(place.with_digest(digest)))
+
+    assert restore.main() == 0
+
+    assert not restored.exists()
+
+
+def test_an_image_is_no_snapshot(
+    environment: Message, restored: Path, base_image: Reference, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(base_image))
+
+    assert restore.main() == 0
+
+    assert not restored.exists()
+
+
+def test_a_manifest_that_makes_no_sense_means_a_full_read(
+    environment: Message, restored: Path, repository: Reference, monkeypatch: pytest.MonkeyPatch
+):
+    media_type = "application/vnd.oci.image.index.v1+json"
+    with Repository(repository, plain_http=True) as remote:
+        remote.put_manifest("odd", json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": []}).encode())
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(repository.with_tag("odd")))
+
+    assert restore.main() == 0
+
+    assert not restored.exists()
+
+
+def test_a_registry_that_cannot_be_asked_is_a_failure(environment: Message, monkeypatch: pytest.MonkeyPatch):
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{address}/team/intents")
+    monkeypatch.setenv("LABELLOOP_SNAPSHOT", f"{address}/team/intents/snapshot@sha256:{'0' * 64}")
+
+    assert restore.main() == 1
+
+    message = environment()
+    assert (message["outcome"], message["reason"]) == ("Failed", "RegistryUnreachable")
+    assert address in str(message["message"])
