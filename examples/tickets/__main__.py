@@ -5,10 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
-
 from examples.tickets.generator import Ticket, tickets, unseen_tickets
 
 
@@ -22,7 +21,9 @@ class Format(StrEnum):
 def main(
     count: int = typer.Option(4000, min=1, max=100_000, help="How many texts."),
     seed: int = typer.Option(7, help="Another seed gives other texts."),
-    format: Format = typer.Option(Format.csv, help="csv: text, label, intent. tasks: JSON for Label Studio's import."),  # noqa: A002
+    format: Annotated[  # noqa: A002  (the option's name)
+        Format, typer.Option(help="csv: text, label, intent. tasks: JSON for Label Studio's import.")
+    ] = Format.csv,
     unseen: bool = typer.Option(False, help="Texts for measuring, with true labels; never among the others."),
     labelled: bool = typer.Option(False, help="tasks only: with annotations."),
 ) -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from tests.unit.models.samples import ODD_TEXTS, control, schema
 
 from labelloop.label_config import Choice, Control
 from labelloop.models import ModelFileError
 from labelloop.models.cold_start import CONFIDENCE, ColdStart
-from tests.unit.models.samples import ODD_TEXTS, control, schema
 
 
 def named(*choices, multiple=False):

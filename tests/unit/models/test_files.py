@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.models.samples import examples, schema
 
 from labelloop.models import ModelFileError, files, load_model
 from labelloop.models.text_classifier import TextClassifier
-from tests.unit.models.samples import examples, schema
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
-
-from labelloop.models import NotEnoughExamplesError, ParameterError, load_model
-from labelloop.models.features import WindowParameters
-from labelloop.models.text_classifier import TextClassifier
-from labelloop.models.vocabulary import Vocabulary
 from tests.unit.models.samples import (
     ODD_TEXTS,
     WORDS,
@@ -20,6 +15,11 @@ from tests.unit.models.samples import (
     multiple_examples,
     schema,
 )
+
+from labelloop.models import NotEnoughExamplesError, ParameterError, load_model
+from labelloop.models.features import WindowParameters
+from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +181,11 @@ def test_serving_needs_numpy_only(model, tmp_path):
         "load_model(Path(sys.argv[1])).probabilities('label', ['text', 'other']);"
         "print([name for name in ('sklearn', 'scipy', 'pickle5', 'joblib') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True,
-                          env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,103 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from labelloop.datasets.examples import Example
+from labelloop.label_config import Choice, Control, Schema
+from labelloop.models import Model
+from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
+
+NAMES = ("a", "b", "c")
+
+
+class Told(Model):
+    """Answers what it was told, by text."""
+
+    def __init__(self, answers, labels=NAMES, controls=("label",)):
+        self.labels = dict.fromkeys(controls, labels)
+        self._answers = answers
+
+    @classmethod
+    def fit(cls, examples, schema, parameters):
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, directory):
+        raise NotImplementedError
+
+    def save(self, directory):
+        raise NotImplementedError
+
+    def probabilities(self, control, texts):
+        return np.array([self._answers[text] for text in texts], np.float32)
+
+    def thresholds(self, control):
+        return np.full(len(self.labels[control]), 0.5, np.float32)
+
+
+def schema(multiple=False, names=("label",)):
+    choices = tuple(Choice(name) for name in NAMES)
+    return Schema(tuple(Control(name, "text", "Text", "text", choices, multiple) for name in names), "digest")
+
+
+def held_out(truths):
+    return [Example(i, str(i), {"label": tuple(labels)}) for i, labels in enumerate(truths)]
+
+
+SINGLE = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.lists(st.integers(1, 9), min_size=3, max_size=3)),
+    min_size=MINIMUM_EXAMPLES,
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SINGLE)
+def test_single_choice_metrics_are_those_of_scikit_learn(rows):
+    truths = [truth for truth, _ in rows]
+    answers = np.array([np.array(weights) / sum(weights) for _, weights in rows])
+    found = evaluate(Told({str(i): row for i, row in enumerate(answers)}), held_out([[t] for t in truths]), schema())
+    predicted = [NAMES[i] for i in answers.astype(np.float32).argmax(axis=1)]
+    assert found["accuracy"] == pytest.approx(accuracy_score(truths, predicted), abs=1e-6)
+    assert found["macro_f1"] == pytest.approx(f1_score(truths, predicted, average="macro"), abs=1e-6)
+    assert found["log_loss"] == pytest.approx(log_loss(truths, answers, labels=NAMES), abs=1e-5)
+    assert found["examples"] == len(rows)
+    assert {name: part["examples"] for name, part in found["per_class"].items()} == {n: truths.count(n) for n in NAMES}
+
+
+def test_multiple_choice_needs_the_exact_set():
+    truths = [["a"], ["a", "b"]] * 5
+    answers = {str(i): [0.9, 0.1 if i % 2 == 0 else 0.4, 0.2] for i in range(10)}
+    found = evaluate(Told(answers), held_out(truths), schema(multiple=True))
+    assert found["accuracy"] == 0.5
+    assert found["per_class"]["a"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "examples": 10}
+    assert found["per_class"]["b"]["recall"] == 0
+    assert found["macro_f1"] == 0.5
+    right = [-math.log(0.9) - math.log(0.9) - math.log(0.8), -math.log(0.9) - math.log(0.4) - math.log(0.8)]
+    assert found["log_loss"] == pytest.approx(sum(right) / 6, abs=1e-5)
+
+
+def test_a_label_the_model_has_never_seen_is_wrong_and_finite():
+    answers = {str(i): [1, 0] for i in range(10)}
+    found = evaluate(Told(answers, ("a", "b")), held_out([["a"]] * 9 + [["c"]]), schema())
+    assert found["accuracy"] == 0.9
+    assert math.isfinite(found["log_loss"])
+    assert found["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1}
+
+
+@pytest.mark.parametrize("number", [0, 1, MINIMUM_EXAMPLES - 1])
+def test_too_few_texts_give_no_figures(number):
+    found = evaluate(Told({}), held_out([["a"]] * number), schema())
+    assert found == {"accuracy": None, "macro_f1": None, "log_loss": None, "examples": number}
+
+
+def test_several_controls_are_told_apart():
+    answers = {str(i): [0.8, 0.1, 0.1] for i in range(10)}
+    examples = [Example(i, str(i), {"label": ("a",), "mood": ("b",)}) for i in range(10)]
+    found = evaluate(Told(answers, controls=("mood", "label")), examples, schema(names=("label", "mood")))
+    assert found["accuracy"] == found["controls"]["label"]["accuracy"] == 1
+    assert found["controls"]["mood"]["accuracy"] == 0

@@ -1,0 +1,177 @@
+import json
+
+import pytest
+from examples.tickets.generator import LABELS
+from tests.unit.training.annotated import annotation, config, task, ticket_tasks
+
+from labelloop.datasets.snapshot import Snapshot
+from labelloop.datasets.split import holdout
+from labelloop.label_config import parse_label_config
+from labelloop.label_studio import Task
+from labelloop.models import load_model
+from labelloop.models.text_classifier import TextClassifier
+from labelloop.training.settings import TrainingSettings
+from labelloop.training.train import train
+
+SCHEMA = parse_label_config(config(LABELS))
+SETTINGS = TrainingSettings(project=7)
+
+
+def snapshot(entries, schema=SCHEMA):
+    tasks = [Task(entry["id"], entry["data"], entry["annotations"]) for entry in entries]
+    return Snapshot.from_tasks(tasks, schema, project=7, url="http://label-studio")
+
+
+def trained(directory, entries, schema=SCHEMA, settings=SETTINGS, **options):
+    return train(snapshot(entries, schema), schema, settings, directory, **options)
+
+
+def held_out_of(entries):
+    return holdout(snapshot(entries).examples(SCHEMA).examples, "7", 0.2)[1]
+
+
+def few(labels, each=10):
+    texts = [(f"{label} text number {number}", label) for number in range(each) for label in labels]
+    return [task(i, text, annotation(i, [label])) for i, (text, label) in enumerate(texts, start=1)]
+
+
+def test_a_training_leaves_model_snapshot_and_result(tmp_path):
+    lines = []
+    result = trained(tmp_path, ticket_tasks(300), report=lines.append)
+    assert (result.outcome, result.reason) == ("Trained", "Trained")
+    assert result.labels == tuple(sorted(LABELS))
+    assert result.counts["used"] == 300
+    assert result.cut.size == 300
+    assert 0.4 < result.metrics["accuracy"] < 1
+    assert result.metrics["examples"] == len(held_out_of(ticket_tasks(300)))
+    assert "300 tasks, 12 labels, accuracy 0." in result.message
+    assert Snapshot.read(tmp_path / "snapshot.jsonl.gz").digest == result.dataset_digest
+    model = load_model(tmp_path / "model")
+    assert model.version == result.version
+    assert model.created_at == "2026-11-22T06:05:00.000000Z"
+    assert json.loads(json.dumps(result.metrics)) == dict(model.metrics)
+    assert not any(entry["data"]["text"] in line for entry in ticket_tasks(300) for line in lines)
+
+
+def test_the_same_data_give_the_same_bytes_and_version(tmp_path):
+    results = [trained(tmp_path / name, ticket_tasks(120)) for name in ("a", "b")]
+    assert results[0].version == results[1].version
+    for file in ("model/model.json", "model/arrays.npz", "snapshot.jsonl.gz"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_parameters_holdout_and_data_change_the_version(tmp_path):
+    entries = ticket_tasks(60)
+    versions = [
+        trained(tmp_path, entries).version,
+        trained(tmp_path, entries, settings=TrainingSettings(7, {"C": 1})).version,
+        trained(tmp_path, entries, settings=TrainingSettings(7, holdout=0.3)).version,
+        trained(tmp_path, entries[:-1]).version,
+    ]
+    assert len(set(versions)) == 4
+
+
+def test_held_out_texts_are_never_trained_on(tmp_path):
+    seen = []
+
+    class Recorder(TextClassifier):
+        @classmethod
+        def fit(cls, examples, schema, parameters):
+            seen.extend(example.text for example in examples)
+            return super().fit(examples, schema, parameters)
+
+    entries = ticket_tasks(200)
+    trained(tmp_path, entries, model_class=Recorder)
+    held_out = held_out_of(entries)
+    assert len(held_out) > 20
+    assert not {example.text for example in held_out} & {*seen}
+
+
+def test_the_active_version_is_not_made_again(tmp_path):
+    first = trained(tmp_path, ticket_tasks(60))
+    again = trained(tmp_path, ticket_tasks(60), settings=TrainingSettings(7, active_version=first.version))
+    assert (again.outcome, again.version, again.cut) == ("Unchanged", first.version, first.cut)
+    assert again.exit_code == 0
+    assert not (tmp_path / "model").exists()
+    assert (tmp_path / "snapshot.jsonl.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason", "told"),
+    [
+        ([], "NoUsableAnnotations", "no annotations yet"),
+        (
+            [task(1, "a", annotation(1, ["login"], skipped=True))],
+            "NoUsableAnnotations",
+            "all 1 annotated tasks",
+        ),
+        ([task(1, "a", annotation(1, []))], "NoUsableAnnotations", "1 empty"),
+        ([task(1, "a", annotation(1, ["gone"]))], "NoUsableAnnotations", "1 removed labels"),
+        (
+            [task(1, "a", annotation(1, ["login"], from_name="other"))],
+            "NoUsableAnnotations",
+            "no annotation can be",
+        ),
+        ([task(1, None, annotation(1, ["login"]))], "NoUsableAnnotations", "1 unusable text"),
+        (few(["login"]), "TooFewLabels", "found for 'label': 'login'"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_a_result(tmp_path, entries, reason, told):
+    result = trained(tmp_path, entries)
+    assert (result.outcome, result.reason, result.exit_code) == ("NotEnoughData", reason, 0)
+    assert told in result.message
+    assert result.version is None
+    assert result.cut.size == len(entries)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_stale_model_does_not_survive(tmp_path):
+    trained(tmp_path, ticket_tasks(60))
+    trained(tmp_path, [])
+    assert not (tmp_path / "model").exists()
+
+
+def test_few_held_out_texts_train_without_figures(tmp_path):
+    result = trained(tmp_path, few(["login", "refund"], each=5))
+    assert result.outcome == "Trained"
+    assert [result.metrics[name] for name in ("accuracy", "macro_f1", "log_loss")] == [None, None, None]
+    assert "no metrics" in result.message
+
+
+def test_without_holdout_everything_is_trained_on(tmp_path):
+    result = trained(tmp_path, few(["login", "refund"], each=1), settings=TrainingSettings(7, holdout=0))
+    assert result.outcome == "Trained"
+    assert result.metrics["examples"] == 0
+
+
+def test_a_label_only_held_out_texts_have_is_told(tmp_path):
+    texts = (f"{number} odd" for number in range(100))
+    rare = next(text for text in texts if held_out_of([task(1, text, annotation(1, ["login"]))]))
+    result = trained(tmp_path, [*few(["login", "refund"]), task(99, rare, annotation(99, ["billing"]))])
+    assert result.labels == ("login", "refund")
+    assert "only held-out texts have: billing" in result.message
+
+
+def test_removed_labels_are_dropped_and_told(tmp_path):
+    result = trained(tmp_path, [*few(["login", "refund"]), task(99, "x", annotation(99, ["gone"]))])
+    assert result.removed_labels == ("gone",)
+    assert result.counts["removed_labels"] == 1
+
+
+def test_a_wrong_parameter_is_told(tmp_path):
+    result = trained(tmp_path, few(["login", "refund"]), settings=TrainingSettings(7, {"C": -1}))
+    assert (result.outcome, result.reason, result.exit_code) == ("Failed", "ModelFailed", 1)
+    assert "C is -1" in result.message
+
+
+def test_multiple_choice(tmp_path):
+    schema = parse_label_config(config(["login", "refund", "billing"], multiple=True))
+    entries = [
+        task(i, f"about {' and '.join(chosen)} number {i}", annotation(i, chosen))
+        for i in range(1, 91)
+        for chosen in [[["login"], ["login", "refund"], ["billing"]][i % 3]]
+    ]
+    result = trained(tmp_path, entries, schema)
+    assert result.metrics["accuracy"] > 0.8
+    probabilities = load_model(tmp_path / "model").probabilities("label", ["about login and refund number 5"])
+    assert (probabilities[0] > 0.5).tolist() == [False, True, True]
