@@ -23,7 +23,7 @@ PAGE_TIMEOUT = 120.0
 PAGE_LIMIT = 64 * 1024 * 1024
 PAGE_SIZE = 1000
 PASSES = 5
-OVERLAP = timedelta(seconds=60)
+OVERLAP = timedelta(seconds=10)
 """How far before a known moment a query for changes starts: rows become visible a little after the time they carry."""
 TIMES = "id,updated_at,annotations,was_cancelled,created_at"
 EVERYTHING = (
