@@ -12,7 +12,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class SettingsError(ValueError):
-    """A variable is missing or holds what it may not hold; the message is one line meant for the user."""
+    """A variable is missing or holds what it may not hold; the message is one line that starts with its name."""
 
 
 class Environment:
