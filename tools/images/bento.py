@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.images.build_stage import environment_lines
+from tools.images.build_stage import environment_instruction
 from tools.images.cache import BuildError
 from tools.images.docker_engine import Engine, run_logged
 
@@ -54,7 +54,7 @@ def final_dockerfile(engine: Engine, template: Path, bento_image: str, build_ima
         for name, value in image_environment(engine, bento_image).items()
         if name not in inherited and name not in NOT_TAKEN_OVER and not name.startswith("UV_")
     }
-    template.write_text(template.read_text() + environment_lines(own))
+    template.write_text(template.read_text() + environment_instruction(own))
 
 
 def image_environment(engine: Engine, image: str) -> dict[str, str]:

@@ -87,13 +87,15 @@ def dockerfile(base: str, settings: MachineSettings) -> str:
     }
     if settings.certificates:
         environment["SSL_CERT_FILE"] = f"{FOLDER}/certificates.crt"
-    return f"FROM {base}\nCOPY uv certificates.crt {FOLDER}/\n{environment_lines(environment)}"
+    return f"FROM {base}\nCOPY uv certificates.crt {FOLDER}/\n{environment_instruction(environment)}"
 
 
-def environment_lines(environment: Mapping[str, str]) -> str:
-    """Return ENV instructions; values are quoted so that the builder takes them literally."""
-    quoted = {name: json.dumps(value).replace("$", "\\$") for name, value in environment.items()}
-    return "".join(f"ENV {name}={value}\n" for name, value in quoted.items())
+def environment_instruction(environment: Mapping[str, str]) -> str:
+    """Return one ENV instruction; values are quoted so that the builder takes them literally."""
+    quoted = (
+        f"{name}={json.dumps(value, ensure_ascii=False)}".replace("$", "\\$") for name, value in environment.items()
+    )
+    return f"ENV {' '.join(quoted)}\n" if environment else ""
 
 
 def uv_program(cache: Path) -> Path:
