@@ -93,33 +93,22 @@ def _go_version() -> str:
 
 
 def _build_all(built: dict[str, Path]) -> None:
-    """Build side by side: one module's download time is another's compile time."""
-    started = {
-        module: _start_build(module, built[module.name]) for module in MODULES if not built[module.name].is_dir()
-    }
-    for module, build in started.items():
-        _, errors = build.communicate()
-        if build.returncode:
-            raise ClusterError(f"the build of {module.name} failed:\n{errors}")
-        _publish(module, built[module.name])
+    """One after the other: helm shares most packages with kubernetes (same versions in go.mod) through Go's cache."""
+    for module in MODULES:
+        if not built[module.name].is_dir():
+            _build(module, built[module.name])
 
 
-def _draft(target: Path) -> Path:
-    return target.with_name(f".draft-{target.name}")
-
-
-def _start_build(module: Module, target: Path) -> subprocess.Popen[str]:
+def _build(module: Module, target: Path) -> None:
     print(f"Building {module.name} from Go modules, minutes when nothing is cached ...", file=sys.stderr)
-    draft = _draft(target)
+    draft = target.with_name(f".draft-{target.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     argv = [_go(), "build", *module.flags, "-o", str(draft / module.name), module.package]
     environment = {name: value for name, value in os.environ.items() if name != "GOFLAGS"} | {"CGO_ENABLED": "0"}
-    return subprocess.Popen(argv, cwd=module.folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def _publish(module: Module, target: Path) -> None:
-    draft = _draft(target)
+    done = subprocess.run(argv, cwd=module.folder, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"the build of {module.name} failed:\n{done.stderr}")
     for link in module.links:
         (draft / link).symlink_to(module.name)
     draft.rename(target)
