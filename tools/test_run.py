@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
+
+from defusedxml import ElementTree
 
 REPORTS = Path("build/reports")
 BIN = Path(sys.executable).parent

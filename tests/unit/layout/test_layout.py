@@ -24,7 +24,9 @@ def test_source_roots_are_not_packages(root: str):
 
 def test_standard_operator_module_imports_from_the_repository_root():
     script = "import collections, operator; assert operator.add(1, 2) == 3; print(operator.__file__)"
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     assert not run.stdout.startswith(str(ROOT))
 
