@@ -33,7 +33,7 @@ class ImageArchive:
     def read(cls, path: Path) -> ImageArchive:
         """Raises BuildError for a file that is no docker archive of one image."""
         try:
-            with tarfile.open(path) as archive:
+            with tarfile.open(path, "r:") as archive:
                 (image,) = json.loads(_member(archive, "manifest.json").read())
                 return cls(path, _member(archive, image["Config"]).read(), tuple(image["Layers"]))
         except (OSError, tarfile.TarError, ValueError, KeyError) as error:
@@ -55,7 +55,7 @@ class ImageArchive:
     @contextmanager
     def layer(self, name: str) -> Iterator[IO[bytes]]:
         """A layer's tar as a stream."""
-        with tarfile.open(self.path) as archive:
+        with tarfile.open(self.path, "r:") as archive:
             yield _member(archive, name)
 
     def compressed_layers(self, cache: Path) -> list[Path]:

@@ -24,6 +24,8 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 STATE_LIMIT = 15 * 10**9  # bytes of layers in the private engine beyond which it starts afresh
 CGROUP = "labelloop-image-build"
+MOUNT_POINT = "/mnt"  # in the daemon's own mount namespace
+SOCKET = f"{MOUNT_POINT}/run/docker.sock"
 FLAGS = (
     "--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false",
     "--userland-proxy=false", "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs",
@@ -103,41 +105,43 @@ def private_engine(state: Path) -> Iterator[Engine]:
     ensure_programs({"dockerd": "docker.io", "unshare": "util-linux", "setpriv": "util-linux"})
     state.mkdir(parents=True, exist_ok=True)
     state.chmod(0o700)
-    # The client of Debian's package fits its daemon; one further up in PATH may have dropped this API version.
-    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else str(shutil.which("docker"))
-    environment = {
-        **{name: value for name, value in os.environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY")},
-        "DOCKER_HOST": f"unix://{state}/docker.sock",
-        "DOCKER_CONFIG": str(state / "client"),
-        "PATH": f"{Path(client).parent}:{os.environ.get('PATH', '')}",
-    }
-    process = start(state, client, environment)
+    if size_of(state / "data") > STATE_LIMIT:
+        shutil.rmtree(state / "data")
+    process, engine = start(state)
     try:
-        yield Engine(client, with_builder(client, environment))
+        yield engine
     finally:
         stop(process)
 
 
-def start(state: Path, client: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(state: Path) -> tuple[subprocess.Popen[bytes], Engine]:
     """Start dockerd and wait until it answers; a state that it cannot use is thrown away once."""
-    if size_of(state / "data") > STATE_LIMIT:
-        shutil.rmtree(state / "data")
+    # The client of Debian's package fits its daemon; one further up in PATH may have dropped this API version.
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else str(shutil.which("docker"))
     for _ in range(2):
         process = launch(state)
         deadline = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
-            if answers(client, environment):
-                return process
+            for daemon in children(process):
+                environment = client_environment(daemon, client, state)
+                if answers(client, environment):
+                    return process, Engine(client, with_builder(client, environment))
             time.sleep(0.1)
         stop(process)
         shutil.rmtree(state / "data", ignore_errors=True)
+        (state / "data").unlink(missing_ok=True)
     raise BuildError(f"dockerd did not start:\n{(state / 'dockerd.log').read_text()[-3000:]}")
 
 
 def launch(state: Path) -> subprocess.Popen[bytes]:
-    """Start dockerd as first process of its own namespaces, bound to our life."""
-    shutil.rmtree(state / "run", ignore_errors=True)  # PID files and sockets of a killed run
-    (state / "docker.sock").unlink(missing_ok=True)
+    """Start dockerd as first process of its own namespaces, bound to our life.
+
+    In there the state is mounted at a short path: the path of a socket has at most 107 characters.
+    """
+    for leftover in ("run", "client"):  # PID files and sockets of a killed run
+        shutil.rmtree(state / leftover, ignore_errors=True)
+    (state / "daemon.json").write_text("{}")
+    (state / "run").mkdir()
     boundary = [
         "setpriv",
         "--pdeathsig",
@@ -149,27 +153,41 @@ def launch(state: Path) -> subprocess.Popen[bytes]:
         "--kill-child=KILL",
         "--mount-proc",
     ]
-    places = [f"--data-root={state}/data", f"--exec-root={state}/run", f"--pidfile={state}/run/docker.pid"]
-    places += [f"--host=unix://{state}/docker.sock", f"--config-file={state}/daemon.json"]
-    (state / "daemon.json").write_text("{}")
-    (state / "run").mkdir()
+    script = f'mount --bind "$1" {MOUNT_POINT} && shift && exec dockerd "$@"'
+    places = [f"--data-root={MOUNT_POINT}/data", f"--exec-root={MOUNT_POINT}/run", f"--host=unix://{SOCKET}"]
+    places += [f"--pidfile={MOUNT_POINT}/run/docker.pid", f"--config-file={MOUNT_POINT}/daemon.json"]
     with (state / "dockerd.log").open("wb") as log:
         # A session of its own: Ctrl-C reaches us alone, and we stop it in order.
         return subprocess.Popen(
-            [*boundary, "dockerd", *places, *FLAGS],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+            [*boundary, "sh", "-c", script, "dockerd", str(state), *places, *FLAGS],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def client_environment(daemon: int, client: str, state: Path) -> dict[str, str]:
+    """Return the environment in which the client reaches the daemon's socket, through its mount namespace."""
+    others = {name: value for name, value in os.environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY")}
+    return {
+        **others,
+        "DOCKER_HOST": f"unix:///proc/{daemon}/root{SOCKET}",
+        "DOCKER_CONFIG": str(state / "client"),
+        "PATH": f"{Path(client).parent}:{os.environ.get('PATH', '')}",
+    }
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return the processes below one that has a single thread."""
+    try:
+        return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End dockerd by SIGTERM, or else its namespaces by SIGKILL; then remove the control groups it made."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if process.poll() is None:
-        for daemon in children.read_text().split():
-            os.kill(int(daemon), signal.SIGTERM)
+        for daemon in children(process):
+            os.kill(daemon, signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
