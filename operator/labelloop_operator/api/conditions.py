@@ -84,7 +84,6 @@ class Reason(StrEnum):
     REGISTERING = "Registering"
     NOT_PRIMARY = "NotPrimary"
     NOT_CONNECTED = "NotConnected"
-    DEREGISTERED = "Deregistered"
     DEREGISTRATION_INCOMPLETE = "DeregistrationIncomplete"
     # LabelConfigSupported
     SUPPORTED = "Supported"

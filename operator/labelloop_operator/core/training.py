@@ -204,8 +204,7 @@ def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None
     draft.set(_TYPE, status, outcome.reason, outcome.message)
     if outcome.model is not None:
         _propose(draft, outcome.model, requested)
-    if trained:
-        tell_removed_labels(draft, outcome.removed_labels)
+    tell_removed_labels(draft, outcome.removed_labels)
     return None
 
 

@@ -1,0 +1,128 @@
+"""Specs: defaults, every kind of mistake, and that no input raises."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelloop_operator.api.spec import SERVING_RESOURCES, Problem, Resources, Spec, parse
+
+MINIMAL: dict[str, Any] = {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": 7}}
+
+
+def valid(**changes: Any) -> Spec:
+    found = parse({**MINIMAL, **changes})
+    assert isinstance(found, Spec), found
+    return found
+
+
+def problems(**changes: Any) -> tuple[Problem, ...]:
+    found = parse({**MINIMAL, **changes})
+    assert isinstance(found, tuple)
+    return found
+
+
+def test_the_smallest_useful_resource_has_every_default() -> None:
+    spec = valid()
+    assert (spec.label_studio.connection_secret, spec.label_studio.project, spec.label_studio.register) == (
+        "label-studio",
+        7,
+        True,
+    )
+    assert (spec.serving.replicas, spec.serving.resources) == (1, SERVING_RESOURCES)
+    assert (spec.training.every_updates, spec.training.backoff, spec.training.deadline) == (10, 30.0, 3600.0)
+    assert (spec.holdout, spec.progress_deadline, spec.suspend) == (0.2, 300.0, False)
+    assert (spec.image, spec.registry.repository, spec.registry.plain_http) == (None, None, None)
+
+
+def test_every_field_is_read() -> None:
+    spec = valid(
+        image="registry/base@sha256:1",
+        model={"parameters": {"C": 3}},
+        serving={
+            "replicas": 2,
+            "resources": {"limits": {"memory": "1024Mi", "cpu": 2}},
+            "basicAuthSecretRef": {"name": "auth"},
+        },
+        training={"everyUpdates": 50, "backoff": "1m30s", "deadline": "1.5h"},
+        evaluation={"holdout": 0.1},
+        rollout={"progressDeadline": "90s"},
+        registry={
+            "repository": "r:5000/x",
+            "pushSecretRef": {"name": "push"},
+            "pullSecretRef": {"name": "pull"},
+            "plainHTTP": True,
+        },
+        suspend=True,
+    )
+    assert spec.parameters == {"C": 3}
+    assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
+    assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
+    assert (spec.registry.push_secret, spec.registry.pull_secret, spec.serving.basic_auth_secret) == (
+        "push",
+        "pull",
+        "auth",
+    )
+    assert spec.suspend
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value", "remedy"),
+    [
+        ({"labelStudio": {"project": 7}}, "spec.labelStudio.connectionSecretRef.name", "missing", "name a Secret"),
+        (
+            {"labelStudio": {"connectionSecretRef": {"name": "x"}, "project": 0}},
+            "spec.labelStudio.project",
+            "0",
+            "at least 1",
+        ),
+        ({"labelStudio": {"connectionSecretRef": {"name": "x"}}}, "spec.labelStudio.project", "missing", "at least 1"),
+        ({"training": {"everyUpdates": 0}}, "spec.training.everyUpdates", "0", "at least 1"),
+        ({"training": {"everyUpdates": True}}, "spec.training.everyUpdates", "True", "whole number"),
+        ({"training": {"backoff": "1d"}}, "spec.training.backoff", "'1d'", "30s or 1h30m"),
+        ({"training": {"backoff": 30}}, "spec.training.backoff", "30", "30s or 1h30m"),
+        ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "at least 1s"),
+        ({"serving": {"replicas": 0}}, "spec.serving.replicas", "0", "at least 1"),
+        ({"serving": "many"}, "spec.serving", "'many'", "object"),
+        (
+            {"serving": {"resources": {"limits": {"cpu": "lots"}}}},
+            "spec.serving.resources.limits.cpu",
+            "'lots'",
+            "500m",
+        ),
+        (
+            {"serving": {"resources": {"requests": {"cpu": "1.5"}, "limits": {"cpu": "1000m"}}}},
+            "spec.serving.resources.requests.cpu",
+            "'1.5'",
+            "limit of 1",
+        ),
+        ({"evaluation": {"holdout": 1.5}}, "spec.evaluation.holdout", "1.5", "0.0 to 0.9"),
+        ({"suspend": "yes"}, "spec.suspend", "'yes'", "true or false"),
+        ({"image": "a b"}, "spec.image", "'a b'", "white space"),
+    ],
+)
+def test_a_mistake_names_field_value_and_remedy(changes: dict[str, Any], field: str, value: str, remedy: str) -> None:
+    (problem,) = problems(**changes)
+    assert (problem.field, problem.value) == (field, value)
+    assert remedy in problem.message
+    assert str(problem).startswith(f"{field} ({value}): ")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = problems(training={"everyUpdates": -1, "deadline": "soon"}, serving={"replicas": None or 0})
+    assert len(found) == 3
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ["labelStudio", "image", "model", "serving", "training", "evaluation", "rollout", "registry", "suspend"]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON))
+def test_no_spec_raises(data: dict[str, Any]) -> None:
+    found = parse(data)
+    assert isinstance(found, Spec | tuple)

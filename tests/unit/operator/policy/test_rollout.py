@@ -1,0 +1,67 @@
+"""What to do with a candidate."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.api.status import ModelVersion, Refusal
+from labelloop_operator.policy.rollout import DRAIN_SECONDS, RolloutInput, Step, decide, drained_at, may_roll_out
+
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+CANDIDATE = ModelVersion("model-2", "r/x@sha256:2", at=NOW - timedelta(seconds=299))
+STARTING = RolloutInput(
+    now=NOW, candidate=CANDIDATE, switched=False, available=False, held=None, progress_deadline=300.0, trouble=None
+)
+LATE = {"now": NOW + timedelta(seconds=1)}
+HELD = Problem("spec.suspend", "true", "no roll-out", Reason.SUSPENDED)
+UNSTARTED = replace(CANDIDATE, at=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({}, Step.WAIT),
+        ({"available": True}, Step.PROMOTE),
+        (LATE, Step.REFUSE),
+        ({**LATE, "available": True}, Step.PROMOTE),
+        ({"candidate": UNSTARTED}, Step.START),
+        ({"candidate": UNSTARTED, "available": True}, Step.START),
+        ({"held": HELD}, Step.HOLD),
+        ({"held": HELD, "available": True}, Step.HOLD),
+        ({**LATE, "held": HELD}, Step.HOLD),
+        ({"switched": True}, Step.PROMOTE),
+        ({**LATE, "switched": True, "held": HELD}, Step.PROMOTE),
+    ],
+)
+def test_the_next_step(changes: dict[str, Any], step: Step) -> None:
+    assert decide(replace(STARTING, **changes)).step is step
+
+
+def test_waiting_ends_at_the_deadline_and_says_what_is_wrong() -> None:
+    verdict = decide(replace(STARTING, trouble="image r/x cannot be pulled"))
+    assert verdict.look_again_at == NOW + timedelta(seconds=1)
+    assert "cannot be pulled" in verdict.message
+
+
+def test_a_refusal_names_field_cause_and_remedy() -> None:
+    message = decide(replace(STARTING, **LATE, trouble="image r/x cannot be pulled")).message
+    for told in ("300 s", "spec.rollout.progressDeadline", "cannot be pulled", "press Start Training"):
+        assert told in message
+    cold = replace(CANDIDATE, version="cold-1")
+    assert "change the resource" in decide(replace(STARTING, **LATE, candidate=cold)).message
+
+
+def test_a_refused_image_is_not_rolled_out_again_by_itself() -> None:
+    refused = [Refusal("model-2", "r/x@sha256:2", "ProgressDeadlineExceeded")]
+    assert may_roll_out(CANDIDATE, refused, requested=False) == refused[0]
+    assert may_roll_out(CANDIDATE, refused, requested=True) is None
+    assert may_roll_out(replace(CANDIDATE, image="r/x@sha256:3"), refused, requested=False) is None
+
+
+def test_old_pods_drain_longer_than_proxies_take_to_notice() -> None:
+    assert drained_at(NOW) == NOW + timedelta(seconds=DRAIN_SECONDS)
+    assert DRAIN_SECONDS > 3 + 2

@@ -1,0 +1,59 @@
+"""Whether a version serves, and why not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labelloop_operator.api.conditions import ConditionStatus, Reason
+from labelloop_operator.policy.serving import PodTrouble, ServingInput, fully_available, judge
+
+UP = ServingInput("model-1", "r/x", exists=True, current=True, wanted=2, updated=2, available=2)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"exists": False}, {"current": False}, {"updated": 1}, {"available": 1}, {"wanted": 3}]
+)
+def test_available_means_all_replicas_of_the_newest_manifest(changes: dict[str, Any]) -> None:
+    assert fully_available(UP)
+    assert not fully_available(replace(UP, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({}, ConditionStatus.TRUE, Reason.AVAILABLE),
+        ({"available": 1}, ConditionStatus.TRUE, Reason.PARTIALLY_AVAILABLE),
+        ({"available": 0}, ConditionStatus.FALSE, Reason.STARTING),
+        ({"exists": False, "available": 0}, ConditionStatus.FALSE, Reason.STARTING),
+        ({"available": 0, "refused": "exceeded quota"}, ConditionStatus.FALSE, Reason.PODS_REFUSED),
+    ],
+)
+def test_the_condition(changes: dict[str, Any], status: ConditionStatus, reason: Reason) -> None:
+    verdict = judge(replace(UP, **changes))
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "remedy"),
+    [
+        ("ErrImagePull", Reason.IMAGE_PULL_FAILED, "spec.image"),
+        ("ImagePullBackOff", Reason.IMAGE_PULL_FAILED, "spec.registry.pullSecretRef"),
+        ("InvalidImageName", Reason.IMAGE_PULL_FAILED, "spec.image"),
+        ("CreateContainerConfigError", Reason.CONTAINER_CONFIG_INVALID, "Secrets"),
+        ("Unschedulable", Reason.UNSCHEDULABLE, "spec.serving.resources"),
+        ("CrashLoopBackOff", Reason.CONTAINER_CRASHING, "log"),
+    ],
+)
+def test_a_pods_trouble_is_told_with_a_remedy(trouble: str, reason: Reason, remedy: str) -> None:
+    verdict = judge(replace(UP, available=0, troubles=[PodTrouble(trouble, "detail " * 200)]))
+    assert verdict.reason is reason
+    assert remedy in verdict.message
+    assert trouble in verdict.message
+    assert len(verdict.message) < 600
+
+
+def test_trouble_of_one_pod_is_told_while_others_serve() -> None:
+    verdict = judge(replace(UP, available=1, troubles=[PodTrouble("ErrImagePull", "not found")]))
+    assert verdict.reason is Reason.PARTIALLY_AVAILABLE
+    assert "cannot be pulled" in verdict.message

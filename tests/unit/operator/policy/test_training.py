@@ -1,0 +1,83 @@
+"""When to train: one table, and the order in which reasons count."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.policy.training import BACKOFF_MAXIMUM, TrainingInput, backoff, decide
+
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=30)
+IDLE = TrainingInput(
+    now=NOW,
+    suspended=False,
+    repository="registry:5000/x",
+    job=None,
+    candidate=None,
+    label_studio_problem=None,
+    label_config_known=True,
+    label_config_problem=None,
+    request=None,
+    failures=0,
+    not_before=None,
+    pending=9,
+    every_updates=10,
+)
+DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "train", "reason"),
+    [
+        ({}, False, Reason.WAITING_FOR_UPDATES),
+        ({"pending": None}, False, Reason.WAITING_FOR_UPDATES),
+        ({"pending": 10}, True, Reason.TRAINING_STARTED),
+        ({"pending": 11}, True, Reason.TRAINING_STARTED),
+        ({"request": "r"}, True, Reason.TRAINING_STARTED),
+        ({"request": "r", "failures": 1, "not_before": LATER}, True, Reason.TRAINING_STARTED),
+        ({"failures": 1, "not_before": LATER}, False, Reason.BACKING_OFF),
+        ({"failures": 1, "not_before": LATER, "pending": 10}, False, Reason.BACKING_OFF),
+        ({"failures": 1, "not_before": NOW, "pending": 0}, True, Reason.TRAINING_STARTED),
+        ({"failures": 1, "pending": 0}, True, Reason.TRAINING_STARTED),
+    ],
+)
+def test_when_nothing_stands_against_it(changes: dict[str, Any], train: bool, reason: Reason) -> None:
+    verdict = decide(replace(IDLE, **changes))
+    assert (verdict.train, verdict.reason) == (train, reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "told"),
+    [
+        ({"job": "intents-ml-train-1"}, Reason.TRAINING_RUNNING, "intents-ml-train-1"),
+        ({"suspended": True}, Reason.SUSPENDED, "spec.suspend"),
+        ({"repository": None}, Reason.REGISTRY_NOT_CONFIGURED, "spec.registry.repository"),
+        ({"candidate": "model-2"}, Reason.WAITING_FOR_ROLLOUT, "model-2"),
+        ({"label_studio_problem": DOWN}, Reason.LABEL_STUDIO_UNREACHABLE, "check it"),
+        ({"label_config_known": False}, Reason.CONNECTING, "not asked"),
+        ({"label_config_problem": "no Choices"}, Reason.LABEL_CONFIG_UNSUPPORTED, "no Choices"),
+    ],
+)
+@pytest.mark.parametrize("trigger", [{"pending": 10}, {"request": "r"}, {"failures": 1}])
+def test_what_stands_against_every_trigger(
+    changes: dict[str, Any], reason: Reason, told: str, trigger: dict[str, Any]
+) -> None:
+    verdict = decide(replace(IDLE, **trigger, **changes))
+    assert (verdict.train, verdict.reason) == (False, reason)
+    assert told in verdict.message
+
+
+def test_waiting_tells_how_many_are_missing_and_until_when() -> None:
+    assert decide(IDLE).message == "9 of 10 annotation updates"
+    waiting = decide(replace(IDLE, failures=2, not_before=LATER))
+    assert waiting.look_again_at == LATER
+    assert "2026-11-22T06:00:30Z" in waiting.message
+
+
+def test_the_back_off_doubles_up_to_an_hour() -> None:
+    assert [backoff(failures, 30) for failures in (0, 1, 2, 3)] == [0, 30, 60, 120]
+    assert backoff(8, 30) == backoff(10_000, 30) == BACKOFF_MAXIMUM
