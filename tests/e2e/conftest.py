@@ -53,11 +53,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def annotator(browser: Browser, lab: Lab) -> Iterator[Annotator]:
-    """A person logged in to Label Studio."""
+def annotator(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Annotator]:
+    """A person logged in to Label Studio; a failing test leaves a picture of the page."""
     person = Annotator(browser, lab.label_studio.url)
     person.log_in(lab.label_studio.email, lab.label_studio.password)
     yield person
+    if request.node.stash.get(_FAILED, False):
+        person.page.screenshot(path=REPORTS / f"{request.node.name}.png")
     person.close()
 
 

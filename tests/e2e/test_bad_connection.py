@@ -83,9 +83,7 @@ def test_a_closed_guard_against_private_addresses_is_told(story: Story) -> None:
         backend.delete()
         eventually(lambda: backend.read() is None, 70, backend.told)
     finally:
-        for manifest in reversed(label_studio.manifests(guarded.namespace, guarded.name, 30081, {})):
-            kind, name = manifest["kind"].lower(), manifest["metadata"]["name"]
-            story.lab.cluster.kubectl("-n", guarded.namespace, "delete", kind, name, "--wait=false")
+        label_studio.remove(kube, guarded)
 
 
 def expired_personal_token() -> str:

@@ -134,7 +134,7 @@ def _push_backend_image(cluster: Cluster, step: Step) -> str:
     """Push the base Bento image to the cluster's registry, where roll-outs and trainings find it."""
     image = f"{cluster.registry}/labelloop/backend:dev"
     with step("base Bento image into the registry"):
-        argv = [sys.executable, "-m", "tools.push_image", str(IMAGES / "backend.tar"), image]
+        argv = [sys.executable, "-m", "tools.push_image", "--plain-http", str(IMAGES / "backend.tar"), image]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"pushing {image} failed: {done.stderr}")

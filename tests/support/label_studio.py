@@ -36,28 +36,32 @@ class LabelStudio:
         return LabelStudioUser(self.url, self.token)
 
 
-def settings(name: str, namespace: str, guarded: bool) -> dict[str, str]:
+def settings(url: str, guarded: bool) -> dict[str, str]:
     """Label Studio's environment, apart from the account and what the image sets (tests/label_studio/Dockerfile).
 
+    `url` is where browsers reach it: pages load their scripts from there.
     `guarded` leaves the guard against private addresses closed, as it is by default since 1.23.1.
     """
     opened = (
         {} if guarded else {"LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false", "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "false"}
     )
     return opened | {
-        "LABEL_STUDIO_HOST": f"http://{name}.{namespace}.svc.cluster.local:{PORT}",
+        "LABEL_STUDIO_HOST": url,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
     }
 
 
-def manifests(namespace: str, name: str, node_port: int, account: dict[str, str], guarded: bool = False) -> list[Json]:
+def manifests(
+    namespace: str, name: str, node_address: str, node_port: int, account: dict[str, str], guarded: bool = False
+) -> list[Json]:
     """Secret with the account, Deployment, Service for pods, Service on a port of the node for people."""
     labels = _LABELS | {"app.kubernetes.io/instance": name}
+    environment = settings(f"http://{node_address}:{node_port}", guarded)
     container = {
         "name": "label-studio",
         "image": IMAGE,
         "imagePullPolicy": "Never",
-        "env": [{"name": key, "value": value} for key, value in settings(name, namespace, guarded).items()],
+        "env": [{"name": key, "value": value} for key, value in environment.items()],
         "envFrom": [{"secretRef": {"name": f"{name}-account"}}],
         "ports": [{"name": "http", "containerPort": PORT}],
         "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1, "failureThreshold": 600},
@@ -111,6 +115,13 @@ def manifests(namespace: str, name: str, node_port: int, account: dict[str, str]
     ]
 
 
+def remove(kube: Kube, label_studio: LabelStudio) -> None:
+    """Remove one Label Studio with all it holds; does not wait."""
+    for manifest in manifests(label_studio.namespace, label_studio.name, "", 0, {}):
+        kind, name = manifest["kind"].lower(), manifest["metadata"]["name"]
+        kube.cluster.kubectl("-n", label_studio.namespace, "delete", kind, name, "--wait=false")
+
+
 def start(kube: Kube, name: str = NAME, node_port: int = 30080, guarded: bool = False) -> LabelStudio:
     """Apply Label Studio in its namespace; `wait` waits for it, so that other parts can start meanwhile."""
     account = {
@@ -119,7 +130,7 @@ def start(kube: Kube, name: str = NAME, node_port: int = 30080, guarded: bool = 
         "LABEL_STUDIO_USER_TOKEN": "0123456789abcdef0123456789abcdef01234567",
     }
     kube.create_namespace(NAMESPACE)
-    kube.apply(*manifests(NAMESPACE, name, node_port, account, guarded))
+    kube.apply(*manifests(NAMESPACE, name, kube.cluster.node_address, node_port, account, guarded))
     return LabelStudio(
         NAMESPACE,
         name,
