@@ -72,13 +72,13 @@ class Events:
             "note": note,
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance[:128],
+            # Without resourceVersion: it moves, and what an Event regards may never change.
             "regarding": {
                 "apiVersion": BACKEND.api_version,
                 "kind": BACKEND.kind,
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
                 "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"],
             },
         }
         if count > 1:

@@ -28,6 +28,11 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
+def in_place(manifest: Manifest, live: Manifest) -> bool:
+    """Whether the live object covers the manifest. Lists leave kind and API version of their items out."""
+    return covers({name: value for name, value in manifest.items() if name not in ("apiVersion", "kind")}, live)
+
+
 def covers(want: object, live: object) -> bool:
     """`want` is a part of `live`. Lists of maps match by name, port, type or uid; empty and null count as absent."""
     return _covers(want, live, "")

@@ -191,12 +191,7 @@ class Engine:
             self._metrics.trainings.labels(status.training.last_outcome, reason).inc()
 
     async def _emit(self, subject: Subject, event: Emit) -> None:
-        metadata = {
-            "namespace": subject.namespace,
-            "name": subject.name,
-            "uid": subject.uid,
-            "resourceVersion": subject.version,
-        }
+        metadata = {"namespace": subject.namespace, "name": subject.name, "uid": subject.uid}
         fields = resource_fields((subject.namespace, subject.name))
         level = logging.WARNING if event.type == "Warning" else logging.INFO
         _LOG.log(level, "%s: %s", event.reason, event.note, extra=fields)

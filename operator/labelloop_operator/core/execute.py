@@ -8,7 +8,7 @@ from labelloop_operator.api import names
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, Kind, kind_named
 from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.core.drift import ANNOTATION_MANIFEST, covers, stamped
+from labelloop_operator.core.drift import ANNOTATION_MANIFEST, in_place, stamped
 from labelloop_operator.core.observed import Conflict, Manifest
 from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.plan import Apply, Create, Delete, SetFinalizer
@@ -79,7 +79,7 @@ class Executor:
             return
         live = await self._live(kind, namespace, name)
         self._refuse_foreign(subject, kind, name, live)
-        if live is None or not covers(wanted, live):
+        if live is None or not in_place(wanted, live):
             self._remember(kind, await self._kubernetes.apply(kind, wanted))
         if kind not in CHILD_KINDS:
             self._checked[entry] = (digest, now)
@@ -115,7 +115,10 @@ class Executor:
         if present:
             manifest["metadata"]["finalizers"] = [names.FINALIZER]
         try:
-            self._take(subject, await self._kubernetes.apply(BACKEND, manifest))
+            item = await self._kubernetes.apply(BACKEND, manifest)
+            self._take(subject, item)
+            if not item["metadata"].get("finalizers") and item["metadata"].get("deletionTimestamp"):
+                self._cache.remove(BACKEND, item)  # gone with this very write, which moves no resource version
         except ApiError as error:
             gone = error.status == 404 or (error.status == 409 and await self._gone(subject))
             if present or not gone:

@@ -77,7 +77,7 @@ def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None
     if deadline:
         limit = (job.get("spec") or {}).get("activeDeadlineSeconds")
         return _failure(
-            Reason.DEADLINE_EXCEEDED, f"the training took longer than {limit} s: raise spec.training.deadline"
+            Reason.DEADLINE_EXCEEDED, f"the training took longer than {limit} s: raise spec.training.deadline."
         )
     return None
 
@@ -107,7 +107,7 @@ def _told(pod: Manifest) -> Mapping[str, Any] | None:
 def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
     if terminated.get("reason") == "OOMKilled":
         return _failure(
-            Reason.OUT_OF_MEMORY, f"container {step} ran out of memory: raise spec.training.resources.limits.memory"
+            Reason.OUT_OF_MEMORY, f"container {step} ran out of memory: raise spec.training.resources.limits.memory."
         )
     told = _message(terminated)
     if told is not None:
@@ -116,7 +116,7 @@ def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str,
         return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
     return _failure(
         Reason.UNKNOWN,
-        f"container {step} ended with exit code {terminated.get('exitCode')} and no result: see the pod's log",
+        f"container {step} ended with exit code {terminated.get('exitCode')} and left no result; its log tells more, where logs are kept.",
     )
 
 

@@ -64,7 +64,9 @@ class WorkQueue(Generic[Key]):
                 return key
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), wait)
+                # Not wait_for: in Python 3.11 it may swallow the cancellation of a worker.
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -1,20 +1,34 @@
 """Log lines as JSON, one object a line; what concerns a resource carries its key. No secrets, no texts of tasks."""
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import TextIO
 
-from pythonjsonlogger.json import JsonFormatter
+_QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes")
 
-_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_RENAMED = {"asctime": "time", "levelname": "level", "name": "logger"}
-_QUIET = ("kopf", "aiohttp.access", "asyncio", "kubernetes")
+
+class JsonLines(logging.Formatter):
+    """Fixed fields only: what libraries attach to their records may not be serialisable, or nobody's business."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "resource": getattr(record, "resource", None),
+            "message": record.getMessage(),
+            "trace": self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else None,
+        }
+        return json.dumps({name: value for name, value in line.items() if value is not None}, ensure_ascii=False)
 
 
 def configure(level: str, stream: TextIO = sys.stdout) -> None:
     """Send every log record of the process to `stream`; libraries speak only from WARNING on unless debugging."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter(_FIELDS, rename_fields=_RENAMED, datefmt="%Y-%m-%dT%H:%M:%S%z"))
+    handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else "WARNING")

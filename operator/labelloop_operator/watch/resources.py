@@ -66,7 +66,7 @@ def registry(cache: Cache) -> kopf.OperatorRegistry:
         return kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=made)  # type: ignore[untyped-decorator, unused-ignore]
-    def seen(event: kopf.RawEvent, **_: object) -> None:
+    async def seen(event: kopf.RawEvent, **_: object) -> None:
         if event["type"] == "DELETED":
             cache.remove(BACKEND, event["object"])
         else:

@@ -1,0 +1,416 @@
+"""An API server as far as the operator uses one: paged lists, watches, server-side apply, status, finalizers.
+
+Ownership is kept per field manager as the last manifest it applied: what it no longer says is removed, unless another
+manager says it. Custom resources, Services, Deployments, Jobs, Secrets, Pods, Leases, Events and Namespaces.
+"""
+
+import asyncio
+import copy
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from tests.fakes.server_side_apply import applied, merged
+
+Object = dict[str, Any]
+Place = tuple[str, str, str]
+"""Plural, namespace, name."""
+
+GROUPS = {
+    "v1": {"services": "Service", "secrets": "Secret", "pods": "Pod", "namespaces": "Namespace"},
+    "apps/v1": {"deployments": "Deployment"},
+    "batch/v1": {"jobs": "Job"},
+    "coordination.k8s.io/v1": {"leases": "Lease"},
+    "events.k8s.io/v1": {"events": "Event"},
+    "labelloop.dev/v1alpha1": {"labelstudiobackends": "LabelStudioBackend"},
+}
+
+
+@dataclass
+class Refusal:
+    """Answers the next matching requests: `times` of them, or all (None)."""
+
+    method: str
+    plural: str
+    status: int
+    message: str
+    times: int | None = None
+    after: bool = False
+    """The request is carried out, but its answer is lost."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request."""
+
+    method: str
+    plural: str
+    name: str
+    subresource: str
+    manager: str
+    watch: bool = False
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET"
+
+
+@dataclass
+class FakeKubernetes:
+    """State, history and switches of the server."""
+
+    url: str = ""
+    missing: set[str] = field(default_factory=set)
+    """Plurals that the server does not know."""
+    requests: list[Seen] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    oldest: int = 0
+    """Watches from before this resource version are refused with 410."""
+
+    def __post_init__(self) -> None:
+        self._objects: dict[Place, Object] = {}
+        self._applied: dict[tuple[Place, str, str], Object] = {}
+        self._history: list[tuple[int, str, str, Object]] = []
+        self._version = 100
+        self._changed = asyncio.Condition()
+        self._watches: set[asyncio.Task[Any]] = set()
+        self._runner: web.AppRunner | None = None
+        self.put("namespaces", {"metadata": {"name": "kube-system"}})
+
+    async def start(self) -> "FakeKubernetes":
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._dispatch)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def stop(self) -> None:
+        self.drop_watches()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def kubeconfig(self, folder: Path) -> Path:
+        path = folder / "kubeconfig"
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "fake",
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+            "clusters": [{"name": "fake", "cluster": {"server": self.url}}],
+            "users": [{"name": "fake", "user": {"token": "secret"}}],
+        }
+        path.write_text(json.dumps(content))
+        return path
+
+    def drop_watches(self) -> None:
+        """Cut every watch connection."""
+        for task in self._watches:
+            task.cancel()
+
+    # What a test does behind the operator's back.
+
+    def put(self, plural: str, item: Object, namespace: str = "") -> Object:
+        """Create or replace an object, as other controllers do."""
+        item = copy.deepcopy(item)
+        metadata = item.setdefault("metadata", {})
+        namespace = metadata.get("namespace", namespace)
+        if namespace:
+            metadata["namespace"] = namespace
+        place = (plural, namespace, metadata["name"])
+        before = self._objects.get(place)
+        metadata.setdefault("uid", before["metadata"]["uid"] if before else str(uuid.uuid4()))
+        return self._store(place, item, before)
+
+    def patch(self, plural: str, namespace: str, name: str, change: Callable[[Object], None]) -> Object:
+        """Change an object in place."""
+        place = (plural, namespace, name)
+        before = self._objects[place]
+        item = copy.deepcopy(before)
+        change(item)
+        return self._store(place, item, before)
+
+    def remove(self, plural: str, namespace: str, name: str) -> None:
+        """Delete at once, whatever finalizers say."""
+        self._drop((plural, namespace, name))
+
+    def forget_silently(self, plural: str, namespace: str, name: str) -> None:
+        """Delete without telling any watch."""
+        del self._objects[plural, namespace, name]
+
+    def find(self, plural: str, namespace: str, name: str) -> Object | None:
+        found = self._objects.get((plural, namespace, name))
+        return copy.deepcopy(found) if found else None
+
+    def all(self, plural: str) -> list[Object]:
+        return [copy.deepcopy(item) for (kind, _, _), item in sorted(self._objects.items()) if kind == plural]
+
+    def writes(self) -> list[Seen]:
+        """Writes but for those of leases."""
+        return [seen for seen in self.requests if seen.is_write and seen.plural != "leases"]
+
+    def refuse(
+        self, method: str, plural: str, status: int, message: str, times: int | None = None, after: bool = False
+    ) -> Refusal:
+        refusal = Refusal(method, plural, status, message, times, after)
+        self.refusals.append(refusal)
+        return refusal
+
+    # HTTP.
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        parts = [part for part in request.path.split("/") if part]
+        if parts == ["api"]:
+            return web.json_response({"versions": ["v1"]})
+        if parts == ["apis"]:
+            return web.json_response(_groups())
+        version = "v1" if parts[0] == "api" else "/".join(parts[1:3])
+        rest = parts[2:] if parts[0] == "api" else parts[3:]
+        if not rest:
+            return self._resources(version)
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
+        plural, name, subresource = (*rest, "", "")[:3]
+        if plural in self.missing or plural not in GROUPS.get(version, {}):
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        return await self._answer(request, plural, namespace, name, subresource)
+
+    async def _answer(
+        self, request: web.Request, plural: str, namespace: str, name: str, subresource: str
+    ) -> web.StreamResponse:
+        watch = request.query.get("watch") in ("1", "true")
+        seen = Seen(request.method, plural, name, subresource, request.query.get("fieldManager", ""), watch)
+        self.requests.append(seen)
+        refusal = self._refusal(request.method, plural)
+        if refusal is not None and not refusal.after:
+            return _status(refusal.status, "Refused", refusal.message)
+        answer = await self._carry_out(request, (plural, namespace, name), subresource, watch)
+        return answer if refusal is None else _status(refusal.status, "Refused", refusal.message)
+
+    async def _carry_out(self, request: web.Request, place: Place, subresource: str, watch: bool) -> web.StreamResponse:
+        plural, namespace, name = place
+        if request.method == "GET" and watch:
+            return await self._watch(request, plural, namespace)
+        if request.method == "GET":
+            return self._get(place) if name else self._list(request, plural, namespace)
+        body = json.loads(await request.read() or b"{}")
+        if request.method == "POST":
+            return self._create(body, plural, namespace)
+        if request.method == "DELETE":
+            return self._delete(place, body)
+        if request.method == "PUT":
+            return self._replace(place, body)
+        if request.headers["Content-Type"].startswith("application/merge-patch"):
+            return self._merge(place, body)
+        return self._apply(place, body, request.query["fieldManager"], subresource)
+
+    def _refusal(self, method: str, plural: str) -> Refusal | None:
+        for refusal in self.refusals:
+            if refusal.method == method and refusal.plural in (plural, "*") and refusal.times != 0:
+                if refusal.times is not None:
+                    refusal.times -= 1
+                return refusal
+        return None
+
+    def _get(self, place: Place) -> web.Response:
+        found = self._objects.get(place)
+        return web.json_response(found) if found else _not_found(place)
+
+    def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:
+        found = self._chosen(plural, namespace, request.query.get("labelSelector", ""))
+        start, limit = int(request.query.get("continue", "0")), int(request.query.get("limit", "0")) or len(found) or 1
+        metadata = {"resourceVersion": str(self._version)}
+        if start + limit < len(found):
+            metadata["continue"] = str(start + limit)
+        return web.json_response({"kind": "List", "metadata": metadata, "items": found[start : start + limit]})
+
+    def _chosen(self, plural: str, namespace: str, selector: str) -> list[Object]:
+        return [
+            item
+            for (kind, where, _), item in sorted(self._objects.items())
+            if kind == plural and namespace in ("", where) and _selected(item, selector)
+        ]
+
+    async def _watch(self, request: web.Request, plural: str, namespace: str) -> web.StreamResponse:
+        since = int(request.query.get("resourceVersion") or 0)
+        if since < self.oldest:
+            return _status(410, "Expired", "too old resource version")
+        selector = request.query.get("labelSelector", "")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        task = asyncio.current_task()
+        assert task is not None
+        self._watches.add(task)
+        try:
+            await self._stream(response, plural, namespace, selector, since)
+        except (asyncio.CancelledError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            self._watches.discard(task)
+        return response
+
+    async def _stream(
+        self, response: web.StreamResponse, plural: str, namespace: str, selector: str, since: int
+    ) -> None:
+        while True:
+            for version, type_, kind, item in list(self._history):
+                where = item["metadata"].get("namespace", "")
+                if version > since and kind == plural and namespace in ("", where) and _selected(item, selector):
+                    await response.write(json.dumps({"type": type_, "object": item}).encode() + b"\n")
+            since = max(since, self._version)
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._version > since)  # noqa: B023 - waited for at once
+
+    def _create(self, body: Object, plural: str, namespace: str) -> web.Response:
+        place = (plural, namespace, body["metadata"]["name"])
+        if place in self._objects:
+            return _status(409, "AlreadyExists", f"{plural} {place[2]!r} already exists")
+        return web.json_response(self.put(plural, body, namespace), status=201)
+
+    def _replace(self, place: Place, body: Object) -> web.Response:
+        found = self._objects.get(place)
+        if found is None:
+            return _not_found(place)
+        if body["metadata"].get("resourceVersion") not in (None, found["metadata"]["resourceVersion"]):
+            return _status(409, "Conflict", "the object has been modified")
+        return web.json_response(self._store(place, body, found))
+
+    def _delete(self, place: Place, options: Object) -> web.Response:
+        found = self._objects.get(place)
+        if found is None:
+            return _not_found(place)
+        uid = (options.get("preconditions") or {}).get("uid")
+        if uid not in (None, found["metadata"]["uid"]):
+            return _status(409, "Conflict", "the UID in the precondition does not match")
+        self.delete(*place)
+        return web.json_response({"kind": "Status", "status": "Success"})
+
+    def delete(self, plural: str, namespace: str, name: str, at: str = "2026-11-22T06:00:00Z") -> None:
+        """Delete as a person does: finalizers are waited for."""
+        place = (plural, namespace, name)
+        found = self._objects[place]
+        if not found["metadata"].get("finalizers"):
+            self._drop(place)
+        elif "deletionTimestamp" not in found["metadata"]:
+            self.patch(*place, lambda item: item["metadata"].update(deletionTimestamp=at))
+
+    def _merge(self, place: Place, body: Object) -> web.Response:
+        found = self._objects.get(place)
+        if found is None:
+            return _not_found(place)
+        if body.get("metadata", {}).get("uid") not in (None, found["metadata"]["uid"]):
+            return _status(409, "Conflict", "the UID in the precondition does not match")
+        return web.json_response(self._store(place, merged(found, body), found))
+
+    def _apply(self, place: Place, body: Object, manager: str, subresource: str) -> web.Response:
+        found = self._objects.get(place)
+        wanted = body.get("metadata", {})
+        if found is None and (subresource or "resourceVersion" in wanted or "uid" in wanted):
+            return _not_found(place) if subresource else _status(409, "Conflict", "the object is gone")
+        if found is not None:
+            if wanted.get("resourceVersion") not in (None, found["metadata"]["resourceVersion"]):
+                return _status(409, "Conflict", "the object has been modified")
+            if wanted.get("uid") not in (None, found["metadata"]["uid"]):
+                return _status(422, "Invalid", "metadata.uid: field is immutable")
+        said = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
+        said = {"status": said.get("status", {})} if subresource else {**said, "metadata": _ours(wanted)}
+        owner = (place, manager, subresource)
+        others = [item for (where, who, _), item in self._applied.items() if where == place and who != manager]
+        if found is None:
+            item: Object = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": {}}
+            item["metadata"] |= {"name": place[2], "namespace": place[1], "uid": str(uuid.uuid4())}
+        else:
+            item = copy.deepcopy(found)
+        item = applied(item, said, self._applied.get(owner, {}), others)
+        self._applied[owner] = said
+        return web.json_response(self._store(place, item, found), status=200 if found else 201)
+
+    def _store(self, place: Place, item: Object, before: Object | None) -> Object:
+        metadata = item["metadata"]
+        metadata.setdefault("creationTimestamp", "2026-11-22T06:00:00Z")
+        if before is not None and _content(before) == _content(item):
+            return before
+        old = before["metadata"].get("generation", 1) if before else 0
+        same = before is not None and before.get("spec") == item.get("spec")
+        metadata["generation"] = old if same else old + 1
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            metadata["resourceVersion"] = before["metadata"]["resourceVersion"] if before else "0"
+            self._drop(place, item)
+            return item
+        self._version += 1
+        metadata["resourceVersion"] = str(self._version)
+        self._objects[place] = item
+        self._tell("MODIFIED" if before else "ADDED", place[0], item)
+        return item
+
+    def _drop(self, place: Place, last: Object | None = None) -> None:
+        item = copy.deepcopy(last or self._objects[place])
+        del self._objects[place]
+        for owner in [owner for owner in self._applied if owner[0] == place]:
+            del self._applied[owner]
+        self._version += 1
+        item["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", place[0], item)
+
+    def _tell(self, type_: str, plural: str, item: Object) -> None:
+        self._history.append((self._version, type_, plural, copy.deepcopy(item)))
+        if self._runner is not None:
+            asyncio.get_running_loop().create_task(self._notify())
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _resources(self, version: str) -> web.Response:
+        resources = [
+            {"name": plural, "singularName": kind.lower(), "kind": kind, "namespaced": plural != "namespaces",
+             "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"]}
+            for plural, kind in GROUPS.get(version, {}).items()
+            if plural not in self.missing
+        ]  # fmt: skip
+        if not resources:
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        return web.json_response({"kind": "APIResourceList", "groupVersion": version, "resources": resources})
+
+
+def _groups() -> Object:
+    groups = []
+    for version in GROUPS:
+        if "/" in version:
+            entry = {"groupVersion": version, "version": version.split("/")[1]}
+            groups.append({"name": version.split("/")[0], "versions": [entry], "preferredVersion": entry})
+    return {"kind": "APIGroupList", "groups": groups}
+
+
+def _status(code: int, reason: str, message: str) -> web.Response:
+    body = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}
+    return web.json_response(body, status=code)
+
+
+def _not_found(place: Place) -> web.Response:
+    return _status(404, "NotFound", f"{place[0]} {place[2]!r} not found")
+
+
+def _selected(item: Object, selector: str) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    for part in filter(None, selector.split(",")):
+        key, equals, value = part.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    return True
+
+
+def _content(item: Object) -> Object:
+    metadata = {key: value for key, value in item["metadata"].items() if key not in ("resourceVersion", "generation")}
+    return {**item, "metadata": metadata}
+
+
+def _ours(metadata: Object) -> Object:
+    return {key: metadata[key] for key in ("labels", "annotations", "finalizers", "ownerReferences") if key in metadata}

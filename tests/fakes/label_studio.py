@@ -1,0 +1,279 @@
+"""A Label Studio as far as the operator sees it: projects, annotations with times, webhooks, ML backends."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="label" toName="text">'
+    '<Choice value="billing"/><Choice value="login"/></Choices></View>'
+)
+SSRF = "URL resolves to a reserved network address (block: 10.0.0.0/8)"
+
+
+def text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass
+class Annotation:
+    id: int
+    created_at: datetime
+    updated_at: datetime
+    was_cancelled: bool = False
+
+    def answer(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "created_at": text(self.created_at),
+            "updated_at": text(self.updated_at),
+            "was_cancelled": self.was_cancelled,
+        }
+
+
+@dataclass
+class Task:
+    id: int
+    updated_at: datetime
+    annotations: dict[int, Annotation] = field(default_factory=dict)
+
+
+@dataclass
+class Project:
+    id: int
+    label_config: str = CONFIG
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+
+class FakeLabelStudio:
+    """Its clock advances by a second with each change; `calls` counts requests by method and path."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.now = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+        self.projects: dict[int, Project] = {}
+        self.webhooks: dict[int, dict[str, Any]] = {}
+        self.backends: dict[int, dict[str, Any]] = {}
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.token = TOKEN
+        self.broken: int | None = None
+        """Status that every request gets."""
+        self.html = False
+        self.guard_backends = self.guard_webhooks = False
+        self.backend_state = "CO"
+        self._ids = iter(range(1, 1_000_000))
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    async def start(self) -> "FakeLabelStudio":
+        application = web.Application(middlewares=[self._gate])
+        application.router.add_route("*", "/{path:.*}", self._dispatch)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        return self
+
+    async def stop(self) -> None:
+        """Nobody listens any more; `start` listens on the same port again."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def add_project(self, number: int, tasks: int = 5) -> Project:
+        project = self.projects[number] = Project(number)
+        for _ in range(tasks):
+            task = Task(next(self._ids), self._tick())
+            project.tasks[task.id] = task
+        return project
+
+    def annotate(self, project: int, count: int = 1, skipped: bool = False) -> list[Annotation]:
+        made = []
+        tasks = list(self.projects[project].tasks.values())
+        for number in range(count):
+            task = tasks[number % len(tasks)]
+            now = task.updated_at = self._tick()
+            annotation = Annotation(next(self._ids), now, now, skipped)
+            task.annotations[annotation.id] = annotation
+            made.append(annotation)
+        return made
+
+    def edit(self, project: int, annotation: int) -> Annotation:
+        for task in self.projects[project].tasks.values():
+            if annotation in task.annotations:
+                found = task.annotations[annotation]
+                found.updated_at = task.updated_at = self._tick()
+                return found
+        raise KeyError(annotation)
+
+    def _tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.calls[request.method, request.path] += 1
+        if self.html:
+            return web.Response(text="<html>log in</html>", content_type="text/html")
+        if self.broken is not None:
+            return web.json_response({"detail": "broken"}, status=self.broken)
+        if request.headers.get("Authorization") != f"Token {self.token}":
+            return web.json_response({"detail": "Invalid token."}, status=401)
+        return await handler(request)
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        parts = [part for part in request.path.split("/") if part]
+        match (request.method, parts):
+            case ("GET", ["api", "projects", "counts"]):
+                return self._counts(request)
+            case ("GET", ["api", "projects", number]):
+                return self._project(int(number))
+            case ("GET", ["api", "tasks"]):
+                return self._tasks(request)
+            case (method, ["api", "webhooks", *rest]):
+                return await self._webhooks(request, method, rest)
+            case (method, ["api", "ml", *rest]):
+                return await self._backends(request, method, rest)
+        return web.json_response({"detail": "Not found."}, status=404)
+
+    def _counts(self, request: web.Request) -> web.Response:
+        ids = [int(item) for item in request.query["ids"].split(",")]
+        results = [self._counters(self.projects[number]) for number in ids if number in self.projects]
+        return web.json_response({"count": len(results), "results": results})
+
+    def _counters(self, project: Project) -> dict[str, Any]:
+        found = [annotation for task in project.tasks.values() for annotation in task.annotations.values()]
+        skipped = sum(annotation.was_cancelled for annotation in found)
+        return {
+            "id": project.id,
+            "task_number": len(project.tasks),
+            "total_annotations_number": len(found) - skipped,
+            "skipped_annotations_number": skipped,
+        }
+
+    def _project(self, number: int) -> web.Response:
+        project = self.projects.get(number)
+        if project is None:
+            return web.json_response({"detail": "Not found."}, status=404)
+        return web.json_response(
+            {
+                **self._counters(project),
+                "title": f"project {number}",
+                "created_at": "2026-11-22T05:00:00.000000Z",
+                "label_config": project.label_config,
+                "model_version": "",
+            }
+        )
+
+    def _tasks(self, request: web.Request) -> web.Response:
+        project = self.projects[int(request.query["project"])]
+        view = json.loads(request.query["query"])
+        found = [
+            task
+            for task in sorted(project.tasks.values(), key=lambda task: task.id)
+            if all(_matches(task, item) for item in view["filters"]["items"])
+        ]
+        page = found[: int(request.query["page_size"])]
+        tasks = [
+            {
+                "id": task.id,
+                "updated_at": text(task.updated_at),
+                "annotations": [annotation.answer() for annotation in task.annotations.values()],
+            }
+            for task in page
+        ]
+        return web.json_response({"tasks": tasks, "total": len(found)})
+
+    async def _webhooks(self, request: web.Request, method: str, rest: list[str]) -> web.Response:
+        if method == "GET":
+            wanted = request.query.get("project")
+            found = [hook for hook in self.webhooks.values() if wanted is None or hook["project"] == int(wanted)]
+            return web.json_response(found)
+        if method == "DELETE":
+            return _gone() if self.webhooks.pop(int(rest[0]), None) is None else web.Response(status=204)
+        if self.guard_webhooks:
+            return web.json_response({"detail": SSRF}, status=403)
+        body = await request.json()
+        if method == "POST":
+            number = next(self._ids)
+            self.webhooks[number] = {"id": number, **body}
+            return web.json_response(self.webhooks[number], status=201)
+        number = int(rest[0])
+        if number not in self.webhooks:
+            return _gone()
+        self.webhooks[number] |= {**body, "actions": body.get("actions", [])}
+        return web.json_response(self.webhooks[number])
+
+    async def _backends(self, request: web.Request, method: str, rest: list[str]) -> web.Response:
+        if method == "DELETE":
+            return _gone() if self.backends.pop(int(rest[0]), None) is None else web.Response(status=204)
+        if method == "GET" and rest:
+            found = self.backends.get(int(rest[0]))
+            return _gone() if found is None else web.json_response({**found, "state": self.backend_state})
+        if method == "GET":
+            number = int(request.query["project"])
+            if number not in self.projects:
+                return _gone()
+            chosen = [item for item in self.backends.values() if item["project"] == number]
+            return web.json_response([{**item, "state": self.backend_state} for item in chosen])
+        if self.guard_backends:
+            return web.json_response({"detail": SSRF}, status=403)
+        body = await request.json()
+        if method == "POST":
+            return await self._connect(body)
+        number = int(rest[0])
+        if number not in self.backends:
+            return _gone()
+        if "url" not in body or "project" not in body:
+            return web.json_response({"detail": "missing 1 required positional argument"}, status=500)
+        self.backends[number] |= body
+        return web.json_response(self._shown(number))
+
+    async def _connect(self, body: dict[str, Any]) -> web.Response:
+        number = next(self._ids)
+        self.backends[number] = {"id": number, "state": self.backend_state, "auto_update": True, **body}
+        hook = f"{body['url']}/webhook"
+        if self.guard_webhooks:
+            return web.json_response({"detail": SSRF}, status=403)
+        if not any(item["url"] == hook for item in self.webhooks.values()):
+            await self._make_own_webhook(body["project"], hook)
+        return web.json_response(self._shown(number), status=201)
+
+    async def _make_own_webhook(self, project: int, url: str) -> None:
+        number = next(self._ids)
+        self.webhooks[number] = {
+            "id": number,
+            "project": project,
+            "url": url,
+            "actions": [],
+            "headers": {},
+            "is_active": True,
+            "send_payload": True,
+            "send_for_all_actions": True,
+        }
+
+    def _shown(self, number: int) -> dict[str, Any]:
+        return {key: value for key, value in self.backends[number].items() if key != "basic_auth_pass"}
+
+
+def _gone() -> web.Response:
+    return web.json_response({"detail": "Not found."}, status=404)
+
+
+def _matches(task: Task, item: dict[str, Any]) -> bool:
+    column = item["filter"].removeprefix("filter:tasks:")
+    skipped = sum(annotation.was_cancelled for annotation in task.annotations.values())
+    values: dict[str, Any] = {
+        "id": task.id,
+        "updated_at": text(task.updated_at),
+        "total_annotations": len(task.annotations) - skipped,
+        "cancelled_annotations": skipped,
+    }
+    wanted = item["value"]
+    return values[column] > wanted if item["operator"] == "greater" else values[column] == wanted

@@ -1,0 +1,206 @@
+"""The operator without kopf and lease: its own watches, engine and Label Studio watch, against the fakes."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from kubernetes.aio import client as kubernetes_client
+from tests.fakes.kubernetes import FakeKubernetes, Object
+from tests.fakes.label_studio import TOKEN, FakeLabelStudio
+from tests.fakes.waiting import until
+
+from labelloop_operator.clients.events import Events
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.core.connections import Secrets
+from labelloop_operator.core.engine import Engine
+from labelloop_operator.core.execute import Executor
+from labelloop_operator.core.gather import Gatherer
+from labelloop_operator.core.observed import OperatorFacts
+from labelloop_operator.core.pods import Pods
+from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.watch.cache import Cache, Key
+from labelloop_operator.watch.label_studio import LabelStudioWatch
+from labelloop_operator.watch.reflector import Reflector
+from labelloop_operator.watch.target import Pace
+
+KEY = b"k" * 64
+NAMESPACE, NAME = "team-a", "intents"
+IMAGE = "registry.example/backend@sha256:" + "0" * 64
+
+
+def connect(api: FakeKubernetes) -> Kubernetes:
+    configuration = kubernetes_client.Configuration(host=api.url)
+    return Kubernetes(kubernetes_client.ApiClient(configuration=configuration))
+
+
+def facts(**changed: Any) -> OperatorFacts:
+    values: dict[str, Any] = {
+        "backend_image": IMAGE,
+        "registry_prefix": "registry.example/models",
+        "registry_plain_http": False,
+        "cluster_domain": "cluster.local",
+        "relay_url": "http://labelloop-operator.labelloop.svc.cluster.local:8080",
+        "cluster_id": "cluster-1",
+        "deregister_timeout": 60.0,
+        "relay_secret": "",
+        "webhook_secret": "",
+    }
+    return OperatorFacts(**(values | changed))
+
+
+class Operator:
+    """One life of the operator; `crash` ends it as SIGKILL would: nothing is released or written."""
+
+    def __init__(self, api: FakeKubernetes, pace: Pace, **changed: Any) -> None:
+        self.kubernetes = connect(api)
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.cache = Cache(self.queue.add)
+        self.metrics = Metrics()
+        self.registry_result: Mapping[str, Any] | None = None
+        self.watch = LabelStudioWatch(pace, self.queue.add)
+        gatherer = Gatherer(
+            self.cache,
+            Secrets(self.kubernetes),
+            Pods(self.kubernetes),
+            self.watch,
+            facts(**changed),
+            KEY,
+            self._registry,
+        )
+        self.engine = Engine(
+            self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
+            Events(self.kubernetes, "operator-0"), self.metrics,
+        )  # fmt: skip
+        self.reflectors = [
+            Reflector(self.kubernetes, self.cache, BACKEND, None),
+            *(Reflector(self.kubernetes, self.cache, kind, None, "labelloop.dev/backend") for kind in CHILD_KINDS),
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> "Operator":
+        for reflector in self.reflectors:
+            await reflector.list()
+        self._tasks = [asyncio.create_task(reflector.run()) for reflector in self.reflectors]
+        self._tasks += [asyncio.create_task(self.engine.work()) for _ in range(4)]
+        return self
+
+    @property
+    def reconciles(self) -> float:
+        return self.metrics.registry.get_sample_value("labelloop_reconciles_total", {"result": "success"}) or 0.0
+
+    async def crash(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.watch.close()
+        await self.kubernetes.close()
+
+    async def _registry(self, *_: Any) -> Mapping[str, Any] | None:
+        return self.registry_result
+
+
+class World:
+    """API server, Label Studio, one resource, and what other controllers would do."""
+
+    def __init__(self, api: FakeKubernetes, label_studio: FakeLabelStudio) -> None:
+        self.api = api
+        self.label_studio = label_studio
+        self.operator: Operator | None = None
+        self.pace = Pace(poll=0.3, scan=60.0)
+
+    async def run(self, **changed: Any) -> Operator:
+        self.operator = await Operator(self.api, self.pace, **changed).start()
+        return self.operator
+
+    async def crash(self) -> None:
+        if self.operator is not None:
+            await self.operator.crash()
+            self.operator = None
+
+    def connection(self, **values: str) -> None:
+        chosen = {"url": self.label_studio.url, "token": TOKEN} | values
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in chosen.items()}
+        self.api.put("secrets", {"metadata": {"name": "label-studio"}, "data": data}, NAMESPACE)
+
+    def resource(self, name: str = NAME, project: int = 7, **spec: Any) -> Object:
+        body = {
+            "apiVersion": "labelloop.dev/v1alpha1",
+            "kind": "LabelStudioBackend",
+            "metadata": {"name": name},
+            "spec": {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": project}, **spec},
+        }
+        return self.api.put("labelstudiobackends", body, NAMESPACE)
+
+    def found(self, name: str = NAME) -> Object:
+        return self.api.find("labelstudiobackends", NAMESPACE, name) or {}
+
+    @property
+    def training(self) -> Object:
+        return self.found().get("status", {}).get("training", {})
+
+    def condition(self, type_: str, name: str = NAME) -> tuple[str, str]:
+        """Status and reason."""
+        conditions = self.found(name).get("status", {}).get("conditions", [])
+        return next(((item["status"], item["reason"]) for item in conditions if item["type"] == type_), ("", ""))
+
+    def message(self, type_: str) -> str:
+        conditions = self.found().get("status", {}).get("conditions", [])
+        return next((item["message"] for item in conditions if item["type"] == type_), "")
+
+    def pods_serve(self) -> None:
+        """Every Deployment reports its pods as available."""
+        for item in self.api.all("deployments"):
+            count = item["spec"].get("replicas", 1)
+            generation = item["metadata"]["generation"]
+            status = {
+                "observedGeneration": generation, "replicas": count, "updatedReplicas": count,
+                "readyReplicas": count, "availableReplicas": count,
+            }  # fmt: skip
+            self.api.patch(
+                "deployments",
+                NAMESPACE,
+                item["metadata"]["name"],
+                lambda live, status=status: live.update(status=status),
+            )
+
+    def job_ends(self, job: str, result: Mapping[str, Any] | None, failed: bool = False, **terminated: Any) -> None:
+        """The Job's pod wrote its termination message and went; None: the pod is lost."""
+        if result is not None or terminated:
+            state = {"exitCode": int(failed), "message": json.dumps(result) if result else "", **terminated}
+            pod = {
+                "metadata": {"name": f"{job}-pod", "labels": {"batch.kubernetes.io/job-name": job}},
+                "status": {
+                    "initContainerStatuses": [
+                        {"name": "train", "state": {"terminated": state if failed else {"exitCode": 0}}}
+                    ],
+                    "containerStatuses": [] if failed else [{"name": "publish", "state": {"terminated": state}}],
+                },
+            }
+            self.api.put("pods", pod, NAMESPACE)
+        condition = {"type": "Failed" if failed else "Complete", "status": "True"}
+        self.api.patch("jobs", NAMESPACE, job, lambda live: live.update(status={"conditions": [condition]}))
+
+    async def ready(self) -> None:
+        """The operator has made everything, the pods serve, Label Studio knows the backend."""
+        await until(lambda: self.api.all("deployments"), "a Deployment")
+        self.pods_serve()
+        await until(lambda: self.condition("Ready") == ("True", "Ready"), f"Ready, not {self.found().get('status')}")
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    api, label_studio = await FakeKubernetes().start(), await FakeLabelStudio().start()
+    label_studio.add_project(7, tasks=20)
+    made = World(api, label_studio)
+    made.connection()
+    try:
+        yield made
+    finally:
+        await made.crash()
+        await api.stop()
+        await label_studio.stop()
