@@ -103,7 +103,9 @@ class Cluster:
     def kubectl(self, *arguments: str, **options: Any) -> str:
         """Run kubectl as administrator; gives its output."""
         program = str(self.layout.binaries / "kubectl")
-        options.setdefault("env", {**box.ENVIRONMENT, "KUBECONFIG": str(self.kubeconfig)})
+        # Without a home, kubectl would put its cache into the current folder.
+        own = {"KUBECACHEDIR": str(self.layout.state / "kubectl-cache")}
+        options.setdefault("env", {**box.ENVIRONMENT, "KUBECONFIG": str(self.kubeconfig), **own})
         return str(
             subprocess.run([program, *arguments], check=True, text=True, stdout=subprocess.PIPE, **options).stdout
         )
