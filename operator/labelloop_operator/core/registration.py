@@ -18,6 +18,8 @@ from labelloop_operator.policy.registration import (
 )
 
 _TYPE = ConditionType.REGISTERED
+LOOK_AGAIN_SECONDS = 1.0
+"""After a repair; not at once, lest a Label Studio that stores something else than we send is asked without end."""
 
 
 def hold(draft: Draft, spec: Spec) -> None:
@@ -92,7 +94,7 @@ def _ensure(draft: Draft, given: RegistrationInput) -> None:
                 remove=tuple(sorted(item.id for item in given.webhooks if item is not kept)),
             )
         )
-        draft.look_again_after(0)
+        draft.look_again_after(LOOK_AGAIN_SECONDS)
     if not backend_is_right(given):
         backend = our_backend(given.backends)
         draft.act(
@@ -106,7 +108,7 @@ def _ensure(draft: Draft, given: RegistrationInput) -> None:
                 remove=tuple(sorted(item.id for item in given.backends if item.ours and item is not backend)),
             )
         )
-        draft.look_again_after(0)
+        draft.look_again_after(LOOK_AGAIN_SECONDS)
 
 
 def _withdraw(draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Problem | None) -> None:
@@ -114,14 +116,14 @@ def _withdraw(draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Proble
     message = "spec.labelStudio.register is false: connect the backend yourself"
     draft.set(_TYPE, ConditionStatus.FALSE, Reason.REGISTRATION_DISABLED, message)
     known = draft.status.label_studio
+    present = our_backend(facts.backends) is not None or our_webhook(facts.webhooks) is not None
     if FINALIZER not in draft.observed.resource.finalizers:
-        return
-    if known == LabelStudioStatus():
+        draft.set_label_studio(LabelStudioStatus())
+    elif facts.registration_known and not present and facts.registration_problem is None:
         draft.act(SetFinalizer(present=False))
     elif problem is None:
+        # The ids stay in status until the finalizer is gone, which goes only after Label Studio has answered.
         draft.act(
             Deregister(spec.label_studio.project, draft.status.url or "", known.backend_id, known.webhook_id),
             SetFinalizer(present=False),
         )
-        if facts.registration_problem is None:
-            draft.set_label_studio(LabelStudioStatus())

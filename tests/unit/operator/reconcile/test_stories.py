@@ -604,6 +604,18 @@ def test_switching_registration_off_removes_what_was_made() -> None:
     assert world.typed.label_studio.backend_id is None
 
 
+def test_switching_registration_off_waits_for_label_studio() -> None:
+    world = served()
+    world.label_studio_problem = Problem("url", "http://ls", "does not answer", Reason.LABEL_STUDIO_UNREACHABLE)
+    world.edit(labelStudio={**MINIMAL["labelStudio"], "register": False})
+    world.settle()
+    assert world.finalizers == (names.FINALIZER,)
+    assert world.typed.label_studio.backend_id is not None
+    world.label_studio_problem = None
+    world.settle()
+    assert (world.backends, world.webhooks, world.finalizers) == ([], [], ())
+
+
 def test_deletion_leaves_nothing_in_label_studio() -> None:
     world = served()
     world.delete()
