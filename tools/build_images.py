@@ -15,13 +15,13 @@ from typing import Annotated
 
 import typer
 
-from tools.images.build_stage import Stages, prepare_stages
+from tools.images.build_stage import Stages, prepare_stages, tidy
 from tools.images.cache import BuildError, cache_directory, keep_newest, locked, place, written_whole
 from tools.images.docker_engine import Engine, docker_engine
 from tools.images.machine_settings import machine_settings
 from tools.images.recipes import RECIPES, ROOT, Build, Recipe
 
-ARCHIVES_KEPT = 4  # per image: those of a few branches
+ARCHIVES_KEPT = 3  # per image: those of a few branches
 
 
 def build_images(names: list[str], *, fresh: bool = False) -> None:
@@ -51,6 +51,8 @@ def build_images(names: list[str], *, fresh: bool = False) -> None:
             keep_newest(f"{name}-*.tar", archive.parent, ARCHIVES_KEPT)
             place(archive, ROOT / "build" / "images" / f"{name}.tar")
             print(f"{name}: build/images/{name}.tar, {archive.stat().st_size / 1e6:.0f} MB", flush=True)
+        if prepared is not None and prepared[0].private:
+            tidy(*prepared)
 
 
 def build_one(recipe: Recipe, archive: Path, build: Build) -> None:

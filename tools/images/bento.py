@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.images.build_stage import environment_instruction
+from tools.images.build_stage import BUILD_PREFIX, environment_instruction
 from tools.images.cache import BuildError
 from tools.images.docker_engine import Engine, run_logged
 
@@ -22,7 +22,7 @@ NOT_TAKEN_OVER = frozenset({"PATH", "VIRTUAL_ENV", "BENTOML_HOME"})
 
 def containerize(engine: Engine, context: Path, build_image: str, version: str, log: Path) -> str:
     """Make the Bento of the sources in `context` and BentoML's image of it on `build_image`; return its name."""
-    image = f"labelloop-build/bento:{version}"
+    image = f"{BUILD_PREFIX}/bento:latest"
     with tempfile.TemporaryDirectory() as home:
         environment = {
             **engine.environment,

@@ -22,6 +22,7 @@ from tools.images.docker_engine import Engine
 from tools.images.machine_settings import MachineSettings
 
 FOLDER = "/opt/labelloop-build"
+BUILD_PREFIX = "labelloop-build"  # of images that only builds use
 UV_REQUIREMENT = Path(__file__).resolve().parents[2] / "requirements" / "uv.txt"
 
 
@@ -39,13 +40,30 @@ def prepare_stages(engine: Engine, cache: Path, settings: MachineSettings) -> St
     return Stages(base=base, build=build_image(engine, cache, base, settings))
 
 
+def tidy(engine: Engine, stages: Stages) -> None:
+    """Delete what no build will use again: bases and build stages of other recipes and settings, unnamed layers.
+
+    Layers below an image with a name stay, so the next build finds its virtual environments.
+    """
+    listing = engine.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+    outdated = [
+        name
+        for name in listing.split()
+        if name.startswith((f"{BUILD_PREFIX}/base:", f"{BUILD_PREFIX}/stage:"))
+        and name not in (stages.base, stages.build)
+    ]
+    if outdated:
+        engine.run("image", "rm", "--force", *outdated)
+    engine.run("image", "prune", "--force")
+
+
 def base_image(engine: Engine, cache: Path) -> str:
     """Return the name of the base image in the engine."""
     if chosen := os.environ.get("BASE_IMAGE"):
         if not engine.has_image(chosen):
             engine.run("pull", chosen)
         return chosen
-    name = f"labelloop-build/base:{base_key()}"
+    name = f"{BUILD_PREFIX}/base:{base_key()}"
     if not engine.has_image(name):
         path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         engine.run("import", "--change", path, "--change", 'CMD ["python3"]', str(default_base_archive(cache)), name)
@@ -57,7 +75,7 @@ def build_image(engine: Engine, cache: Path, base: str, settings: MachineSetting
     uv = uv_program(cache)
     certificates = settings.certificates.read_bytes() if settings.certificates else b""
     text = dockerfile(base, settings)
-    name = f"labelloop-build/stage:{digest_of([text, certificates, UV_REQUIREMENT.read_text()])}"
+    name = f"{BUILD_PREFIX}/stage:{digest_of([text, certificates, UV_REQUIREMENT.read_text()])}"
     if engine.has_image(name):
         return name
     with tempfile.TemporaryDirectory(dir=cache) as folder:

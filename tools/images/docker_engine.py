@@ -22,7 +22,7 @@ from tools.images.debian import ensure_programs
 
 START_SECONDS = 60
 STOP_SECONDS = 15
-STATE_LIMIT = 15 * 10**9  # bytes of layers in the private engine beyond which it starts afresh
+STATE_LIMIT = 12 * 10**9  # bytes of layers in the private engine beyond which it starts afresh
 CGROUP = "labelloop-image-build"
 MOUNT_POINT = "/mnt"  # in the daemon's own mount namespace
 SOCKET = f"{MOUNT_POINT}/run/docker.sock"
@@ -40,6 +40,8 @@ class Engine:
 
     client: str
     environment: Mapping[str, str]
+    private: bool = False
+    """Started by us, for us: its state is ours to tidy up."""
 
     def run(self, *arguments: str, log: Path | None = None, directory: Path | None = None) -> str:
         """Run `docker ARGUMENTS` and return what it prints; with `log`, its output is appended there as well."""
@@ -125,7 +127,7 @@ def start(state: Path) -> tuple[subprocess.Popen[bytes], Engine]:
             for daemon in children(process):
                 environment = client_environment(daemon, client, state)
                 if answers(client, environment):
-                    return process, Engine(client, with_builder(client, environment))
+                    return process, Engine(client, with_builder(client, environment), private=True)
             time.sleep(0.1)
         stop(process)
         shutil.rmtree(state / "data", ignore_errors=True)

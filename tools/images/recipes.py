@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.images.base_image import base_identity
 from tools.images.bento import containerize, final_dockerfile
-from tools.images.build_stage import UV_REQUIREMENT, Stages
+from tools.images.build_stage import BUILD_PREFIX, UV_REQUIREMENT, Stages
 from tools.images.cache import digest_of
 from tools.images.docker_engine import Engine
 
@@ -26,21 +26,15 @@ class Build:
     version: str
     log: Path
 
-    def dockerfile(self, path: str, tag: str, **arguments: str) -> None:
-        """Run `docker build` on a Dockerfile of the context."""
+    def dockerfile(self, path: str, tag: str, *, kept_stage: str | None = None, **arguments: str) -> None:
+        """Run `docker build` on a Dockerfile of the context; `kept_stage` gets a name and so survives tidying up."""
         build_arguments = {"BASE_IMAGE": self.stages.base, "BUILD_IMAGE": self.stages.build, **arguments}
         options = [part for name, value in build_arguments.items() for part in ("--build-arg", f"{name}={value}")]
-        command = [
-            "build",
-            "--network=host",
-            "--file",
-            str(self.context / path),
-            "--tag",
-            tag,
-            *options,
-            str(self.context),
-        ]
-        self.engine.run(*command, log=self.log)
+        command = ["build", "--network=host", "--file", str(self.context / path), *options]
+        if kept_stage:
+            stage_tag = f"{BUILD_PREFIX}/{tag.replace('/', '-').replace(':', '-')}:{kept_stage}"
+            self.engine.run(*command, "--target", kept_stage, "--tag", stage_tag, str(self.context), log=self.log)
+        self.engine.run(*command, "--tag", tag, str(self.context), log=self.log)
 
 
 @dataclass(frozen=True)
@@ -90,12 +84,12 @@ def make_backend(build: Build, tag: str) -> None:
 
 def make_label_studio(build: Build, tag: str) -> None:
     """Build Label Studio for tests and demo."""
-    build.dockerfile("tests/label_studio/Dockerfile", tag)
+    build.dockerfile("tests/label_studio/Dockerfile", tag, kept_stage="build")
 
 
 def make_operator(build: Build, tag: str) -> None:
     """Build the operator."""
-    build.dockerfile("operator/Dockerfile", tag)
+    build.dockerfile("operator/Dockerfile", tag, kept_stage="build")
 
 
 RECIPES = {

@@ -10,6 +10,7 @@ from labelloop.publishing.reference import ImageNameError, Reference
 from labelloop.publishing.registry import Repository
 
 CONFIG_VARIABLE = "LABELLOOP_REGISTRY_CONFIG"
+_REMEDY = "use host[:port]/path, such as registry.tools:5000/team/intents"
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,17 @@ class PublishSettings:
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "PublishSettings":
         """Raises SettingsError."""
         environment = Environment(variables)
-        repository = _reference("LABELLOOP_REPOSITORY", environment.text("LABELLOOP_REPOSITORY"))
+        repository = _reference("LABELLOOP_REPOSITORY", environment.text("LABELLOOP_REPOSITORY", remedy=_REMEDY))
         if repository.tag or repository.digest:
             raise SettingsError(f"LABELLOOP_REPOSITORY is {str(repository)!r}: leave tag and digest out")
-        job = environment.text("LABELLOOP_JOB")
+        job = environment.text("LABELLOOP_JOB", remedy="set it to the name of the Job")
         try:
             repository.with_tag(job)
         except ImageNameError as error:
             raise SettingsError(f"LABELLOOP_JOB is {job!r}: {error}") from None
         return cls(
             work_directory=environment.path("LABELLOOP_WORK_DIR", "/work"),
-            base_image=_reference("LABELLOOP_BASE_IMAGE", environment.text("LABELLOOP_BASE_IMAGE")),
+            base_image=_reference("LABELLOOP_BASE_IMAGE", environment.text("LABELLOOP_BASE_IMAGE", remedy=_REMEDY)),
             repository=repository,
             job=job,
             registry=RegistrySettings.read(environment, repository.host),
@@ -96,6 +97,4 @@ def _reference(variable: str, text: str) -> Reference:
     try:
         return Reference.parse(text)
     except ImageNameError as error:
-        raise SettingsError(
-            f"{variable}: {error}; use host[:port]/path, such as registry.tools:5000/team/intents"
-        ) from None
+        raise SettingsError(f"{variable}: {error}; {_REMEDY}") from None
