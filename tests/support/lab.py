@@ -154,7 +154,7 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
         values = cluster.layout.state / "values.json"
         values.write_text(json.dumps(own | dict(settings)))
         home = cluster.layout.state / "helm"
-        environment = {"KUBECONFIG": str(cluster.kubeconfig)}
+        environment = {"KUBECONFIG": str(cluster.kubeconfig), "HOME": str(home)}
         environment |= {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
         release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", OPERATOR_NAMESPACE]
         argv = [str(cluster.program("helm")), *release, "--values", str(values), "--wait", "--timeout", "3m"]
