@@ -133,10 +133,10 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
     secrets = Secrets(parts.kubernetes)
 
     async def registry_result(
-        reference: str, plain_http: bool, namespace: str, secret: str | None
+        repository: str, tag: str, plain_http: bool, namespace: str, secret: str | None
     ) -> Mapping[str, Any] | None:
         values = await secrets.read(namespace, secret) if secret else None
-        return await read_result(reference, plain_http, (values or {}).get(".dockerconfigjson"))
+        return await read_result(repository, tag, plain_http, (values or {}).get(".dockerconfigjson"))
 
     facts = OperatorFacts(
         backend_image=settings.backend_image,

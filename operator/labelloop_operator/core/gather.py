@@ -31,8 +31,8 @@ from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.target import Target
 
-RegistryResult = Callable[[str, bool, str, str | None], Awaitable[Mapping[str, Any] | None]]
-"""The result that an image carries: (repository:tag, plain HTTP, namespace, push Secret) -> result.json or None."""
+RegistryResult = Callable[[str, str, bool, str, str | None], Awaitable[Mapping[str, Any] | None]]
+"""The result an image carries: (repository, tag, plain HTTP, namespace, push Secret) -> result.json or None."""
 
 
 class Gatherer:
@@ -149,11 +149,11 @@ class Gatherer:
     async def _outcome(self, resource: Resource, job: Manifest) -> JobOutcome:
         name = job["metadata"]["name"]
         result = pod_facts.outcome(job, await self._pods.of_job(resource.namespace, name))
-        reference = f"{_environment(job, 'LABELLOOP_REPOSITORY')}:{name}"
         if result is None and resource.spec is not None:
             plain_http = _environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
             secret = resource.spec.registry.push_secret
-            result = await self._registry_result(reference, plain_http, resource.namespace, secret)
+            repository = _environment(job, "LABELLOOP_REPOSITORY")
+            result = await self._registry_result(repository, name, plain_http, resource.namespace, secret)
         return JobOutcome(name, result or pod_facts.lost(job))
 
 

@@ -114,10 +114,11 @@ def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str,
         return told
     if status.get("reason") == "Evicted":
         return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
-    return _failure(
-        Reason.UNKNOWN,
-        f"container {step} ended with exit code {terminated.get('exitCode')} and left no result; its log tells more, where logs are kept.",
+    code = terminated.get("exitCode")
+    message = (
+        f"container {step} ended with exit code {code} and left no result; its log tells more, where logs are kept."
     )
+    return _failure(Reason.UNKNOWN, message)
 
 
 def _message(terminated: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -1,0 +1,137 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.fakes.label_studio import TOKEN, FakeLabelStudio
+
+from labelloop import label_studio as library
+from labelloop_operator.clients.label_studio import LabelStudio
+from labelloop_operator.clients.registration import (
+    Owner,
+    deregister,
+    ensure_backend,
+    ensure_webhook,
+)
+
+URL = "http://intents-ml.team-a.svc.cluster.local:9090"
+OWNER = Owner("cluster-1", "team-a/intents", "uid-1", 7, URL)
+MARK = {"labelloop": {"cluster": "cluster-1", "resource": "team-a/intents", "uid": "uid-1"}}
+
+
+@pytest_asyncio.fixture
+async def fake() -> AsyncIterator[FakeLabelStudio]:
+    made = await FakeLabelStudio().start()
+    made.add_project(7)
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture
+async def client(fake: FakeLabelStudio) -> AsyncIterator[LabelStudio]:
+    made = LabelStudio(library.Credentials(fake.url, TOKEN))
+    yield made
+    await made.close()
+
+
+async def test_an_operation_is_carried_out(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    fake.annotate(7, 3)
+    assert (await client.run(library.counters([7])))[7].size == 3
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ({"token": "f" * 40}, library.Unauthorized),
+        ({"html": True}, library.NotLabelStudio),
+        ({"broken": 503}, library.Unreachable),
+        ({"broken": 500}, library.Rejected),
+    ],
+)
+async def test_what_goes_wrong_is_named(
+    fake: FakeLabelStudio, broken: dict[str, Any], error: type[library.LabelStudioError]
+) -> None:
+    results: list[str] = []
+    client = LabelStudio(library.Credentials(fake.url, TOKEN), results.append)
+    for name, value in broken.items():
+        setattr(fake, name, value)
+    with pytest.raises(error) as told:
+        await client.run(library.project(7))
+    assert fake.url in told.value.message
+    assert TOKEN not in told.value.message
+    assert results == [error.__name__]
+    await client.close()
+
+
+async def test_nobody_listening_is_unreachable(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    await fake.stop()
+    with pytest.raises(library.Unreachable, match="refused"):
+        await client.run(library.project(7))
+
+
+async def test_the_first_registration(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    (hook,) = await client.run(ensure_webhook(OWNER, "s3cret", None))
+    (backend,) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK, ("user", "pass")))
+    assert hook.headers == {"Authorization": "Bearer s3cret"}
+    assert len(fake.webhooks) == 1
+    assert fake.backends[backend.id]["basic_auth_pass"] == "pass"
+    assert OWNER.owns(backend)
+
+
+async def test_repairing_changes_what_is_wrong_and_makes_nothing_new(
+    fake: FakeLabelStudio, client: LabelStudio
+) -> None:
+    (hook,) = await client.run(ensure_webhook(OWNER, "s3cret", None))
+    fake.webhooks[hook.id] |= {"is_active": False, "actions": [], "headers": {}}
+    (repaired,) = await client.run(ensure_webhook(OWNER, "s3cret", hook.id))
+    assert (repaired.id, repaired.is_active) == (hook.id, True)
+    assert repaired.headers == {"Authorization": "Bearer s3cret"}
+    (backend,) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
+    (again,) = await client.run(ensure_backend(OWNER, "model-1", backend.id, MARK))
+    assert (again.id, again.title) == (backend.id, "model-1")
+    assert len(fake.backends) == 1
+
+
+async def test_duplicates_of_ours_go_and_foreign_ones_stay(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    foreign = await client.run(library.create_backend(7, "http://other.svc:9090", "theirs"))
+    for _ in range(2):
+        await client.run(library.create_webhook(7, OWNER.webhook_url, ["ANNOTATION_CREATED"], {}))
+    await client.run(ensure_webhook(OWNER, "s3cret", None))
+    await client.run(library.create_backend(7, URL, "one", extra_params=MARK))
+    left = await client.run(ensure_backend(OWNER, "two", None, MARK))
+    assert sorted(item.url for item in left) == sorted([URL, foreign.url])
+    assert sorted(item["url"] for item in fake.backends.values()) == sorted([URL, foreign.url])
+    assert [item["url"] for item in fake.webhooks.values()].count(OWNER.webhook_url) == 1
+
+
+async def test_a_backend_that_vanished_is_made_anew(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    (made,) = await client.run(ensure_backend(OWNER, "cold-1", 999, MARK))
+    assert list(fake.backends) == [made.id]
+
+
+async def test_a_backend_that_the_guard_left_halfway_is_cleaned_up(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    fake.guard_webhooks = True
+    with pytest.raises(library.AddressBlocked, match="SSRF_PROTECTION_ENABLED"):
+        await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
+    assert fake.backends == {}
+
+
+async def test_deregistering_removes_ours_only_and_is_idempotent(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    foreign = await client.run(library.create_backend(7, "http://other.svc:9090", "theirs"))
+    await client.run(ensure_webhook(OWNER, "s3cret", None))
+    await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
+    for _ in range(2):
+        await client.run(deregister(OWNER))
+        assert list(fake.backends) == [foreign.id]
+        assert [hook["url"] for hook in fake.webhooks.values()] == ["http://other.svc:9090/webhook"]
+
+
+async def test_a_project_that_is_gone_needs_no_deregistration(fake: FakeLabelStudio, client: LabelStudio) -> None:
+    fake.projects.clear()
+    await client.run(deregister(OWNER))
+
+
+def test_another_cluster_s_backend_with_our_address_is_not_ours() -> None:
+    other = {"labelloop": {"cluster": "cluster-2", "resource": "team-a/intents", "uid": "uid-9"}}
+    backend = library.Backend(1, 7, URL, "t", "CO", None, None, "NONE", "", False, other, True)
+    assert not OWNER.owns(backend)

@@ -1,0 +1,193 @@
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestClient, TestServer
+from tests.fakes.kubernetes import FakeKubernetes
+from tests.fakes.operator import KEY, connect
+
+from labelloop_operator.clients.kinds import BACKEND
+from labelloop_operator.core.bearers import relay_secret, webhook_secret
+from labelloop_operator.hooks.limits import RateLimit
+from labelloop_operator.hooks.receiver import Receiver, parse_hint
+from labelloop_operator.ops.health import Health
+from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.watch.cache import Cache
+from labelloop_operator.watch.target import Hint
+
+NOW = datetime(2026, 11, 22, 6, 0, 0, 123456, tzinfo=UTC)
+PATH = "/v1/backends/team-a/intents"
+
+
+class Hints:
+    """Stands where the Label Studio watch is."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[tuple[str, str], Hint]] = []
+
+    def hint(self, key: tuple[str, str], hint: Hint) -> None:
+        self.told.append((key, hint))
+
+
+class Port:
+    def __init__(self, api: FakeKubernetes) -> None:
+        self.api = api
+        self.kubernetes = connect(api)
+        self.cache = Cache(lambda _: None)
+        self.hints = Hints()
+        self.leading = True
+        self.health = Health(900)
+        self.metrics = Metrics()
+        self.item = self.resource()
+        receiver = Receiver(
+            self.cache,
+            self.hints,  # type: ignore[arg-type]
+            self.kubernetes,
+            KEY,
+            self.health,
+            self.metrics,
+            lambda: self.leading,
+            RateLimit(rate=0, burst=10),
+            lambda: NOW,
+        )
+        self.client = TestClient(TestServer(receiver.application()))
+
+    def resource(self, **spec: Any) -> dict[str, Any]:
+        body = {"labelStudio": {"connectionSecretRef": {"name": "s"}, "project": 7}, **spec}
+        item = self.api.put("labelstudiobackends", {"metadata": {"name": "intents"}, "spec": body}, "team-a")
+        self.cache.put(BACKEND, item)
+        return item
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {relay_secret(KEY, self.item['metadata']['uid'])}"}
+
+    async def post(self, path: str, body: object = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        async with self.client.post(path, data=data, headers=self.bearer if headers is None else headers) as answer:
+            return answer.status, await answer.json()
+
+
+@pytest_asyncio.fixture
+async def port() -> AsyncIterator[Port]:
+    api = await FakeKubernetes().start()
+    made = Port(api)
+    await made.client.start_server()
+    yield made
+    await made.client.close()
+    await made.kubernetes.close()
+    await api.stop()
+
+
+async def test_a_hint_is_passed_on(port: Port) -> None:
+    annotations = [{"id": 3, "updated_at": "2026-11-22T05:00:00.5Z"}, {"id": "x"}, "rubbish", {"id": 4}]
+    body = {"action": "ANNOTATION_UPDATED", "authenticated": True, "annotations": annotations}
+    status, _ = await port.post(f"{PATH}/hints", body)
+    assert status == 202
+    ((key, hint),) = port.hints.told
+    assert key == ("team-a", "intents")
+    assert hint.authenticated
+    assert list(hint.annotations) == [(3, datetime(2026, 11, 22, 5, 0, 0, 500000, tzinfo=UTC))]
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"3", b'{"action": '])
+async def test_rubbish_is_refused(port: Port, body: bytes) -> None:
+    status, told = await port.post(f"{PATH}/hints", body)
+    assert (status, told["reason"]) == (400, "BadRequest")
+
+
+async def test_a_body_that_is_too_large_is_refused(port: Port) -> None:
+    assert (await port.post(f"{PATH}/hints", b"x" * 1_100_000))[0] == 413
+
+
+async def test_a_train_request_stands_on_the_resource_before_the_answer(port: Port) -> None:
+    status, _ = await port.post(f"{PATH}/train")
+    assert status == 202
+    found = port.api.find("labelstudiobackends", "team-a", "intents") or {}
+    assert found["metadata"]["annotations"] == {"labelloop.dev/train-requested-at": "2026-11-22T06:00:00.123456Z"}
+    cached = port.cache.resource(("team-a", "intents")) or {}
+    assert cached["metadata"]["annotations"] == found["metadata"]["annotations"]
+    assert port.api.writes()[0].manager == "labelloop-request"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic x"}])
+async def test_without_the_right_bearer_nothing_happens(port: Port, headers: dict[str, str]) -> None:
+    assert (await port.post(f"{PATH}/train", headers=headers))[0] == 401
+    assert (await port.post(f"{PATH}/hints", headers=headers))[0] == 401
+    webhook = {"Authorization": f"Bearer {webhook_secret(KEY, port.item['metadata']['uid'])}"}
+    assert (await port.post(f"{PATH}/train", headers=webhook))[0] == 401
+    assert port.api.writes() == []
+    assert port.hints.told == []
+
+
+async def test_an_unknown_resource(port: Port) -> None:
+    assert (await port.post("/v1/backends/team-a/other/train"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [({"suspend": True}, "Suspended"), ({"training": {"everyUpdates": 0}}, "InvalidSpec")],
+)
+async def test_what_cannot_train_says_why(port: Port, spec: dict[str, Any], reason: str) -> None:
+    port.resource(**spec)
+    status, told = await port.post(f"{PATH}/train")
+    assert (status, told["reason"]) == (409, reason)
+    assert told["message"]
+
+
+async def test_a_resource_that_is_going_does_not_train(port: Port) -> None:
+    going = {"deletionTimestamp": "2026-11-22T06:00:00Z", "finalizers": ["x"]}
+    item = port.api.patch("labelstudiobackends", "team-a", "intents", lambda live: live["metadata"].update(going))
+    port.cache.put(BACKEND, item)
+    assert (await port.post(f"{PATH}/train"))[1]["reason"] == "Deleting"
+
+
+async def test_a_request_that_cannot_be_written_is_not_accepted(port: Port) -> None:
+    port.api.refuse("PATCH", "labelstudiobackends", 503, "down")
+    assert (await port.post(f"{PATH}/train"))[0] == 503
+
+
+async def test_a_successor_of_the_same_name_gets_no_request_of_its_predecessor(port: Port) -> None:
+    port.api.remove("labelstudiobackends", "team-a", "intents")
+    port.api.put("labelstudiobackends", {"metadata": {"name": "intents"}, "spec": {}}, "team-a")
+    assert (await port.post(f"{PATH}/train"))[0] == 503
+    assert "annotations" not in (port.api.find("labelstudiobackends", "team-a", "intents") or {})["metadata"]
+
+
+async def test_a_replica_that_does_not_lead_says_so(port: Port) -> None:
+    port.leading = False
+    assert (await port.post(f"{PATH}/train"))[0] == 503
+
+
+async def test_too_many_requests_are_refused(port: Port) -> None:
+    answers = [(await port.post(f"{PATH}/hints"))[0] for _ in range(12)]
+    assert answers == [202] * 10 + [429] * 2
+
+
+async def test_probes_and_metrics(port: Port) -> None:
+    await port.post(f"{PATH}/train")
+    async with port.client.get("/readyz") as answer:
+        assert (answer.status, await answer.text()) == (503, "the cache is not filled yet\n")
+    port.health.prefilled = True
+    for path in ("/readyz", "/livez"):
+        async with port.client.get(path) as answer:
+            assert (answer.status, await answer.text()) == (200, "ok\n")
+    async with port.client.get("/metrics") as answer:
+        assert 'labelloop_relay_requests_total{kind="train",status="202"} 1.0' in await answer.text()
+
+
+def test_a_hint_without_anything_is_still_a_hint() -> None:
+    assert parse_hint({}) == Hint("", False, ())
+    assert not parse_hint({"authenticated": "yes"}).authenticated
+
+
+def test_a_bucket_fills_again() -> None:
+    now = [0.0]
+    limit = RateLimit(rate=2, burst=3, clock=lambda: now[0])
+    assert [limit.allow("a") for _ in range(4)] == [True, True, True, False]
+    assert limit.allow("b")
+    now[0] = 1.0
+    assert [limit.allow("a") for _ in range(3)] == [True, True, False]

@@ -1,0 +1,107 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.fakes.kubernetes import FakeKubernetes
+from tests.fakes.operator import connect
+from tests.fakes.waiting import until
+
+from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.ops.leader import DURATION, RENEW_DEADLINE, Leader
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelloop_operator.ops.leader.RETRY_PERIOD", 0.01)
+
+
+@pytest_asyncio.fixture
+async def api() -> AsyncIterator[FakeKubernetes]:
+    made = await FakeKubernetes().start()
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture
+async def kubernetes(api: FakeKubernetes) -> AsyncIterator[Kubernetes]:
+    made = connect(api)
+    yield made
+    await made.close()
+
+
+def holder(api: FakeKubernetes) -> str:
+    return str((api.find("leases", "ns", "lease") or {})["spec"]["holderIdentity"])
+
+
+async def test_the_first_one_leads_and_renews(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
+    clock = Clock()
+    leader = Leader(kubernetes, "ns", "lease", "one", clock)
+    assert not leader.valid()
+    await leader.acquire()
+    assert leader.valid()
+    holding = asyncio.create_task(leader.hold())
+    version = (api.find("leases", "ns", "lease") or {})["metadata"]["resourceVersion"]
+    await until(lambda: (api.find("leases", "ns", "lease") or {})["metadata"]["resourceVersion"] != version)
+    holding.cancel()
+
+
+async def test_a_second_one_waits_until_the_lease_stood_still(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
+    await Leader(kubernetes, "ns", "lease", "one").acquire()
+    clock = Clock()
+    second = Leader(kubernetes, "ns", "lease", "two", clock)
+    waiting = asyncio.create_task(second.acquire())
+    await until(lambda: len(api.requests) > 5)
+    assert not waiting.done()
+    clock.now += DURATION + 1
+    await waiting
+    assert holder(api) == "two"
+    assert (api.find("leases", "ns", "lease") or {})["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_thawed_leader_knows_at_once_that_it_may_be_too_late(kubernetes: Kubernetes) -> None:
+    clock = Clock()
+    leader = Leader(kubernetes, "ns", "lease", "one", clock)
+    await leader.acquire()
+    clock.now += RENEW_DEADLINE + 0.1
+    assert not leader.valid()
+    await leader.hold()
+
+
+async def test_a_leader_that_cannot_renew_ends(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
+    clock = Clock()
+    leader = Leader(kubernetes, "ns", "lease", "one", clock)
+    await leader.acquire()
+    api.refuse("PUT", "leases", 503, "down")
+    holding = asyncio.create_task(leader.hold())
+    await until(lambda: len(api.requests) > 6)
+    assert not holding.done()
+    clock.now += RENEW_DEADLINE
+    await holding
+    assert not leader.valid()
+
+
+async def test_a_released_lease_is_taken_at_once(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
+    first = Leader(kubernetes, "ns", "lease", "one")
+    await first.acquire()
+    await first.release()
+    assert not first.valid()
+    await Leader(kubernetes, "ns", "lease", "two").acquire()
+    assert holder(api) == "two"
+    await first.release()
+    assert holder(api) == "two"
+
+
+async def test_an_outage_while_acquiring_is_waited_out(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
+    api.refuse("GET", "leases", 503, "starting", times=3)
+    leader = Leader(kubernetes, "ns", "lease", "one")
+    await leader.acquire()
+    assert leader.valid()
