@@ -23,6 +23,7 @@ SETTINGS = {
     "pollInterval": "5s",
     "scanInterval": "20s",
     "resyncInterval": "30s",
+    "deregisterTimeout": "20s",
 }
 _FAILED = pytest.StashKey[bool]()
 

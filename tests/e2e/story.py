@@ -92,6 +92,7 @@ class Story:
         backend = self.running(project, every_updates, **more)
         backend.wait_version_other_than(None)
         backend.wait_pending(0)
+        eventually(lambda: len(backend.serving_pods) == 1, 60, backend.told)
         return backend
 
     def everything(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 from tests.e2e.checks import assert_no_crash, assert_serves, told
 from tests.e2e.story import Project, Story
@@ -15,47 +16,48 @@ from tests.support.user import choices_config
 from tests.support.waiting import eventually
 
 LABELS = ("billing", "refund")
+WRONG_TOKEN = "f" * 40
 
 
 def test_a_broken_connection_is_told_and_predictions_go_on(story: Story, project: Project) -> None:
     backend = story.running(project, 1000)
-    lab, namespace, cluster = story.lab, story.namespace, story.lab.cluster
+    studio, cluster = story.lab.label_studio, story.lab.cluster
     closed = f"http://{cluster.host_address}:9"
     nowhere = "http://nowhere.label-studio.svc.cluster.local:8080"
+    good = {"url": studio.internal_url, "token": studio.token}
     with html_server(cluster.host_address) as html:
-        for values, reason, words in (
-            ({"url": lab.label_studio.internal_url}, "ConnectionSecretKeyMissing", ["token"]),
-            ({"token": lab.label_studio.token}, "ConnectionSecretKeyMissing", ["url"]),
-            (connection(story, url="label-studio:8080"), "ConnectionURLInvalid", ["label-studio:8080", "http"]),
-            (connection(story, token="f" * 40), "Unauthorized", [lab.label_studio.internal_url, "token"]),
-            (connection(story, token=expired_personal_token()), "TokenExpired", ["expired"]),
-            (connection(story, url=nowhere), "LabelStudioUnreachable", [nowhere]),
-            (connection(story, url=closed), "LabelStudioUnreachable", [closed]),
-            (connection(story, url=html), "NotLabelStudio", [html]),
+        for number, (values, reason, words) in enumerate(
+            (
+                ({"url": studio.internal_url}, "ConnectionSecretKeyMissing", ["token"]),
+                ({"token": studio.token}, "ConnectionSecretKeyMissing", ["url"]),
+                (good | {"url": "label-studio:8080"}, "ConnectionURLInvalid", ["label-studio:8080", "http"]),
+                (good | {"token": WRONG_TOKEN}, "Unauthorized", [studio.internal_url, "token"]),
+                (good | {"token": expired_personal_token()}, "TokenExpired", ["expired"]),
+                (good | {"url": nowhere}, "LabelStudioUnreachable", [nowhere]),
+                (good | {"url": closed}, "LabelStudioUnreachable", [closed]),
+                (good | {"url": html}, "NotLabelStudio", [html]),
+            )
         ):
-            replace_secret(story, **values)
+            story.lab.kube.apply_secret(story.namespace, f"broken-{number}", **values)
+            backend.apply(connected_by(story, project, f"broken-{number}"))
             message = told(backend, reason)
             assert all(word in message for word in words), (reason, message)
-            assert "f" * 40 not in message
+            assert WRONG_TOKEN not in message
             assert_serves(backend, project)
-    lab.kube.core.delete_namespaced_secret("label-studio", namespace)
-    assert "label-studio" in told(backend, "ConnectionSecretNotFound")
+
+    backend.apply(connected_by(story, project, "not-yet"))
+    assert "not-yet" in told(backend, "ConnectionSecretNotFound")
     assert_serves(backend, project)
 
-    lab.connect(namespace)
-    backend.wait_ready(60)
+    story.lab.connect(story.namespace, "not-yet")
+    backend.wait_ready(90)
     assert_no_crash(story, backend)
 
 
-def connection(story: Story, **changed: str) -> dict[str, str]:
-    """Values of a connection Secret with something wrong."""
-    return {"url": story.lab.label_studio.internal_url, "token": story.lab.label_studio.token} | changed
-
-
-def replace_secret(story: Story, **values: str) -> None:
-    """Replace the connection Secret and let the operator read it: a user would edit something or wait ten minutes."""
-    story.lab.kube.core.delete_namespaced_secret("label-studio", story.namespace)
-    story.lab.kube.apply_secret(story.namespace, "label-studio", **values)
+def connected_by(story: Story, project: Project, secret: str) -> dict[str, Any]:
+    """A spec that names another connection Secret."""
+    spec = story.spec(project, 1000)
+    return spec | {"labelStudio": spec["labelStudio"] | {"connectionSecretRef": {"name": secret}}}
 
 
 def test_a_project_that_does_not_exist_is_told(story: Story) -> None:

@@ -1,8 +1,12 @@
 """Deleting the resource leaves nothing behind, or says what it had to leave."""
 
+from tests.e2e.conftest import SETTINGS
 from tests.e2e.story import Project, Story
 from tests.support.network import packets_refused
 from tests.support.waiting import eventually
+
+DEREGISTER_TIMEOUT = float(str(SETTINGS["deregisterTimeout"]).removesuffix("s"))
+SLACK = 5.0
 
 
 def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project: Project) -> None:
@@ -26,7 +30,7 @@ def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story,
 
     with packets_refused(story.lab.cluster, None, pod["status"]["podIP"], 8080):
         backend.delete()
-        eventually(lambda: backend.read() is None, 70, backend.told)
+        eventually(lambda: backend.read() is None, DEREGISTER_TIMEOUT + SLACK, backend.told)
 
     told = eventually(
         lambda: [event["message"] for event in backend.events() if event["reason"] == "DeregistrationIncomplete"],

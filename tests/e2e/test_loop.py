@@ -95,7 +95,9 @@ def assert_annotators_see_it(annotator: Annotator, project: Project, version: st
     assert annotator.backend_state() == "Connected"
     annotator.open_task(project.id, project.tasks[-1][0])
     assert len(annotator.wait_for_preselection()) == 1
-    assert version in annotator.shown_versions()
+    shown = annotator.shown_versions()  # shortened in the middle
+    assert version[:8] in shown, shown
+    assert version[-6:] in shown, shown
 
 
 def annotate_by_clicks(annotator: Annotator, project: Project, count: int) -> None:

@@ -1,6 +1,7 @@
 """Predictions do not need the operator, and nothing that happens while it is away is lost."""
 
 from tests.e2e.story import Project, Story
+from tests.support.load import load
 from tests.support.timeline import Timeline
 from tests.support.waiting import eventually, throughout
 
@@ -29,3 +30,15 @@ def test_annotations_made_while_the_operator_is_stopped_start_one_job(story: Sto
         backend.wait_version_other_than(cold)
         eventually(lambda: backend.pending == 0, 60, backend.told)
         throughout(6, lambda: len(timeline.jobs()) == 1, "more than one Job")
+
+
+def test_helm_upgrade_replaces_the_operator_and_predictions_go_on(story: Story, project: Project) -> None:
+    backend = story.running(project, 1000)
+    (before,) = story.lab.operator_pods()
+    with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.05) as report:
+        story.lab.upgrade(logLevel="DEBUG")
+    (after,) = story.lab.operator_pods()
+    assert after["metadata"]["name"] != before["metadata"]["name"]
+    assert not report.failures
+    story.lab.upgrade()
+    backend.wait_ready()

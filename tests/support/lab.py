@@ -42,6 +42,7 @@ class Lab:
     label_studio: LabelStudio
     user: LabelStudioUser
     backend_image: str
+    settings: Mapping[str, Any]
 
     @classmethod
     def start(cls, cluster: Cluster, settings: Mapping[str, Any], step: Step = lambda _: nullcontext()) -> "Lab":
@@ -56,7 +57,11 @@ class Lab:
             pool.submit(_load, cluster, "operator", step).result()
             _install(kube, backend_image.result(), settings, step)
             studio, user = serving.result()
-        return cls(cluster, kube, Inside(cluster), studio, user, backend_image.result())
+        return cls(cluster, kube, Inside(cluster), studio, user, backend_image.result(), settings)
+
+    def upgrade(self, **changed: Any) -> None:
+        """`helm upgrade` with some values changed."""
+        _install(self.kube, self.backend_image, dict(self.settings) | changed, lambda _: nullcontext())
 
     def backend(self, namespace: str, name: str = "intents") -> Backend:
         """A resource, not applied yet."""
@@ -122,7 +127,7 @@ def _load(cluster: Cluster, image: str, step: Step) -> None:
     loaded = cluster.layout.state / f"loaded-{image}"
     if not archive.exists():
         raise SystemExit(f"{archive} is missing: run `make image image-label-studio` first")
-    mark = f"{archive.stat().st_mtime_ns}"
+    mark = _mark(archive)
     if loaded.exists() and loaded.read_text() == mark:
         return
     with step(f"image {image} into the node"):
@@ -130,15 +135,27 @@ def _load(cluster: Cluster, image: str, step: Step) -> None:
     loaded.write_text(mark)
 
 
+def _mark(archive: Path) -> str:
+    """What tells one build of an image from the next."""
+    return str(archive.stat().st_mtime_ns)
+
+
 def _push_backend_image(cluster: Cluster, step: Step) -> str:
     """Push the base Bento image to the cluster's registry, where roll-outs and trainings find it."""
-    image = f"{cluster.registry}/labelloop/backend:dev"
+    repository = f"{cluster.registry}/labelloop/backend"
     with step("base Bento image into the registry"):
-        argv = [sys.executable, "-m", "tools.push_image", "--plain-http", str(IMAGES / "backend.tar"), image]
+        argv = [
+            sys.executable,
+            "-m",
+            "tools.push_image",
+            "--plain-http",
+            str(IMAGES / "backend.tar"),
+            f"{repository}:dev",
+        ]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"pushing {image} failed: {done.stderr}")
-    return image
+            raise SystemExit(f"pushing to {repository} failed: {done.stderr}")
+    return f"{repository}@{done.stdout.strip()}"
 
 
 def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: Step) -> None:
@@ -146,6 +163,8 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
     cluster = kube.cluster
     own = {
         "image": {"repository": "docker.io/labelloop/operator", "tag": "dev", "pullPolicy": "Never"},
+        # The tag stays the same, so a new archive under it must change something of the pod.
+        "podAnnotations": {"labelloop.dev/archive": _mark(IMAGES / "operator.tar")},
         "backend": {"image": backend_image},
         "registry": {"prefix": f"{cluster.registry}/trained", "plainHTTP": True},
     }
@@ -160,4 +179,5 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
         argv = [str(cluster.program("helm")), *release, "--values", str(values), "--wait", "--timeout", "3m"]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"helm: {done.stderr}\n{kube.story(OPERATOR_NAMESPACE)}")
+            log = cluster.kubectl("-n", OPERATOR_NAMESPACE, "logs", f"deploy/{OPERATOR}", "--tail=20")
+            raise SystemExit(f"helm: {done.stderr}\n{kube.story(OPERATOR_NAMESPACE)}\n{log}")
