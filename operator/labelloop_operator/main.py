@@ -156,7 +156,7 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         gatherer,
         Executor(parts.kubernetes, parts.cache),
         parts.watch,
-        Events(parts.kubernetes, settings.pod_name),
+        Events(parts.kubernetes),
         parts.metrics,
     )
 

@@ -321,6 +321,8 @@ class FakeKubernetes:
                 return _status(422, "Invalid", "metadata.uid: field is immutable")
         said = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
         said = {"status": said.get("status", {})} if subresource else {**said, "metadata": _ours(wanted)}
+        if found is not None and place[0] == "events" and _fixed(found) != _fixed(body):
+            return _status(422, "Invalid", "field is immutable")
         owner = (place, manager, subresource)
         others = [item for (where, who, _), item in self._applied.items() if where == place and who != manager]
         if found is None:
@@ -410,6 +412,11 @@ def _selected(item: Object, selector: str) -> bool:
 def _content(item: Object) -> Object:
     metadata = {key: value for key, value in item["metadata"].items() if key not in ("resourceVersion", "generation")}
     return {**item, "metadata": metadata}
+
+
+def _fixed(event: Object) -> Object:
+    """Only the series of an Event may change."""
+    return {key: value for key, value in event.items() if key not in ("metadata", "series", "apiVersion", "kind")}
 
 
 def _ours(metadata: Object) -> Object:

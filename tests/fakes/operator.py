@@ -74,7 +74,7 @@ class Operator:
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
-            Events(self.kubernetes, "operator-0"), self.metrics,
+            Events(self.kubernetes), self.metrics,
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),

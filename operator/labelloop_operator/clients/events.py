@@ -14,6 +14,7 @@ from labelloop_operator.clients.kubernetes import Kubernetes
 _LOG = logging.getLogger(__name__)
 
 CONTROLLER = "labelloop.dev/operator"
+INSTANCE = "labelloop-operator"
 _REMEMBERED = 4096
 _NOTE_LENGTH = 1024
 
@@ -21,11 +22,8 @@ _NOTE_LENGTH = 1024
 class Events:
     """Writes Events; one that cannot be written is logged and forgotten, since nothing depends on it."""
 
-    def __init__(
-        self, kubernetes: Kubernetes, instance: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, kubernetes: Kubernetes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._kubernetes = kubernetes
-        self._instance = instance
         self._clock = clock
         self._seen: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
@@ -71,8 +69,8 @@ class Events:
             "action": reason,
             "note": note,
             "reportingController": CONTROLLER,
-            "reportingInstance": self._instance[:128],
-            # Without resourceVersion: it moves, and what an Event regards may never change.
+            # The same in every life of the operator, and no resourceVersion below: only `series` may ever change.
+            "reportingInstance": INSTANCE,
             "regarding": {
                 "apiVersion": BACKEND.api_version,
                 "kind": BACKEND.kind,

@@ -12,7 +12,7 @@ from labelloop_operator.clients.errors import ApiError, NotLeading, Severity
 from labelloop_operator.clients.events import Events
 from labelloop_operator.core.execute import ConflictFound, Executor, Subject
 from labelloop_operator.core.gather import Gatherer, needs_pods
-from labelloop_operator.core.observed import Conflict, Observed
+from labelloop_operator.core.observed import Conflict, LabelStudioFacts, Observed
 from labelloop_operator.core.plan import (
     Action,
     Apply,
@@ -44,6 +44,7 @@ SECRET_PAUSE = 15.0
 PODS_PAUSE = 10.0
 """While a Deployment or Job is not done, its pods are looked at this often: their troubles cause no event of ours."""
 WAITING_PAUSE = 2.0
+CONNECTING_PAUSE = 5.0
 _REPLANS = 4
 """Conflicts found one after another in one reconcile."""
 _LABEL_STUDIO = (EnsureWebhook, EnsureBackend, Deregister)
@@ -72,6 +73,7 @@ class Engine:
         self._metrics = metrics
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
+        self._heard: set[Key] = set()
 
     async def work(self) -> None:
         """Work off the queue until cancelled."""
@@ -124,6 +126,8 @@ class Engine:
         observed = await self._gatherer.gather(key, item, self._conflicts.get(key, frozenset()))
         subject = _subject(observed)
         planned, waiting = await self._execute(key, subject, observed)
+        if not self._heard_of(key, observed):
+            return CONNECTING_PAUSE
         if waiting or not _released(planned):
             await self._write_status(key, subject, observed, planned.status)
         for event in planned.events:
@@ -210,7 +214,23 @@ class Engine:
         else:
             del self._conflicts[key]
 
+    def _heard_of(self, key: Key, observed: Observed) -> bool:
+        """Whether Label Studio answered, or failed to, in this life of the operator.
+
+        Until then a status on record stays: a restart must not show every resource as connecting.
+        """
+        resource, facts = observed.resource, observed.label_studio
+        if key not in self._heard and resource.status.observed_generation == resource.generation:
+            expected = (
+                resource.spec is not None and not observed.connection.problem and not resource.deletion_requested_at
+            )
+            if expected and not (facts and _is_answer(facts)):
+                return False
+        self._heard.add(key)
+        return True
+
     async def _forget(self, key: Key) -> None:
+        self._heard.discard(key)
         self._conflicts.pop(key, None)
         self._metrics.forget(*key)
         await self._gatherer.forget(key)
@@ -236,6 +256,11 @@ class _Refused(Exception):  # noqa: N818 - carries both to the one place that ha
         super().__init__(str(error))
         self.error = error
         self.problem = trouble
+
+
+def _is_answer(facts: LabelStudioFacts) -> bool:
+    """Everything was read once, or it is known why not."""
+    return bool(facts.problem or facts.registration_problem or (facts.registration_known and facts.pending))
 
 
 def _subject(observed: Observed) -> Subject:

@@ -15,7 +15,7 @@ def error(status: int, message: str) -> ApiError:
         (
             error(
                 403,
-                'jobs.batch is forbidden: User "u" cannot create resource "jobs" in API group "batch" in the namespace "a"',
+                'jobs.batch is forbidden: User "u" cannot create resource "jobs" in API group "batch" in namespace "a"',
             ),
             Reason.MISSING_PERMISSION,
             "create jobs (batch)",
