@@ -19,9 +19,9 @@ from tools.demo.rounds import Results, Scene, play
 
 CLUSTER = "demo"
 NAMESPACE = "demo"
-PER_ROUND = 200
+PER_ROUND = 100
 ROUNDS = 2
-SPARE = 200
+SPARE = 400
 """Texts left for the person at the browser."""
 UNSEEN = 1000
 SETTINGS = {"pollInterval": "5s", "scanInterval": "60s"}

@@ -58,21 +58,23 @@ def play(scene: Scene, number: int, todo: Sequence[tuple[int, Ticket]]) -> None:
     show, backend, before = scene.show, scene.backend, scene.backend.version
     labelled = [(task, ticket.label) for task, ticket in todo]
     show.console.rule(f"Round {number}")
-    with show.step(f"{len(labelled)} annotations sent to Label Studio"):
+    with show.step(f"{len(labelled) - LAST} annotations sent to Label Studio"):
         scene.lab.user.annotate_all(labelled[:-LAST])
-        identity = f"{scene.project}.1795325720"
-        with (
-            Timeline(scene.lab.kube, backend.namespace) as timeline,
-            load(scene.lab.cluster, backend.address, identity, scene.label_config) as report,
-        ):
+    identity = f"{scene.project}.1795325720"
+    with (
+        Timeline(scene.lab.kube, backend.namespace) as timeline,
+        load(scene.lab.cluster, backend.address, identity, scene.label_config) as report,
+    ):
+        with show.step(f"{LAST} more, from now on under load"):
             scene.lab.user.annotate_all(labelled[-LAST:])
-            began = time.time()
-            version = _follow(scene, timeline, began, before)
+        began = time.time()
+        version = _follow(scene, timeline, began, before)
     scene.results.failed_requests += len(report.failures)
     seconds = report.first_seen[version] - began
     scene.results.seconds_to_serving.append(round(seconds, 2))
     steps = round_steps(timeline, began, version, report.first_seen[version])
-    show.fact(f"first prediction of {version} [bold]{seconds:.1f} s[/] after the last annotation: {_listed(steps)}")
+    show.fact(f"first prediction of {version} [bold]{seconds:.1f} s[/] after the last annotation")
+    show.fact("seconds: " + ", ".join(f"{name} {took:.1f}" for name, took in steps.items() if name != "total"))
     show.fact(f"{report.pairs} request pairs meanwhile, {len(report.failures)} failed")
     accuracy = scene.measure()
     show.fact(f"accuracy {scene.results.accuracy[before or '']:.1%} before, [bold]{accuracy:.1%}[/] after")
@@ -96,8 +98,3 @@ def _follow(scene: Scene, timeline: Timeline, began: float, before: str | None) 
 def _ended(job: dict[str, Any]) -> bool:
     conditions = job.get("status", {}).get("conditions", [])
     return any(found["type"] in ("Complete", "Failed") and found["status"] == "True" for found in conditions)
-
-
-def _listed(steps: dict[str, float]) -> str:
-    told = (f"{name} {seconds:.1f}" for name, seconds in steps.items() if name != "total" and "," not in name[5:])
-    return ", ".join(told)
