@@ -30,8 +30,6 @@ from labelloop_operator.api.registration import WEBHOOK_ACTIONS
 class Owner:
     """Whose registration it is: the mark in `extra_params` and the address Label Studio calls."""
 
-    cluster: str
-    resource: str
     uid: str
     project: int
     url: str
@@ -45,7 +43,7 @@ class Owner:
         """Ours by its mark, or unmarked and with our address (made by hand)."""
         mark = _mark(found.extra_params)
         if mark is not None:
-            return mark.get("cluster") == self.cluster and mark.get("uid") == self.uid
+            return mark.get("uid") == self.uid
         return found.url.rstrip("/") == self.url.rstrip("/")
 
 

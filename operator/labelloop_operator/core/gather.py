@@ -109,8 +109,6 @@ class Gatherer:
             known = self._watch.watches(key)
             return replace(found.facts, problem=None) if known else found.facts, self._watch.facts(key)
         owner = Owner(
-            cluster=self._operator.cluster_id,
-            resource=f"{resource.namespace}/{resource.name}",
             uid=resource.uid,
             project=spec.label_studio.project,
             url=names.service_url(resource.name, resource.namespace, self._operator.cluster_domain),

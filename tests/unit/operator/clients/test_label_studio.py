@@ -15,7 +15,7 @@ from labelloop_operator.clients.registration import (
 )
 
 URL = "http://intents-ml.team-a.svc.cluster.local:9090"
-OWNER = Owner("cluster-1", "team-a/intents", "uid-1", 7, URL)
+OWNER = Owner("uid-1", 7, URL)
 MARK = {"labelloop": {"cluster": "cluster-1", "resource": "team-a/intents", "uid": "uid-1"}}
 
 

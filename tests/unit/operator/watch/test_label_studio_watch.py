@@ -42,7 +42,7 @@ class Watching:
 
     def target(self, project: int = 7, cut: Cut | None = None, token: str = TOKEN, name: str = "intents") -> Target:
         url = URL.replace("intents", name)
-        owner = Owner("cluster-1", f"team-a/{name}", f"uid-{name}", project, url)
+        owner = Owner(f"uid-{name}", project, url)
         return Target(Credentials(self.fake.url, token), owner, "s3cret", cut or Cut())
 
     async def observe(self, key: tuple[str, str] = KEY, **target: Any) -> LabelStudioFacts | None:
@@ -185,7 +185,7 @@ async def test_an_unsupported_labelling_configuration_is_told_and_counting_goes_
 async def test_a_dead_server_delays_no_other(fake: FakeLabelStudio, watching: Watching) -> None:
     dead = await FakeLabelStudio().start()
     dead.add_project(7)
-    target = Target(Credentials(dead.url, TOKEN), Owner("c", "team-a/dead", "u", 7, URL), "s", Cut())
+    target = Target(Credentials(dead.url, TOKEN), Owner("u", 7, URL), "s", Cut())
     await dead.stop()
     await watching.watch.observe(("team-a", "dead"), target)
     await watching.observe()
