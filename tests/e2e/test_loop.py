@@ -8,7 +8,7 @@ from tests.e2e.story import Project, Story
 from tests.support.annotator import Annotator
 from tests.support.backend import Backend
 from tests.support.load import LoadReport, load
-from tests.support.registry import image_labels
+from tests.support.registry import image_labels, image_manifest
 from tests.support.rounds import round_steps
 from tests.support.timeline import Timeline
 from tests.support.waiting import eventually, throughout
@@ -35,7 +35,7 @@ def test_the_loop(story: Story, project: Project, annotator: Annotator, times: d
     with Timeline(story.lab.kube, story.namespace) as timeline:
         story.lab.kube.apply_text(RESOURCE.format(namespace=story.namespace, project=project.id))
         backend.wait_ready()
-        cold = assert_versions_agree(backend, project)
+        cold = assert_versions_agree(story, backend, project)
         assert cold.startswith("cold-")
         assert_annotators_see_it(annotator, project, cold)
 
@@ -48,7 +48,7 @@ def test_the_loop(story: Story, project: Project, annotator: Annotator, times: d
             project.annotate(1)
             first.switched(cold)
         assert len(timeline.jobs()) == 1
-        one = assert_versions_agree(backend, project)
+        one = assert_versions_agree(story, backend, project)
         accuracy = {one: backend.accuracy(UNSEEN, project.id, project.label_config)}
 
         with watched_switch(backend, project, timeline) as second:
@@ -56,7 +56,7 @@ def test_the_loop(story: Story, project: Project, annotator: Annotator, times: d
             project.import_annotated(EVERY)
             second.switched(one)
         assert len(timeline.jobs()) == 2
-        two = assert_versions_agree(backend, project)
+        two = assert_versions_agree(story, backend, project)
         accuracy[two] = backend.accuracy(UNSEEN, project.id, project.label_config)
 
     assert accuracy[two] >= accuracy[one] + 0.03, accuracy
@@ -68,8 +68,8 @@ def test_the_loop(story: Story, project: Project, annotator: Annotator, times: d
     assert_restarted_never(backend)
 
 
-def assert_versions_agree(backend: Backend, project: Project) -> str:
-    """Status, /setup, /predict, Label Studio's title and, once trained, the image's label tell one version."""
+def assert_versions_agree(story: Story, backend: Backend, project: Project) -> str:
+    """Status, /setup, /predict, Label Studio's title and the image (base plus one layer) tell one version."""
     version = backend.version
     assert version is not None
     assert backend.setup(project.id, project.label_config)["model_version"] == version
@@ -80,6 +80,9 @@ def assert_versions_agree(backend: Backend, project: Project) -> str:
     if version.startswith("model-"):
         active = backend.status["model"]["active"]
         assert image_labels(active["image"])["labelloop.dev/model-version"] == version
+        base = image_manifest(story.lab.backend_image)["layers"]
+        layers = image_manifest(active["image"])["layers"]
+        assert [layer["digest"] for layer in layers[:-1]] == [layer["digest"] for layer in base]
     return version
 
 

@@ -72,6 +72,13 @@ class Lab:
         values = {"url": self.label_studio.internal_url, "token": self.label_studio.token} | changed
         self.kube.apply_secret(namespace, name, **values)
 
+    def personal_token(self) -> str:
+        """The administrator's personal access token: Label Studio shows it once and allows one per account."""
+        kept = self.cluster.layout.state / "personal-token"
+        if not kept.exists():
+            kept.write_text(self.user.personal_token(self.label_studio.email, self.label_studio.password))
+        return kept.read_text()
+
     # The operator
 
     def operator_pods(self) -> list[dict[str, Any]]:
