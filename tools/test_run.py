@@ -39,6 +39,7 @@ STAGES = (
     Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
     Stage("types", (str(BIN / "mypy"),)),
     Stage("unit", tests=("tests/unit",)),
+    Stage("chaos", tests=("tests/chaos",)),
     Stage("integration", tests=("tests/integration",)),
     Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),
     Stage("end to end", tests=("tests/e2e",)),
