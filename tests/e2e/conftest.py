@@ -23,7 +23,7 @@ SETTINGS = {
     "pollInterval": "5s",
     "scanInterval": "20s",
     "resyncInterval": "30s",
-    "deregisterTimeout": "20s",
+    "deregisterTimeout": "30s",
 }
 _FAILED = pytest.StashKey[bool]()
 
@@ -35,7 +35,8 @@ def _own_kind(request: pytest.FixtureRequest) -> None:
     options.kind_bin = options.kind_bin or str(ROOT / "tests/cluster/kind")
     options.kind_kubectl_bin = options.kind_kubectl_bin or str(ROOT / "tests/cluster/kubectl")
     if options.cluster_name == "pytest-kind":
-        options.cluster_name = CLUSTER_NAME
+        # Two runs at once must not share a cluster; a kept one is for the next run to find.
+        options.cluster_name = CLUSTER_NAME if options.keep_cluster else f"{CLUSTER_NAME}-{os.getpid()}"
 
 
 @pytest.fixture(scope="session")

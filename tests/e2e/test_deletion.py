@@ -37,8 +37,9 @@ def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story,
         10,
         lambda: f"an Event: {backend.events()}",
     )
-    assert story.lab.label_studio.internal_url in told[0]
-    assert str(left["id"]) in told[0]
+    assert f"ML backend {left['id']}" in told[0]
+    assert str(left["url"]) in told[0]
+    assert f"project {project.id}" in told[0]
     eventually(lambda: children(story) == [], 60, lambda: f"children left: {children(story)}")
 
 

@@ -100,13 +100,22 @@ class Backend:
         eventually(lambda: self.pending == count, timeout, lambda: f"{count} pending updates: {self.told()}")
 
     def wait_version_other_than(self, *versions: str | None, timeout: float = 180) -> str:
-        """Wait until a trained version that is none of `versions` is active, and give it."""
+        """Wait until a trained version that is none of `versions` is active and answers, and give it."""
 
         def other() -> str | None:
             now = self.version
             return now if now and now not in versions and now.startswith("model-") else None
 
-        return eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}")
+        version = eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}")
+        # The switch is one write; kube-proxy follows within a moment.
+        eventually(lambda: self.answering == version, 10, lambda: f"{version} at the Service: {self.told()}")
+        return version
+
+    @property
+    def answering(self) -> str | None:
+        """The version that the Service tells at this moment."""
+        told: Json = self.call("GET", "/health").json()
+        return told.get("model_version")
 
     def told(self) -> str:
         """What the resource says of itself and its namespace, for messages of failing tests."""

@@ -119,7 +119,7 @@ def remove(kube: Kube, label_studio: LabelStudio) -> None:
     """Remove one Label Studio with all it holds; does not wait."""
     for manifest in manifests(label_studio.namespace, label_studio.name, "", 0, {}):
         kind, name = manifest["kind"].lower(), manifest["metadata"]["name"]
-        kube.cluster.kubectl("-n", label_studio.namespace, "delete", kind, name, "--wait=false")
+        kube.cluster.kubectl("-n", label_studio.namespace, "delete", kind, name, "--wait=false", "--ignore-not-found")
 
 
 def start(kube: Kube, name: str = NAME, node_port: int = 30080, guarded: bool = False) -> LabelStudio:
