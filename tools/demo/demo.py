@@ -40,11 +40,12 @@ spec:
 def up(show: Show, once: bool) -> None:
     """Everything, to the end of the second round; then stays (until Ctrl-C) unless `once`."""
     results = Results()
+    with show.live():
+        _build_images(show)
+        with show.step("Kubernetes cluster"):
+            cluster = Cluster.create(CLUSTER)  # refuses while another demo runs, whose cluster then stays untouched
     try:
         with show.live():
-            _build_images(show)
-            with show.step("Kubernetes cluster"):
-                cluster = Cluster.create(CLUSTER)
             lab = Lab.start(cluster, SETTINGS, show.step)
             scene = _prepare(lab, show, results)
             work = _import(scene)
