@@ -18,6 +18,7 @@ from labcluster.waiting import wait_for
 
 # Whatever proxies the environment names, the registry is next door.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_CONTAINERD = "/run/containerd/containerd.sock"
 
 
 class Node:
@@ -88,7 +89,7 @@ class Node:
 
     def _ctr(self, *arguments: str, stdin: object = None) -> str:
         # The node's /run as the machine sees it.
-        socket = f"/proc/{self.init}/root/run/containerd/containerd.sock"
+        socket = f"/proc/{self.init}/root{_CONTAINERD}"
         argv = ["ctr", "--address", socket, "--namespace", "k8s.io", *arguments]
         done = subprocess.run(argv, stdin=stdin, capture_output=True, text=True, env=box.ENVIRONMENT, check=False)  # type: ignore[call-overload]
         if done.returncode:
