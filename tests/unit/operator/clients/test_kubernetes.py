@@ -1,27 +1,9 @@
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.fakes.operator import connect
 
 from labelloop_operator.clients.errors import ApiError, NotLeading
 from labelloop_operator.clients.kinds import BACKEND, DEPLOYMENT, SECRET, SERVICE, kind_named
 from labelloop_operator.clients.kubernetes import Kubernetes
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[FakeKubernetes]:
-    made = await FakeKubernetes().start()
-    yield made
-    await made.stop()
-
-
-@pytest_asyncio.fixture
-async def kubernetes(api: FakeKubernetes) -> AsyncIterator[Kubernetes]:
-    made = connect(api)
-    yield made
-    await made.close()
 
 
 def service(**spec: object) -> dict[str, object]:

@@ -1,10 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.fakes.operator import connect
 from tests.fakes.waiting import until
 
 from labelloop_operator.clients.kubernetes import Kubernetes
@@ -22,20 +19,6 @@ class Clock:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labelloop_operator.ops.leader.RETRY_PERIOD", 0.01)
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[FakeKubernetes]:
-    made = await FakeKubernetes().start()
-    yield made
-    await made.stop()
-
-
-@pytest_asyncio.fixture
-async def kubernetes(api: FakeKubernetes) -> AsyncIterator[Kubernetes]:
-    made = connect(api)
-    yield made
-    await made.close()
 
 
 def holder(api: FakeKubernetes) -> str:
