@@ -4,24 +4,21 @@
 docs/benchmarks/loop.json and loop.md.
 """
 
-import argparse
-import json
-import os
-import platform
-import statistics
 import sys
 import time
 from pathlib import Path
 
 from examples.tickets.generator import LABELS, tickets
 from tests.support.backend import Backend
-from tests.support.lab import ROOT, Lab
+from tests.support.lab import Lab
 from tests.support.load import load
 from tests.support.rounds import round_steps
 from tests.support.timeline import Timeline
 from tests.support.user import choices_config
 from tests.support.waiting import eventually
 
+from bench import report
+from bench.measuring import median
 from labcluster import Cluster
 
 CLUSTER = "bench"
@@ -30,7 +27,6 @@ EVERY = 20
 BEFORE = 300
 """Annotations of the first training, which is not measured: trainings are then of a real project's size."""
 INTERVAL = 0.02
-TARGET = ROOT / "docs/benchmarks"
 
 
 def measure(lab: Lab, rounds: int) -> list[dict[str, float]]:
@@ -63,14 +59,14 @@ def one_round(
     backend.wait_pending(len(todo) - 1)
     with (
         Timeline(lab.kube, NAMESPACE) as timeline,
-        load(lab.cluster, backend.address, f"{project}.1", label_config, INTERVAL) as report,
+        load(lab.cluster, backend.address, f"{project}.1", label_config, INTERVAL) as requests,
     ):
         lab.user.annotate(*todo[-1])
         began = time.time()
         version = backend.wait_version_other_than(before)
         settled(backend, version)
-    assert not report.failures, report.failures[:3]
-    return round_steps(timeline, began, version, report.first_seen[version])
+    assert not requests.failures, requests.failures[:3]
+    return round_steps(timeline, began, version, requests.first_seen[version])
 
 
 def settled(backend: Backend, version: str) -> None:
@@ -79,40 +75,31 @@ def settled(backend: Backend, version: str) -> None:
     eventually(lambda: backend.status["labelStudio"].get("title") == version, 60, backend.told)
 
 
-def write(rounds: list[dict[str, float]], target: Path) -> None:
+def write(rounds: list[dict[str, float]], target: Path) -> Path:
     """Raw numbers as JSON, median and worst of each step as a table."""
-    target.mkdir(parents=True, exist_ok=True)
-    machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    (target / "loop.json").write_text(json.dumps({"machine": machine, "rounds": rounds}, indent=2) + "\n")
     names = list(dict.fromkeys(name for steps in rounds for name in steps))
+    steps = {name: [round_[name] for round_ in rounds if name in round_] for name in names}
+    rows = [(name, f"{median(values):.2f}", f"{max(values):.2f}") for name, values in steps.items()]
     lines = [
-        "# From the Nth annotation to the new version answering",
+        f"{len(rounds)} rounds on the test cluster, made by `make bench-loop`. Each round adds {EVERY} annotations to",
+        f"at least {BEFORE}; one pair of requests every {INTERVAL * 1000:.0f} ms tells when the Service first predicts",
+        "with the new version.",
         "",
-        f"{len(rounds)} rounds on the test cluster ({machine}), made by `make bench-loop`. Each round adds {EVERY}",
-        f"annotations to at least {BEFORE}; one pair of requests every {INTERVAL * 1000:.0f} ms tells when the Service",
-        "first predicts with the new version.",
-        "",
-        "| step | median s | worst s |",
-        "|---|---|---|",
+        *report.table(["step", "median s", "worst s"], rows),
     ]
-    for name in names:
-        values = [steps[name] for steps in rounds if name in steps]
-        lines.append(f"| {name} | {statistics.median(values):.2f} | {max(values):.2f} |")
-    (target / "loop.md").write_text("\n".join(lines) + "\n")
+    title = "From the Nth annotation to the new version answering"
+    return report.write("loop", title, lines, {"rounds": rounds}, target=target)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Measure on a cluster of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10)
-    chosen = parser.parse_args()
+    chosen = report.arguments(__doc__, rounds=10, data=False).parse_args(argv)
     cluster = Cluster.create(CLUSTER)
     try:
         rounds = measure(Lab.start(cluster, {}), chosen.rounds)
     finally:
         cluster.delete()
-    write(rounds, TARGET)
-    print((TARGET / "loop.md").read_text())
+    print(write(rounds, chosen.out).read_text())
     return 0
 
 
