@@ -1,7 +1,7 @@
 """The gate: may a freshly trained candidate take the place of the model that serves?
 
 Both answer the same held-out texts, which neither was trained on, and are compared pair by pair. The candidate is
-refused only when it is worse by more than the tolerance and chance is an unlikely cause (one-sided, 1 %): the exact
+refused only when it is worse by more than the tolerance and chance is an unlikely cause (one-sided, 0.2 %): the exact
 McNemar test for a single choice, a normal test of the mean difference for anything else.
 
 Annotators accept part of the wrong choices that are pre-selected for them, so such labels lean to the model that made
@@ -32,12 +32,12 @@ MINIMUM_EXAMPLES = 30
 """With fewer texts a comparison says more about chance than about the models: the candidate passes, which is told."""
 UNAIDED_EXAMPLES = 200
 """From this many labels made without a pre-selection on, they decide alone."""
-SIGNIFICANCE = 0.01
-"""Chance of refusing a candidate that is exactly as good."""
+SIGNIFICANCE = 0.002
+"""Chance of refusing a candidate that is exactly as good: a gate that stops one good model in 500 is left on."""
 ACCEPTED_ERRORS = 0.3
 """Share of wrong pre-selections taken to be accepted, where nothing tells it."""
-_SMALLEST_DISCORDANT = 7
-"""0.5 ** 7 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
+_SMALLEST_DISCORDANT = 9
+"""0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
 _SMALLEST_PROBABILITY = 1e-7
 _TOLERANCES: Mapping[Metric, float] = {"accuracy": 0.01, "log_loss": 0.02}
 _NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "log_loss": "log loss"}
