@@ -1,6 +1,6 @@
 """Reading typed fields out of an untrusted mapping, collecting what is wrong instead of raising."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from labelloop_operator.api.quantities import canonical_quantity
 
 D = TypeVar("D", bool, bool | None)
 _VALUE_MAX_LENGTH = 120
+_NAME_MAX_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,19 @@ class Fields:
         """Tell what is wrong with the field `name`."""
         value = self.data.get(name)
         shown = "missing" if value is None else repr(value)[:_VALUE_MAX_LENGTH]
-        self.faults.append(Fault(f"{self.path}.{name}", shown, message))
+        self.faults.append(Fault(f"{self.path}.{name:.{_NAME_MAX_LENGTH}}", shown, message))
+
+    def optional_number(self, name: str, minimum: float, maximum: float) -> float | None:
+        """A number in the closed range, None when absent."""
+        return None if self.data.get(name) is None else self.number(name, minimum, minimum, maximum)
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        """One of `allowed`; the first when absent."""
+        value = self.data.get(name, allowed[0])
+        if value not in allowed:
+            self.fault(name, f"must be {' or '.join(allowed)}")
+            return allowed[0]
+        return str(value)
 
     def integer(self, name: str, default: int | None, minimum: int) -> int:
         """A whole number; required when there is no default."""
@@ -78,8 +91,8 @@ class Fields:
             return None
         return value
 
-    def duration(self, name: str, default: float) -> float:
-        """Seconds of a Go-like duration of at least one second."""
+    def duration(self, name: str, default: float, maximum: str) -> float:
+        """Seconds of a Go-like duration from one second to `maximum`."""
         value = self.data.get(name)
         if value is None:
             return default
@@ -88,8 +101,9 @@ class Fields:
         except ValueError as error:
             self.fault(name, str(error))
             return default
-        if seconds < 1:
-            self.fault(name, "must be at least 1s")
+        if not 1 <= seconds <= parse_duration(maximum):
+            self.fault(name, f"must be from 1s to {maximum}")
+            return default
         return seconds
 
     def reference(self, name: str) -> str | None:

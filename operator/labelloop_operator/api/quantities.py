@@ -8,6 +8,8 @@ from fractions import Fraction
 from math import ceil
 
 PATTERN = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?$"
+MAX_LENGTH = 64
+"""Twice what the CRD lets through."""
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?")
 _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
 _DECIMAL = {-3: "n", -2: "u", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E"}
@@ -32,9 +34,10 @@ def quantity_value(value: str | int | float) -> Fraction:
 
 
 def _split(value: str | int | float) -> tuple[Fraction, str]:
-    match = _QUANTITY.fullmatch(str(value))
+    text = str(value)
+    match = _QUANTITY.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if not match:
-        raise ValueError(f"{value!r} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
+        raise ValueError(f"{value!r:.120} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
     return Fraction(match.group(1)), match.group(2) or ""
 
 

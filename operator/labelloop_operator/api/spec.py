@@ -67,6 +67,17 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class EvaluationSpec:
+    """How models are measured and what the gate lets pass. None: the library's default."""
+
+    holdout: float = 0.2
+    metric: str = "accuracy"
+    tolerance: float | None = None
+    minimum: float | None = None
+    policy: str = "Enforce"
+
+
+@dataclass(frozen=True)
 class RegistrySpec:
     """Where images go. None: the operator's default."""
 
@@ -85,7 +96,7 @@ class Spec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     serving: ServingSpec = ServingSpec()
     training: TrainingSpec = TrainingSpec()
-    holdout: float = 0.2
+    evaluation: EvaluationSpec = EvaluationSpec()
     progress_deadline: float = 300.0
     registry: RegistrySpec = RegistrySpec()
     suspend: bool = False
@@ -102,7 +113,7 @@ def parse(data: Mapping[str, Any]) -> Spec | tuple[Problem, ...]:
 
 def _spec(root: Fields) -> Spec:
     label_studio, serving, training = root.section("labelStudio"), root.section("serving"), root.section("training")
-    registry = root.section("registry")
+    registry, evaluation = root.section("registry"), root.section("evaluation")
     return Spec(
         label_studio=LabelStudioSpec(
             connection_secret=label_studio.required_reference("connectionSecretRef"),
@@ -118,12 +129,18 @@ def _spec(root: Fields) -> Spec:
         ),
         training=TrainingSpec(
             every_updates=training.integer("everyUpdates", 10, minimum=1),
-            backoff=training.duration("backoff", 30.0),
-            deadline=training.duration("deadline", 3600.0),
+            backoff=training.duration("backoff", 30.0, "1h"),
+            deadline=training.duration("deadline", 3600.0, "168h"),
             resources=_resources(training, TRAINING_RESOURCES),
         ),
-        holdout=root.section("evaluation").number("holdout", 0.2, minimum=0.0, maximum=0.9),
-        progress_deadline=root.section("rollout").duration("progressDeadline", 300.0),
+        evaluation=EvaluationSpec(
+            holdout=evaluation.number("holdout", 0.2, minimum=0.0, maximum=0.9),
+            metric=evaluation.choice("metric", ("accuracy", "log_loss")),
+            tolerance=evaluation.optional_number("tolerance", minimum=0.0, maximum=10.0),
+            minimum=evaluation.optional_number("minimum", minimum=0.0, maximum=1.0),
+            policy=evaluation.choice("policy", ("Enforce", "Report")),
+        ),
+        progress_deadline=root.section("rollout").duration("progressDeadline", 300.0, "24h"),
         registry=RegistrySpec(
             repository=registry.text("repository"),
             push_secret=registry.reference("pushSecretRef"),

@@ -82,7 +82,15 @@ def test_every_field_is_read() -> None:
         ({"training": {"everyUpdates": True}}, "spec.training.everyUpdates", "True", "whole number"),
         ({"training": {"backoff": "1d"}}, "spec.training.backoff", "'1d'", "30s or 1h30m"),
         ({"training": {"backoff": 30}}, "spec.training.backoff", "30", "30s or 1h30m"),
-        ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "at least 1s"),
+        ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "from 1s to 24h"),
+        (
+            {"rollout": {"progressDeadline": "99999999h"}},
+            "spec.rollout.progressDeadline",
+            "'99999999h'",
+            "from 1s to 24h",
+        ),
+        ({"training": {"backoff": "61m"}}, "spec.training.backoff", "'61m'", "from 1s to 1h"),
+        ({"training": {"deadline": "1e3h"}}, "spec.training.deadline", "'1e3h'", "is not a duration"),
         ({"serving": {"replicas": 0}}, "spec.serving.replicas", "0", "at least 1"),
         ({"serving": "many"}, "spec.serving", "'many'", "object"),
         (
@@ -126,3 +134,18 @@ FIELDS = ["labelStudio", "image", "model", "serving", "training", "evaluation", 
 def test_no_spec_raises(data: dict[str, Any]) -> None:
     found = parse(data)
     assert isinstance(found, Spec | tuple)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"training": {"backoff": "é" * 10_000}},
+        {"training": {"backoff": "9" * 10_000 + "h"}},
+        {"serving": {"resources": {"limits": {"cpu": "9" * 10_000}}}},
+        {"serving": {"resources": {"limits": {"x" * 10_000: "lots"}}}},
+    ],
+)
+def test_messages_are_bounded(spec: dict[str, Any]) -> None:
+    problems = parse({"labelStudio": {"connectionSecretRef": {"name": "a"}, "project": 7}, **spec})
+    assert isinstance(problems, tuple)
+    assert len(str(problems[0])) < 700

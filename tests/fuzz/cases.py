@@ -1,0 +1,264 @@
+"""Running many cases: each made from (seed, target, number) alone, so any one can be run again; findings and figures."""
+
+import json
+import re
+import time
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Protocol, TypeVar
+
+C = TypeVar("C")
+CASE_SECONDS = 10.0
+"""Longest time that one case may take: hundreds of times the usual, so a slow machine is no finding."""
+FINDINGS_KEPT = 20
+SAMPLES_OF_MEMORY = 64
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken promise and the case that breaks it."""
+
+    target: str
+    number: int
+    """With seed and target this makes the case again."""
+    problem: str
+    case: object
+    """JSON, made as small as it got."""
+
+    def told(self) -> str:
+        """For people: what, how to run it again, the case."""
+        shown = json.dumps(self.case, default=str)
+        return f"{self.target} #{self.number}: {self.problem}\n    case: {shown[:2000]}"
+
+
+@dataclass
+class Report:
+    """What a target's run found, and its figures."""
+
+    target: str
+    cases: int = 0
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    """How often each kind of outcome came, to see that the cases reach more than the first check."""
+    memory: "Memory | None" = None
+
+    def add(self, finding: Finding) -> None:
+        """Keep one finding of each kind: the same fault met a thousand times is one fault."""
+        kinds = {_kind(known.problem) for known in self.findings}
+        if _kind(finding.problem) not in kinds and len(self.findings) < FINDINGS_KEPT:
+            self.findings.append(finding)
+
+    def count(self, outcome: str) -> None:
+        """One more case with this outcome."""
+        self.seen[outcome] = self.seen.get(outcome, 0) + 1
+
+    def told(self) -> str:
+        """Figures, then findings."""
+        outcomes = ", ".join(f"{name} {number:,}" for name, number in sorted(self.seen.items()))
+        memory = f"; {self.memory.told()}" if self.memory else ""
+        lines = [f"{self.target}: {self.cases:,} cases in {self.seconds:.1f} s ({outcomes}){memory}"]
+        lines += [f"  FOUND {finding.told()}" for finding in self.findings]
+        return "\n".join(lines)
+
+
+class Target(Protocol):
+    """Something that is fuzzed."""
+
+    name: str
+    full: int
+    """Cases of `make fuzz`."""
+    short: int
+    """Cases of the short form in `make test`."""
+
+    def run(self, cases: int, seed: int) -> Report:
+        """Run that many cases."""
+
+
+def random_of(seed: int, target: str, number: int) -> Random:
+    """The source of one case."""
+    return Random(f"{seed}/{target}/{number}")
+
+
+def fuzz(
+    report: Report,
+    cases: int,
+    seed: int,
+    make: Callable[[Random], C],
+    check: Callable[[C], str],
+    show: Callable[[C], object] = lambda case: case,
+) -> Report:
+    """Check made cases. `check` names the outcome, or raises: Broken with a promise that does not hold, else a fault."""
+    began = time.monotonic()
+    for number in range(cases):
+        case = make(random_of(seed, report.target, number))
+        outcome = attempt(check, case)
+        if isinstance(outcome, str):
+            report.count(outcome)
+        else:
+            small = shrunk(case, lambda other, kind=outcome.kind: _is_same(check, other, kind))
+            report.add(Finding(report.target, number, outcome.problem, show(small)))
+    report.cases += cases
+    report.seconds += time.monotonic() - began
+    return report
+
+
+class Broken(Exception):  # noqa: N818 - a promise, not an error
+    """A promise of the oracle does not hold."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a case failed."""
+
+    problem: str
+
+    @property
+    def kind(self) -> str:
+        """The same for the same fault with other values."""
+        return _kind(self.problem)
+
+
+def attempt(check: Callable[[C], str], case: C) -> str | Failure:
+    """The outcome's name, or the failure."""
+    began = time.monotonic()
+    try:
+        outcome = check(case)
+    except Broken as broken:
+        return Failure(str(broken))
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Failure(f"{type(error).__name__} in {Path(place.filename).name}:{place.name}: {error}"[:500])
+    seconds = time.monotonic() - began
+    return outcome if seconds <= CASE_SECONDS else Failure(f"took longer than {CASE_SECONDS:.0f} s ({seconds:.0f} s)")
+
+
+def _is_same(check: Callable[[C], str], case: C, kind: str) -> bool:
+    outcome = attempt(check, case)
+    return isinstance(outcome, Failure) and outcome.kind == kind
+
+
+def _kind(problem: str) -> str:
+    """Without the values in it."""
+    return re.sub(r"[0-9]+|'[^']*'|\"[^\"]*\"", "*", problem)[:80]
+
+
+def shrunk(case: C, still_fails: Callable[[C], bool], attempts: int = 400) -> C:
+    """The case made smaller as long as it fails in the same way: JSON loses members, texts and bytes their halves."""
+    left = attempts
+    improved = True
+    while improved and left > 0:
+        improved = False
+        for smaller in _smaller(case):
+            left -= 1
+            if left < 0:
+                break
+            if still_fails(smaller):
+                case, improved = smaller, True
+                break
+    return case
+
+
+def _smaller(value: C) -> Iterator[C]:
+    """Simpler values of the same type, the simplest first."""
+    if isinstance(value, str | bytes) and value:
+        yield value[:0]
+        for size in _halves(len(value)):
+            for start in range(0, len(value), size):
+                yield value[:start] + value[start + size :]
+    elif isinstance(value, dict):
+        for key in value:
+            yield {name: item for name, item in value.items() if name != key}
+        for key, item in value.items():
+            for smaller in _smaller(item):
+                yield {**value, key: smaller}
+    elif isinstance(value, list | tuple):
+        for index in range(len(value)):
+            yield value[:index] + value[index + 1 :]
+        for index, item in enumerate(value):
+            for smaller in _smaller(item):
+                kept = [*value[:index], smaller, *value[index + 1 :]]
+                yield tuple(kept) if isinstance(value, tuple) else kept
+    elif hasattr(value, "smaller"):
+        yield from value.smaller()
+
+
+def _halves(size: int) -> Iterator[int]:
+    while size > 4:
+        size //= 2
+        yield size
+    if size:
+        yield 1
+
+
+def readable(data: bytes) -> object:
+    """Bytes as JSON can hold them."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}
+
+
+class Memory:
+    """Resident memory of a process over a run: after a warm-up quarter it must stay where it is."""
+
+    def __init__(self, pid: int | str, allowed: int) -> None:
+        """`allowed`: bytes of growth that allocators may cause by themselves."""
+        self._pid = pid
+        self._allowed = allowed
+        self.samples: list[tuple[int, int]] = []
+        """Case number and bytes."""
+
+    def sample(self, number: int, cases: int) -> None:
+        """Look now and then."""
+        if number % max(1, cases // SAMPLES_OF_MEMORY) == 0 or number == cases:
+            self.samples.append((number, resident_bytes(self._pid)))
+
+    @property
+    def growth(self) -> int:
+        """Bytes from the end of the first quarter to the end; medians of neighbouring samples."""
+        quarter, last = self._after_warm_up()
+        return last[1] - quarter[1]
+
+    @property
+    def per_thousand(self) -> float:
+        """Bytes for each thousand cases."""
+        quarter, last = self._after_warm_up()
+        return 1000 * self.growth / max(1, last[0] - quarter[0])
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is too much."""
+        if self.growth <= self._allowed:
+            return None
+        return (
+            f"memory grew by {self.growth / 2**20:.0f} MiB after the warm-up, {self.per_thousand / 1024:.0f} KiB/1,000"
+        )
+
+    def told(self) -> str:
+        """First, after warm-up, last and slope."""
+        quarter, last = self._after_warm_up()
+        return (
+            f"RSS {self.samples[0][1] / 2**20:.0f} MiB at first, {quarter[1] / 2**20:.0f} after a quarter, "
+            f"{last[1] / 2**20:.0f} at the end: {self.per_thousand / 1024:+.1f} KiB per 1,000"
+        )
+
+    def _after_warm_up(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        size = len(self.samples)
+        return _middle(self.samples[size // 4 : size // 4 + 3]), _middle(self.samples[-3:])
+
+
+def _middle(samples: list[tuple[int, int]]) -> tuple[int, int]:
+    return sorted(samples, key=lambda sample: sample[1])[len(samples) // 2]
+
+
+def resident_bytes(pid: int | str) -> int:
+    """Resident set size of a process (`self`: this one)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found, status
+    return int(found.group(1)) * 1024

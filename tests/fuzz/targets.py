@@ -1,0 +1,9 @@
+"""All targets by name, in the order in which they run."""
+
+from collections.abc import Callable, Mapping
+
+from tests.fuzz.cases import Target
+from tests.fuzz.label_config import LabelConfigTarget
+from tests.fuzz.spec import SpecTarget
+
+TARGETS: Mapping[str, Callable[[], Target]] = {made.name: made for made in (SpecTarget, LabelConfigTarget)}
