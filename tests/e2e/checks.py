@@ -7,7 +7,7 @@ from tests.support.lab import restarts
 
 def told(backend: Backend, reason: str) -> str:
     """What the resource says about itself once it is not Ready for this reason."""
-    return str(backend.wait_for("Ready", "False", reason, timeout=60)["message"])
+    return str(backend.wait_for("Ready", "False", reason)["message"])
 
 
 def assert_serves(backend: Backend, project: Project) -> None:

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser
 from tests.e2e.story import Project, Story
 from tests.support.annotator import Annotator, chromium
 from tests.support.lab import Lab
-from tests.support.waiting import eventually
 
 from labcluster import Cluster
 
@@ -88,6 +87,7 @@ def story(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Story]:
         (folder / "story.txt").write_text(f"{told.everything()}\n")
         (folder / "operator.log").write_text(lab.operator_log(2000))
         print(f"What was left is in {folder}:\n{told.everything()[-6000:]}\n{lab.operator_log(60)[-6000:]}")
+    lab.ensure_operator()  # a story that stopped it must take neither its own clean-up nor the next ones with it
     told.clean_up()
 
 
@@ -105,14 +105,3 @@ def times() -> Iterator[dict[str, object]]:
     if noted:
         REPORTS.mkdir(parents=True, exist_ok=True)
         (REPORTS / "loop-times.json").write_text(json.dumps(noted, indent=2) + "\n")
-
-
-@pytest.fixture(autouse=True)
-def _operator_runs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A story that stopped the operator and failed must not take the next ones with it."""
-    yield
-    if "lab" in request.fixturenames:
-        lab: Lab = request.getfixturevalue("lab")
-        if not lab.operator_pods():
-            lab.start_operator()
-        eventually(lambda: lab.operator_pods(), 60, "an operator")

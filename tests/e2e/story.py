@@ -10,9 +10,7 @@ from kubernetes import client
 from tests.support.backend import Backend
 from tests.support.lab import CONNECTION_SECRET, Lab
 from tests.support.user import LabelStudioUser, choices_config
-from tests.support.waiting import eventually
-
-_DELETION = 90
+from tests.support.waiting import PATIENCE, eventually
 
 
 @dataclass
@@ -92,8 +90,14 @@ class Story:
         backend = self.running(project, every_updates, **more)
         backend.wait_version_other_than(None)
         backend.wait_pending(0)
-        eventually(lambda: len(backend.serving_pods) == 1, 60, backend.told)
+        eventually(lambda: len(backend.serving_pods) == 1, PATIENCE, backend.told)
         return backend
+
+    def children(self) -> list[str]:
+        """What our label still finds in the namespace."""
+        kinds = "services,deployments,replicasets,pods,jobs,secrets"
+        command = ["-n", self.namespace, "get", kinds, "-l", "app.kubernetes.io/managed-by=labelloop", "-o", "name"]
+        return self.lab.cluster.kubectl(*command).split()
 
     def everything(self) -> str:
         """What the resources, pods and Events of the namespace say."""
@@ -109,7 +113,7 @@ class Story:
             with contextlib.suppress(client.ApiException):
                 backend.delete()
         for backend in gone:
-            eventually(lambda backend=backend: backend.read() is None, _DELETION, backend.told)  # type: ignore[misc]
+            eventually(lambda backend=backend: backend.read() is None, PATIENCE, backend.told)  # type: ignore[misc]
         self.lab.kube.core.delete_namespace(self.namespace)
         for project in self.projects:
             self.lab.user.delete_project(project.id)

@@ -12,8 +12,9 @@ from typing import Any
 from tests.e2e.checks import assert_no_crash, assert_serves, told
 from tests.e2e.story import Project, Story
 from tests.support import label_studio
+from tests.support.ports import closed_port
 from tests.support.user import choices_config
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 LABELS = ("billing", "refund")
 WRONG_TOKEN = "f" * 40
@@ -22,10 +23,10 @@ WRONG_TOKEN = "f" * 40
 def test_a_broken_connection_is_told_and_predictions_go_on(story: Story, project: Project) -> None:
     backend = story.running(project, 1000)
     studio, cluster = story.lab.label_studio, story.lab.cluster
-    closed = f"http://{cluster.host_address}:9"
     nowhere = "http://nowhere.label-studio.svc.cluster.local:8080"
     good = {"url": studio.internal_url, "token": studio.token}
-    with html_server(cluster.host_address) as html:
+    with html_server(cluster.host_address) as html, closed_port(cluster.host_address) as port:
+        closed = f"http://{cluster.host_address}:{port}"
         for number, (values, reason, words) in enumerate(
             (
                 ({"url": studio.internal_url}, "ConnectionSecretKeyMissing", ["token"]),
@@ -50,7 +51,7 @@ def test_a_broken_connection_is_told_and_predictions_go_on(story: Story, project
     assert_serves(backend, project)
 
     story.lab.connect(story.namespace, "not-yet")
-    backend.wait_ready(90)
+    backend.wait_ready()
     assert_no_crash(story, backend)
 
 
@@ -83,7 +84,7 @@ def test_a_closed_guard_against_private_addresses_is_told(story: Story) -> None:
         assert backend.predict(["my card"], number, choices_config(LABELS))
 
         backend.delete()
-        eventually(lambda: backend.read() is None, 70, backend.told)
+        eventually(lambda: backend.read() is None, PATIENCE, backend.told)
     finally:
         label_studio.remove(kube, guarded)
 

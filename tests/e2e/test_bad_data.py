@@ -32,8 +32,8 @@ def test_an_unsupported_labelling_configuration_is_told(story: Story, label_conf
     assert_no_crash(story, backend)
 
     project.user.change_project(project.id, label_config=choices_config(LABELS))
-    backend.wait_for("LabelConfigSupported", "True", timeout=60)
-    backend.wait_ready(60)
+    backend.wait_for("LabelConfigSupported", "True")
+    backend.wait_ready()
 
 
 def test_strange_texts_do_not_stop_a_training(story: Story) -> None:

@@ -29,5 +29,5 @@ def test_every_kind_of_update_counts(story: Story, project: Project) -> None:
         assert not timeline.jobs()
 
         backend.apply(story.spec(project, 8))
-        backend.wait_pending(0, timeout=120)
+        backend.wait_pending(0)
         assert len(timeline.jobs()) == 1

@@ -3,10 +3,10 @@
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.story import Project, Story
 from tests.support.network import packets_refused
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 DEREGISTER_TIMEOUT = float(str(SETTINGS["deregisterTimeout"]).removesuffix("s"))
-SLACK = 5.0
+SLACK = 60.0  # from the end of the time-out to the end of the resource, on a busy machine
 
 
 def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project: Project) -> None:
@@ -16,11 +16,11 @@ def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project:
 
     backend.delete()
 
-    eventually(lambda: backend.read() is None, 30, backend.told)
+    eventually(lambda: backend.read() is None, PATIENCE, backend.told)
     assert project.user.webhooks(project.id) == []
     assert project.user.backends(project.id) == []
     assert project.user.project(project.id)["model_version"] == ""
-    eventually(lambda: children(story) == [], 60, lambda: f"children left: {children(story)}")
+    eventually(lambda: not story.children(), PATIENCE, lambda: f"children left: {story.children()}")
 
 
 def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story, project: Project) -> None:
@@ -34,17 +34,10 @@ def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story,
 
     told = eventually(
         lambda: [event["message"] for event in backend.events() if event["reason"] == "DeregistrationIncomplete"],
-        10,
+        PATIENCE,
         lambda: f"an Event: {backend.events()}",
     )
     assert f"ML backend {left['id']}" in told[0]
     assert str(left["url"]) in told[0]
     assert f"project {project.id}" in told[0]
-    eventually(lambda: children(story) == [], 60, lambda: f"children left: {children(story)}")
-
-
-def children(story: Story) -> list[str]:
-    """What our label still finds in the namespace."""
-    kinds = "services,deployments,replicasets,pods,jobs,secrets"
-    command = ["-n", story.namespace, "get", kinds, "-l", "app.kubernetes.io/managed-by=labelloop", "-o", "name"]
-    return story.lab.cluster.kubectl(*command).split()
+    eventually(lambda: not story.children(), PATIENCE, lambda: f"children left: {story.children()}")

@@ -2,7 +2,7 @@
 
 from tests.e2e.story import Project, Story
 from tests.support.timeline import Timeline
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
 
@@ -14,16 +14,16 @@ def test_an_operator_killed_during_a_job_and_during_a_roll_out_starts_no_second_
     cold = backend.version
     with Timeline(story.lab.kube, story.namespace) as timeline:
         project.import_annotated(EVERY)
-        eventually(lambda: backend.training_pods, 60, "a running Job", interval=0.05)
+        eventually(lambda: backend.training_pods, PATIENCE, "a running Job", interval=0.05)
         story.lab.kill_operator()
         one = backend.wait_version_other_than(cold)
         assert len(timeline.jobs()) == 1
 
         project.import_annotated(EVERY)
-        eventually(lambda: len(backend.deployments) == 2, 120, "a roll-out", interval=0.05)
+        eventually(lambda: len(backend.deployments) == 2, PATIENCE, "a roll-out", interval=0.05)
         story.lab.kill_operator()
         two = backend.wait_version_other_than(cold, one)
-        eventually(lambda: len(backend.deployments) == 1, 60, backend.told)
+        eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
         assert len(timeline.jobs()) == 2
 
     assert backend.predict(["my card"], project.id, project.label_config)[0]["model_version"] == two

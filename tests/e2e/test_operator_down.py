@@ -3,7 +3,7 @@
 from tests.e2e.story import Project, Story
 from tests.support.load import load
 from tests.support.timeline import Timeline
-from tests.support.waiting import eventually, throughout
+from tests.support.waiting import PATIENCE, eventually, throughout
 
 EVERY = 300
 ANNOTATED = 310
@@ -28,7 +28,7 @@ def test_annotations_made_while_the_operator_is_stopped_start_one_job(story: Sto
 
         story.lab.start_operator()
         backend.wait_version_other_than(cold)
-        eventually(lambda: backend.pending == 0, 60, backend.told)
+        eventually(lambda: backend.pending == 0, PATIENCE, backend.told)
         throughout(6, lambda: len(timeline.jobs()) == 1, "more than one Job")
 
 

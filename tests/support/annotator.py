@@ -1,12 +1,14 @@
 """An annotator at the browser: a page object for Label Studio's interface (selectors of version 1.23)."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
+from tests.support.waiting import PATIENCE
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = (
@@ -20,7 +22,7 @@ _FLAGS = (
 )
 _SUBMIT = 'button[aria-label="Submit current annotation"]'
 _UPDATE = 'button[aria-label="submit"]'  # shown once the annotation is stored, with the text Update
-_PATIENCE = 30_000.0  # milliseconds; pages of Label Studio are large and the machine is busy
+_PATIENCE = 1000 * PATIENCE  # milliseconds
 
 
 @contextmanager
@@ -75,9 +77,10 @@ class Annotator:
         expect(self.page.locator(".lsf-choices input:checked").first).to_be_attached(timeout=_PATIENCE)
         return self.selected_choices()
 
-    def shown_versions(self) -> str:
-        """What the tabs of annotations and predictions say, model version and score included."""
-        return " | ".join(self.page.locator(".lsf-annotations-carousel").all_inner_texts())
+    def wait_for_shown_version(self, version: str) -> None:
+        """Wait until a tab of the predictions tells this version, which Label Studio shortens in the middle."""
+        shortened = re.compile(f"{re.escape(version[:8])}.*{re.escape(version[-6:])}", re.DOTALL)
+        expect(self.page.locator(".lsf-annotations-carousel").first).to_contain_text(shortened, timeout=_PATIENCE)
 
     def choose(self, label: str) -> None:
         """Make `label` the only ticked choice of a single-choice control."""
@@ -131,9 +134,9 @@ class Annotator:
         """The card of the project's backend."""
         return self.page.locator(".lsf-backend-card").first
 
-    def backend_state(self) -> str:
-        """What the card says of the connection, for example `Connected`."""
-        return self.page.locator(".lsf-ml__status-label").first.inner_text().strip()
+    def wait_for_backend_state(self, state: str) -> None:
+        """Wait until the card says that of the connection, for example `Connected`; Label Studio asks for it anew."""
+        expect(self.page.locator(".lsf-ml__status-label").first).to_have_text(state, timeout=_PATIENCE)
 
     def press_start_training(self) -> None:
         """Choose Start Training in the card's menu and confirm."""

@@ -1,19 +1,22 @@
 """One LabelStudioBackend resource: applied by a user with kubectl, watched, and asked through its Service."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from kubernetes import client
 from tests.support.kube import Kube
 from tests.support.network import Inside
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
 
 GROUP, VERSION, PLURAL = "labelloop.dev", "v1alpha1", "labelstudiobackends"
 _BATCH = 200
+_PORT = 9090
+_FIRST_ANSWER = 10.0
+"""Seconds: a packet to a Service that kube-proxy does not know may get lost without an answer."""
 
 
 @dataclass
@@ -24,6 +27,8 @@ class Backend:
     inside: Inside
     namespace: str
     name: str
+    _reached: str = field(default="", init=False, repr=False)
+    """The address of the Service that has accepted a connection."""
 
     # The resource
 
@@ -64,7 +69,7 @@ class Backend:
         matching = [condition for condition in self.status.get("conditions", []) if condition["type"] == kind]
         return matching[0] if matching else {}
 
-    def wait_for(self, kind: str, status: str, reason: str | None = None, timeout: float = 120) -> Json:
+    def wait_for(self, kind: str, status: str, reason: str | None = None, timeout: float = PATIENCE) -> Json:
         """Wait for a condition of the present generation, and give it."""
 
         def reached() -> Json | None:
@@ -80,7 +85,7 @@ class Backend:
         wanted = f"condition {kind}={status} {reason or ''} of {self.namespace}/{self.name}"
         return eventually(reached, timeout, lambda: f"{wanted}: {self.told()}")
 
-    def wait_ready(self, timeout: float = 180) -> Json:
+    def wait_ready(self, timeout: float = PATIENCE) -> Json:
         """Wait until the resource is Ready."""
         return self.wait_for("Ready", "True", timeout=timeout)
 
@@ -95,11 +100,11 @@ class Backend:
         """Updates that wait for a training."""
         return int((self.status.get("training") or {}).get("pendingUpdates") or 0)
 
-    def wait_pending(self, count: int, timeout: float = 60) -> None:
+    def wait_pending(self, count: int, timeout: float = PATIENCE) -> None:
         """Wait until the status counts exactly this many updates."""
         eventually(lambda: self.pending == count, timeout, lambda: f"{count} pending updates: {self.told()}")
 
-    def wait_version_other_than(self, *versions: str | None, timeout: float = 180) -> str:
+    def wait_version_other_than(self, *versions: str | None, timeout: float = PATIENCE) -> str:
         """Wait until a trained version that is none of `versions` is active and answers, and give it."""
 
         def other() -> str | None:
@@ -108,7 +113,7 @@ class Backend:
 
         version = eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}")
         # The switch is one write; kube-proxy follows within a moment.
-        eventually(lambda: self.answering == version, 10, lambda: f"{version} at the Service: {self.told()}")
+        eventually(lambda: self.answering == version, PATIENCE, lambda: f"{version} at the Service: {self.told()}")
         return version
 
     @property
@@ -134,8 +139,23 @@ class Backend:
 
     @property
     def address(self) -> str:
-        """The Service's IP address."""
-        return str(self.kube.core.read_namespaced_service(self.service, self.namespace).spec.cluster_ip)
+        """The Service's IP address, from the moment that it accepts connections.
+
+        kube-proxy hears of a new Service and of its first ready pod some time after the API server does: until then
+        connections are refused. Only this first contact is waited for; whatever fails afterwards has failed.
+        """
+        address = str(self.kube.core.read_namespaced_service(self.service, self.namespace).spec.cluster_ip)
+        if address != self._reached:
+            eventually(lambda: self._accepts(address), PATIENCE, lambda: f"a connection to {address}: {self.told()}")
+            self._reached = address
+        return address
+
+    def _accepts(self, address: str) -> bool:
+        try:
+            self.inside.request("GET", f"http://{address}:{_PORT}/livez", timeout=_FIRST_ANSWER)
+        except requests.RequestException:
+            return False
+        return True
 
     @property
     def deployments(self) -> list[Json]:
@@ -154,7 +174,7 @@ class Backend:
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request to the Service from within the cluster's network, on a fresh connection."""
-        return self.inside.request(method, f"http://{self.address}:9090{path}", **options)
+        return self.inside.request(method, f"http://{self.address}:{_PORT}{path}", **options)
 
     def setup(self, project: int, label_config: str) -> Json:
         """What Label Studio asks before it predicts."""

@@ -4,7 +4,6 @@ import base64
 import datetime
 import ipaddress
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.support.waiting import eventually
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE, eventually
 from tools.images.debian import ensure_programs
 
 USER, PASSWORD = "pusher", "secret"
@@ -67,25 +67,18 @@ def docker_registry(folder: Path, *, secured: bool = False) -> Iterator[Registry
         session.trust_env = False
 
         def answers() -> bool:
-            assert process.poll() is None, (folder / "registry.log").read_text()
+            if process.poll() is not None:
+                raise RuntimeError(f"the registry ended: {(folder / 'registry.log').read_text()}")
             try:
-                return session.get(address, timeout=1, verify=str(certificates or True)).status_code in (200, 401)
-            except requests.ConnectionError:
+                return session.get(address, timeout=10, verify=str(certificates or True)).status_code in (200, 401)
+            except requests.RequestException:
                 return False
 
-        eventually(answers, 20, "the registry answers", interval=0.02)
+        eventually(answers, PATIENCE, "the registry answers", interval=0.02)
         yield Registry(f"127.0.0.1:{port}", certificates)
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 from labcluster import Cluster
 
@@ -55,7 +55,9 @@ class Kube:
         """A namespace that runs restricted pods only."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
         eventually(
-            lambda: self.core.list_namespaced_service_account(name).items, 30, f"default service account in {name}"
+            lambda: self.core.list_namespaced_service_account(name).items,
+            PATIENCE,
+            f"default service account in {name}",
         )
 
     def apply_secret(self, namespace: str, name: str, **values: str) -> None:
@@ -73,7 +75,7 @@ class Kube:
         found = self.apps.list_namespaced_deployment(namespace, label_selector=selector).items
         return [self.plain(deployment) for deployment in found]
 
-    def wait_available(self, namespace: str, deployment: str, timeout: float = 180) -> None:
+    def wait_available(self, namespace: str, deployment: str, timeout: float = PATIENCE) -> None:
         """Wait until a Deployment has rolled out completely."""
 
         def complete() -> bool:
@@ -93,7 +95,7 @@ class Kube:
         self.wait_available(namespace, deployment)
         selector = self.plain(self.apps.read_namespaced_deployment(deployment, namespace))["spec"]["selector"]
         labels = ",".join(f"{key}={value}" for key, value in selector["matchLabels"].items())
-        eventually(lambda: len(self.pods(namespace, labels)) == replicas, 60, f"{replicas} pods of {deployment}")
+        eventually(lambda: len(self.pods(namespace, labels)) == replicas, PATIENCE, f"{replicas} pods of {deployment}")
 
     def events(self, namespace: str, name: str) -> list[Json]:
         """The Events about one object, whatever its kind, oldest first."""

@@ -16,7 +16,7 @@ from tests.support.kube import Kube
 from tests.support.label_studio import LabelStudio
 from tests.support.network import Inside
 from tests.support.user import LabelStudioUser
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 from labcluster import Cluster
 
@@ -93,12 +93,19 @@ class Lab:
         """Bring one operator back and wait until it is ready."""
         self.kube.scale(OPERATOR_NAMESPACE, OPERATOR, 1)
 
+    def ensure_operator(self) -> None:
+        """Bring an operator back that a test has stopped, and wait until the one that is there is ready."""
+        wanted = self.kube.apps.read_namespaced_deployment_scale(OPERATOR, OPERATOR_NAMESPACE).spec.replicas
+        if not wanted:
+            self.start_operator()
+        self.kube.wait_available(OPERATOR_NAMESPACE, OPERATOR)
+
     def kill_operator(self) -> None:
         """SIGKILL the operator; kubelet starts it again."""
         before = self._operator_restarts()
         for pod in self.operator_pods():
             self.kube.kill_processes(pod)
-        eventually(lambda: self._operator_restarts() > before, 60, "restart of the killed operator")
+        eventually(lambda: self._operator_restarts() > before, PATIENCE, "restart of the killed operator")
 
     def _operator_restarts(self) -> int:
         return sum(restarts(pod) for pod in self.operator_pods())
@@ -183,7 +190,8 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
         environment = {"KUBECONFIG": str(cluster.kubeconfig), "HOME": str(home)}
         environment |= {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
         release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", OPERATOR_NAMESPACE]
-        argv = [str(cluster.program("helm")), *release, "--values", str(values), "--wait", "--timeout", "3m"]
+        waiting = ["--wait", "--timeout", f"{PATIENCE:.0f}s"]
+        argv = [str(cluster.program("helm")), *release, "--values", str(values), *waiting]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             log = cluster.kubectl("-n", OPERATOR_NAMESPACE, "logs", f"deploy/{OPERATOR}", "--tail=20")

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.kube import Kube
 from tests.support.user import LabelStudioUser
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
 
@@ -144,7 +144,7 @@ def start(kube: Kube, name: str = NAME, node_port: int = 30080, guarded: bool = 
 
 def wait(kube: Kube, label_studio: LabelStudio) -> LabelStudioUser:
     """Wait until Label Studio answers its users; it starts in seconds."""
-    kube.wait_available(label_studio.namespace, label_studio.name, 300)
+    kube.wait_available(label_studio.namespace, label_studio.name)
     user = label_studio.user()
 
     def answers() -> bool:
@@ -154,5 +154,5 @@ def wait(kube: Kube, label_studio: LabelStudio) -> LabelStudioUser:
             raise AssertionError(error) from error
         return True
 
-    eventually(answers, 30, f"answer of Label Studio at {label_studio.url}")
+    eventually(answers, PATIENCE, f"answer of Label Studio at {label_studio.url}")
     return user

@@ -7,22 +7,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from labcluster import Cluster
 
 _SCRIPT = Path(__file__).with_name("load_client.py")
-_STOP_TIMEOUT = 30
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Neighbouring pairs whose two answers told different versions."""
-
-    seconds: float
-    pairs: int
-    versions: frozenset[str]
+_STOP_TIMEOUT = 120
 
 
 @dataclass
@@ -31,32 +23,21 @@ class LoadReport:
 
     pairs: int = 0
     failures: list[str] = field(default_factory=list)
-    disagreements: list[Disagreement] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     """In order of first appearance."""
     first_seen: dict[str, float] = field(default_factory=dict)
     """Wall-clock time at which a prediction first told a version."""
     longest: float = 0.0
     """Seconds of the slowest pair."""
-
-    @property
-    def disagreement_seconds(self) -> float:
-        """The longest time for which pairs disagreed at one switch."""
-        return max((disagreement.seconds for disagreement in self.disagreements), default=0.0)
+    side_by_side: float = 0.0
+    """The longest time in seconds for which a version went on answering new requests after its successor had begun to:
+    pairs sent later than that agree on one version. Requests under way at the switch do not count, however slow."""
 
 
 def judge(pairs: Iterable[dict[str, Any]]) -> LoadReport:
     """Make a report of pairs in the order in which they started."""
     report = LoadReport()
-    open_disagreement: list[dict[str, Any]] = []
-
-    def close() -> None:
-        if open_disagreement:
-            seconds = max(pair["end"] for pair in open_disagreement) - open_disagreement[0]["start"]
-            versions = frozenset(str(pair[answer]) for pair in open_disagreement for answer in ("setup", "predict"))
-            report.disagreements.append(Disagreement(seconds, len(open_disagreement), versions))
-            open_disagreement.clear()
-
+    requests: list[tuple[float, float, str]] = []
     for pair in sorted(pairs, key=lambda pair: float(pair["start"])):
         report.pairs += 1
         report.longest = max(report.longest, pair["end"] - pair["start"])
@@ -66,15 +47,26 @@ def judge(pairs: Iterable[dict[str, Any]]) -> LoadReport:
         if pair["predict"] not in report.first_seen:
             report.versions.append(pair["predict"])
         report.first_seen[pair["predict"]] = min(pair["end"], report.first_seen.get(pair["predict"], pair["end"]))
-        if pair["setup"] == pair["predict"]:
-            continue
-        # One switch gives one window, even when agreeing pairs lie between disagreeing ones.
-        known = {str(other[answer]) for other in open_disagreement for answer in ("setup", "predict")}
-        if known and known != {pair["setup"], pair["predict"]}:
-            close()
-        open_disagreement.append(pair)
-    close()
+        requests += [
+            (pair["start"], pair["asked"], pair["setup"]),
+            (pair["asked"], pair["end"], pair["predict"]),
+        ]
+    report.side_by_side = _side_by_side(requests)
     return report
+
+
+def _side_by_side(requests: Iterable[tuple[float, float, str]]) -> float:
+    """`requests` are times of sending and of the answer, and the version told."""
+    first_answer: dict[str, float] = {}
+    last_sent: dict[str, float] = {}
+    for sent, answered, version in requests:
+        first_answer[version] = min(answered, first_answer.get(version, answered))
+        last_sent[version] = max(sent, last_sent.get(version, sent))
+    order = sorted(first_answer, key=lambda version: first_answer[version])
+    return max(
+        (last_sent[old] - first_answer[new] for old, new in pairwise(order) if last_sent[old] > first_answer[new]),
+        default=0.0,
+    )
 
 
 @contextmanager

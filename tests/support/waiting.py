@@ -6,6 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 300.0
+"""Seconds until a test that hangs is ended: many times what a busy machine needs, since a deadline measures nothing.
+What a test claims about time is a claim about the settings it runs with, and stands where it is asserted."""
+
 
 def eventually(
     condition: Callable[[], T | None], timeout: float, message: str | Callable[[], str], interval: float = 0.2

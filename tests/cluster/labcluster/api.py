@@ -8,7 +8,7 @@ from typing import Any
 from labcluster.errors import ClusterError
 from labcluster.layout import API_PORT, Layout
 
-_TIMEOUT = 10
+_TIMEOUT = 60
 
 
 class Api:

@@ -38,7 +38,7 @@ def start(layout: Layout, pause: Path) -> int:
             raise ClusterError(f"the node's namespaces could not be made: {log.read_text()}")
         return (layout.state / "booted").exists()
 
-    wait_for("namespaces", booted, 20)
+    wait_for("namespaces", booted, 120)
     pid = next(pid for pid in cgroups.members(folders[0]) if processes.is_first_in_namespace(pid))
     cgroups.settle(layout.box)
     _connect(layout, pid)
@@ -87,7 +87,7 @@ def remove(layout: Layout) -> None:
     """Kill everything of the node; its namespaces, mounts and network go with the last process."""
     cgroups.remove(layout.box)
     remove_interface(layout)
-    wait_for(f"end of {layout.interface}", lambda: not Path(f"/sys/class/net/{layout.interface}").exists(), 5)
+    wait_for(f"end of {layout.interface}", lambda: not Path(f"/sys/class/net/{layout.interface}").exists(), 120)
 
 
 def node_argv(layout: Layout, init: int, argv: list[str]) -> list[str]:

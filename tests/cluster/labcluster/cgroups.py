@@ -134,4 +134,4 @@ def remove(box: str) -> None:
                     Path(below).rmdir()
         return not find(box)
 
-    wait_for(f"end of the processes of {box}", gone, 20)
+    wait_for(f"end of the processes of {box}", gone, 120)

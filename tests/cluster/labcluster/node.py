@@ -56,9 +56,9 @@ class Node:
             return
         known = processes.identity(pid)
         os.kill(pid, signal.SIGKILL)
-        wait_for(f"end of {name}", lambda: not processes.alive(known), 10)
+        wait_for(f"end of {name}", lambda: not processes.alive(known), 120)
 
-    def wait_ready(self, name: str, seconds: float = 60) -> None:
+    def wait_ready(self, name: str, seconds: float = 120) -> None:
         """Wait until a component runs and, where it can be asked from outside, says that it is ready."""
         checks: dict[str, Callable[[], bool]] = {
             "kube-apiserver": Api(self.layout).ready,

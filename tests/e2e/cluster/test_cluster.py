@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from pytest_kind import KindCluster
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 from labcluster import Cluster, cgroups, records
 
@@ -130,7 +130,7 @@ def test_a_pod_pulls_from_the_registry_and_reaches_names_services_and_the_machin
         volume = {"name": "kubectl", "hostPath": {"path": binary, "type": "File"}}
         spec = {"restartPolicy": "Never", "containers": containers, "volumes": [volume]}
         cluster.kubectl("create", "-f", "-", input=pod("client", **spec))
-        eventually(lambda: phase(cluster, "client") in ("Succeeded", "Failed"), 60, "end of the pod")
+        eventually(lambda: phase(cluster, "client") in ("Succeeded", "Failed"), PATIENCE, "end of the pod")
     assert "system:serviceaccount:default:default" in cluster.kubectl("logs", "client", "-c", "name")
     assert cluster.kubectl("logs", "client", "-c", "machine") == "hello from the machine"
     pulled = cluster.kubectl("get", "pod", "client", "-o", "jsonpath={.status.containerStatuses[*].imageID}")
@@ -138,12 +138,12 @@ def test_a_pod_pulls_from_the_registry_and_reaches_names_services_and_the_machin
 
 
 def test_a_process_of_the_test_resolves_names_and_reaches_services(cluster):
-    code = f"import socket; print(socket.create_connection(({API_NAME!r}, 443), 5).getpeername()[0])"
+    code = f"import socket; print(socket.create_connection(({API_NAME!r}, 443), 60).getpeername()[0])"
     done = cluster.run_inside([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == cluster.layout.api_service_address
     elsewhere = "import socket; socket.getaddrinfo('labelloop.dev', 443)"
     assert cluster.run_inside([sys.executable, "-c", elsewhere], stderr=subprocess.DEVNULL).returncode == 1
-    reached = f"import socket; socket.create_connection(({cluster.layout.api_service_address!r}, 443), 5)"
+    reached = f"import socket; socket.create_connection(({cluster.layout.api_service_address!r}, 443), 60)"
     assert cluster.network([sys.executable, "-c", reached]).returncode == 0
 
 
@@ -166,7 +166,7 @@ def test_the_audit_log_tells_who_did_what(cluster):
             (entry["impersonatedUser"]["username"], entry["verb"], entry["objectRef"]["resource"]) for entry in found
         ]
 
-    assert eventually(entries, 10, "entry of the audit log") == [("somebody", "create", "configmaps")]
+    assert eventually(entries, PATIENCE, "entry of the audit log") == [("somebody", "create", "configmaps")]
 
 
 def test_helm_and_kubectl_run_with_nothing_but_a_kubeconfig(cluster):
@@ -183,14 +183,14 @@ def test_components_can_be_killed_started_stopped_and_continued(cluster):
     cluster.kill("registry")
     assert not cluster.is_running("registry")
     with pytest.raises(requests.ConnectionError):
-        session.get(url, timeout=5)
+        session.get(url, timeout=60)
     cluster.start("registry")
-    assert session.get(url, timeout=5).status_code == 200
+    assert session.get(url, timeout=60).status_code == 200
     cluster.stop("registry")
     with pytest.raises(requests.Timeout):
         session.get(url, timeout=0.3)
     cluster.cont("registry")
-    assert session.get(url, timeout=5).status_code == 200
+    assert session.get(url, timeout=60).status_code == 200
 
     cluster.kill("kube-apiserver")
     with measured("API server restart"):
@@ -212,8 +212,7 @@ def test_pytest_kind_runs_one_beside_the_other(cluster, tmp_path, monkeypatch):
         assert {cluster.name, second.name} <= set(Cluster.names())
         assert second.node_name in kind.kubectl("get", "nodes")
         assert second.node_name not in cluster.kubectl("get", "nodes")
-        with kind.port_forward("service/kube-dns", 53, "-n", "kube-system", retries=1) as port:
-            assert port
+        eventually(lambda: forwards_a_port(kind), PATIENCE, "a forwarded port")
 
         # A run that finds a kept cluster, but not the kubeconfig of the run that made it.
         kind.kubeconfig_path.unlink()
@@ -223,7 +222,7 @@ def test_pytest_kind_runs_one_beside_the_other(cluster, tmp_path, monkeypatch):
     finally:
         with measured("delete"):
             kind.delete()
-    assert forgotten.wait(5) == -signal.SIGKILL
+    assert forgotten.wait(PATIENCE) == -signal.SIGKILL
     traces.assert_none()
     assert not kind.kubeconfig_path.exists()
     assert second.node_name not in cluster.kubectl("get", "nodes")
@@ -239,7 +238,7 @@ def test_a_killed_creation_is_cleaned_up_by_the_next(tmp_path):
         folders = cgroups.find(record.layout.box) if record else []
         return folders and [pid for pid in cgroups.members(folders[0]) if is_program(pid, "kube-apiserver")]
 
-    pids = eventually(half_way, 60, "API server of the first start", 0.05)
+    pids = eventually(half_way, PATIENCE, "API server of the first start", 0.05)
     traces = Traces.of(records.read(name), pids[0])
     first.kill()
     first.wait()
@@ -253,10 +252,19 @@ def test_a_killed_creation_is_cleaned_up_by_the_next(tmp_path):
         assert "Ready" in second.kubectl("get", "nodes")
         traces_of_second = traces_of(second)
         os.kill(second.node.init, signal.SIGKILL)  # a node that died is no cluster any more
-        eventually(lambda: name not in Cluster.names(), 10, "end of the killed node")
+        eventually(lambda: name not in Cluster.names(), PATIENCE, "end of the killed node")
     finally:
         subprocess.run([KIND, "delete", "cluster", f"--name={name}"], check=True)
     traces_of_second.assert_none()
+
+
+def forwards_a_port(kind):
+    """pytest-kind takes a port at random and connects after a second, whether kubectl is so far or not."""
+    try:
+        with kind.port_forward("service/kube-dns", 53, "-n", "kube-system", retries=1) as port:
+            return port
+    except Exception as error:  # pytest-kind raises nothing more precise when kubectl found the port taken
+        raise AssertionError(error) from error
 
 
 def is_program(pid, program):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tools.images.docker_engine import CGROUP, private_engine
 
 HOLD = """
@@ -52,7 +52,7 @@ def test_it_dies_with_a_killed_build_and_starts_over_what_that_left(state: Path)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
 
-    eventually(lambda: not traces(state), 20, lambda: f"still there: {traces(state)}", interval=0.05)
+    eventually(lambda: not traces(state), PATIENCE, lambda: f"still there: {traces(state)}", interval=0.05)
     with private_engine(state) as engine:
         assert engine.run("version", "--format", "{{.Server.Version}}").strip()
     assert traces(state) == []

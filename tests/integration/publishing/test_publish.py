@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.publishing.jobs import VERSION, finished_training, snapshot
-from tests.support.docker_registry import free_port
+from tests.support.ports import closed_port
 from tests.support.registry import image_labels, image_manifest
 
 from labelloop.publishing import publish
@@ -124,10 +124,11 @@ def test_a_snapshot_is_no_base_image(environment: Message, monkeypatch: pytest.M
 
 
 def test_an_unreachable_registry_is_named(environment: Message, monkeypatch: pytest.MonkeyPatch):
-    address = f"127.0.0.1:{free_port()}"
-    monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{address}/team/intents")
+    with closed_port() as port:
+        address = f"127.0.0.1:{port}"
+        monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{address}/team/intents")
 
-    assert publish.main() == 1
+        assert publish.main() == 1
 
     message = environment()
     assert message["reason"] == "RegistryUnreachable"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.publishing.jobs import snapshot
-from tests.support.docker_registry import free_port
+from tests.support.ports import closed_port
 
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.publishing import publish, restore
@@ -98,12 +98,54 @@ def test_a_manifest_that_makes_no_sense_means_a_full_read(
 
 
 def test_a_registry_that_cannot_be_asked_is_a_failure(environment: Message, monkeypatch: pytest.MonkeyPatch):
-    address = f"127.0.0.1:{free_port()}"
-    monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{address}/team/intents")
-    monkeypatch.setenv("LABELLOOP_SNAPSHOT", f"{address}/team/intents/snapshot@sha256:{'0' * 64}")
+    with closed_port() as port:
+        address = f"127.0.0.1:{port}"
+        monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{address}/team/intents")
+        monkeypatch.setenv("LABELLOOP_SNAPSHOT", f"{address}/team/intents/snapshot@sha256:{'0' * 64}")
 
-    assert restore.main() == 1
+        assert restore.main() == 1
 
     message = environment()
     assert (message["outcome"], message["reason"]) == ("Failed", "RegistryUnreachable")
     assert address in str(message["message"])
+
+
+def test_the_model_that_serves_comes_back(environment: Message, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    publish.main()
+    monkeypatch.setenv("LABELLOOP_ACTIVE_IMAGE", str(environment()["image"]))
+
+    assert restore.main() == 0
+
+    for file in (trained / "out" / "model").iterdir():
+        assert (trained / "restored" / "model" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_an_image_without_a_model_is_told_and_compared_with_nothing(
+    environment: Message, trained: Path, base_image: Reference, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LABELLOOP_ACTIVE_IMAGE", str(base_image))
+
+    assert restore.main() == 0
+
+    assert not (trained / "restored" / "model").exists()
+
+
+def test_an_active_image_that_is_gone_does_not_stop_the_training(
+    environment: Message, trained: Path, repository: Reference, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LABELLOOP_ACTIVE_IMAGE", f"{repository}@sha256:{'0' * 64}")
+
+    assert restore.main() == 0
+
+    assert not (trained / "restored" / "model").exists()
+
+
+def test_a_refused_model_is_published_for_inspection(environment: Message, trained: Path):
+    path = trained / "out" / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "outcome": "Refused", "reason": "WorseThanActive"}))
+
+    assert publish.main() == 0
+
+    message = environment()
+    assert (message["outcome"], message["reason"]) == ("Refused", "WorseThanActive")
+    assert "@sha256:" in str(message["image"])

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 from tests.support.operator_relay import RelayRecord, operator_relay
+from tests.support.ports import free_port
 from tests.support.serving_models import TRAINED_VERSION, train
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[3]
 ONE_PROCESS, BENTOML = "labelloop serve", "bentoml serve"
@@ -34,7 +34,7 @@ class Server:
 
     def call(self, method: str, path: str, **options: object) -> requests.Response:
         options.setdefault("auth", self.auth)
-        return requests.request(method, self.url + path, timeout=30, **options)
+        return requests.request(method, self.url + path, timeout=PATIENCE, **options)
 
     def told(self) -> str:
         return self.log.read_text()
@@ -50,12 +50,6 @@ def environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
         "LABELLOOP_MODEL_DIR": str(folder / "no-model"),
         **variables,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @contextmanager
@@ -80,19 +74,19 @@ def serve(
     auth = (variables["BASIC_AUTH_USER"], variables["BASIC_AUTH_PASS"]) if "BASIC_AUTH_USER" in variables else None
     server = Server(f"http://127.0.0.1:{port}", process, log, auth)
     try:
-        eventually(lambda: is_answering(server, ready), 60, f"/readyz answers {ready}")
+        eventually(lambda: is_answering(server, ready), PATIENCE, f"/readyz answers {ready}")
         yield server
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def is_answering(server: Server, status: int) -> bool:
     if server.process.poll() is not None:
         pytest.fail(f"the server ended with {server.process.returncode}:\n{server.told()}")
     try:
-        return requests.get(f"{server.url}/readyz", timeout=5).status_code == status
-    except requests.ConnectionError:
+        return requests.get(f"{server.url}/readyz", timeout=10).status_code == status
+    except requests.RequestException:
         return False
 
 
@@ -114,7 +108,7 @@ def bento(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("store")
     variables = environment(home, {"BASE_IMAGE": "labelloop/base:test"})
     build = [sys.executable, "-m", "bentoml", "build", "--version", "test"]
-    built = subprocess.run(build, cwd=source, env=variables, capture_output=True, text=True, timeout=300)
+    built = subprocess.run(build, cwd=source, env=variables, capture_output=True, text=True, timeout=PATIENCE)
     assert built.returncode == 0, built.stdout + built.stderr
     return home / "bentoml" / "bentos" / "labelloop" / "test"
 

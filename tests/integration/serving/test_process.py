@@ -11,13 +11,13 @@ import requests
 from tests.integration.serving.conftest import ROOT, environment, serve
 from tests.support.operator_relay import operator_relay
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 
 def start(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "labelloop", "serve"]
     variables = environment(folder, variables)
-    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_wrong_settings_end_it_with_a_line_each(tmp_path: Path):
@@ -32,7 +32,7 @@ def test_wrong_settings_end_it_with_a_line_each(tmp_path: Path):
 def test_bentoml_serve_tells_wrong_settings_without_a_trace(tmp_path: Path):
     command = [sys.executable, "-m", "bentoml", "serve", "."]
     variables = environment(tmp_path, {"BASIC_AUTH_USER": "only"})
-    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 2
     assert "BASIC_AUTH_PASS is not set" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -86,12 +86,12 @@ def test_sigterm_ends_it_after_the_requests_under_way(tmp_path: Path):
             body = {"action": "START_TRAINING"}
             waiting = threading.Thread(target=lambda: answers.append(server.call("POST", "/webhook", json=body)))
             waiting.start()
-            eventually(lambda: operator.bodies("train"), 10, "the operator is asked")
+            eventually(lambda: operator.bodies("train"), PATIENCE, "the operator is asked")
             server.process.send_signal(signal.SIGTERM)
-            eventually(lambda: refuses(server.url), 10, "new connections are refused")
+            eventually(lambda: refuses(server.url), PATIENCE, "new connections are refused")
             operator.gate.set()
-            waiting.join(30)
-            assert server.process.wait(30) == 0
+            waiting.join(PATIENCE)
+            assert server.process.wait(PATIENCE) == 0
     assert [answer.status_code for answer in answers] == [200]
 
 
@@ -110,5 +110,5 @@ def test_what_only_training_needs_is_not_loaded(tmp_path: Path):
         "import labelloop.serving.backend; print({'sklearn', 'scipy', 'dxf'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", script]
-    ended = subprocess.run(command, env=environment(tmp_path, {}), capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, env=environment(tmp_path, {}), capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.stdout, ended.returncode) == ("set()\n", 0)

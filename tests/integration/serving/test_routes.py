@@ -8,7 +8,7 @@ import pytest
 from tests.integration.serving.conftest import COLD_VERSION, WEBHOOK_SECRET, Server
 from tests.support.operator_relay import RelayRecord
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, task
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"
 BEARER = {"Authorization": f"Bearer {WEBHOOK_SECRET}"}
@@ -98,7 +98,7 @@ def test_an_event_reaches_the_operator(trained: Server, operator: RelayRecord):
     def is_told() -> bool:
         return any(told in body["annotations"] and body["authenticated"] for body in operator.bodies("hints"))
 
-    eventually(is_told, 10, "the hint arrives")
+    eventually(is_told, PATIENCE, "the hint arrives")
 
 
 def test_start_training_waits_for_the_operators_word(trained: Server, operator: RelayRecord):
@@ -116,7 +116,7 @@ def test_start_training_waits_for_the_operators_word(trained: Server, operator: 
 def test_start_training_in_local_mode_says_what_is_missing(cold: Server):
     answer = cold.call("POST", "/webhook", json={"action": "START_TRAINING"})
     assert answer.status_code == 503
-    assert answer.json()["field"] == "LABELLOOP_RELAY_URL"
+    assert answer.json()["field"] == "LABEL_STUDIO_API_KEY"
 
 
 def test_metrics_tell_requests_predictions_and_model_with_bounded_paths(cold: Server):
