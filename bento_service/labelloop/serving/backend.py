@@ -1,6 +1,7 @@
 """The backend in one process: model, labelling configurations seen, relay. What the routes talk to."""
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 
 import anyio
@@ -8,6 +9,7 @@ import anyio.to_thread
 
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.serving.loading import Serving, load_serving
+from labelloop.serving.local_mode import NOT_CONFIGURED, local_mode
 from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.predictor import SCHEMAS_KEPT, Entry, Predictor
 from labelloop.serving.relay import Relay, RelayError
@@ -29,18 +31,21 @@ class Backend:
 
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self.metrics = metrics
-        self.serving: Serving = load_serving(settings)
-        self.metrics.show_model(self.serving)
+        self._base: Serving = load_serving(settings)
+        self.metrics.show_model(self._base)
         self.webhook_secret = settings.webhook_secret
         self.bodies = BodyReader()
         self._relay_target = settings.relay
         self._relay: Relay | None = None
-        # One thread: large requests take turns by chunk, and leave the rest of the processor to the small ones.
-        self._heavy = anyio.CapacityLimiter(1)
+        self._local = local_mode(settings, self._base)
+        # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
+        self._heavy = anyio.CapacityLimiter(settings.threads)
         self._schema = lru_cache(SCHEMAS_KEPT)(_read_schema)
 
     async def start(self) -> None:
-        """Begin to relay, when there is an operator."""
+        """Begin to relay, when there is an operator; without one to train, when there is a Label Studio."""
+        if self._local is not None:
+            await self._local.start()
         if self._relay_target is not None:
             self._relay = Relay(
                 self._relay_target, lambda call, outcome: self.metrics.relayed.labels(call, outcome).inc()
@@ -48,13 +53,29 @@ class Backend:
             await self._relay.start()
 
     async def stop(self) -> None:
-        """Send the last hints."""
+        """Send the last hints, end a training under way."""
+        if self._local is not None:
+            await self._local.stop()
         if self._relay is not None:
             await self._relay.stop()
 
-    def setup(self, label_config: str) -> str:
-        """The version served; RequestError 422 when the labelling configuration cannot be used, 503 without a model."""
-        predictor = self._predictor()
+    @property
+    def serving(self) -> Serving:
+        """What answers, for people; in local mode each project may have a version of its own."""
+        return self._base if self._local is None else replace(self._base, predictor=self._local.shown())
+
+    def versions(self) -> list[str]:
+        """The versions that answer now."""
+        if self._local is not None:
+            return self._local.versions()
+        return [] if self._base.version is None else [self._base.version]
+
+    async def setup(self, label_config: str, project: object = None) -> str:
+        """The version served; RequestError 422 when the labelling configuration cannot be used, 503 without a model.
+
+        `project` is what the request names, as `<id>.<unix time of creation>`.
+        """
+        predictor = self._base_predictor() if self._local is None else await self._local.setup(project)
         schema = self._schema(label_config)
         if isinstance(schema, LabelConfigError):
             raise RequestError(
@@ -65,9 +86,9 @@ class Backend:
             )
         return predictor.version
 
-    async def predict(self, tasks: list[object], label_config: str, size: int) -> list[Entry]:
+    async def predict(self, tasks: list[object], label_config: str, size: int, project: object = None) -> list[Entry]:
         """One entry per task, in order. `size` of the request in bytes decides where the work is done."""
-        predictor = self._predictor()
+        predictor = self._base_predictor() if self._local is None else await self._local.predictor(project)
         schema = self._schema(label_config)
         known = None if isinstance(schema, LabelConfigError) else schema
         if len(tasks) <= INLINE_TASKS and size <= INLINE_BYTES:
@@ -82,29 +103,38 @@ class Backend:
         """Pass an event on in the background."""
         if self._relay is not None:
             self._relay.hint(event, authenticated)
+        elif self._local is not None:
+            self._local.hint(event.project)
 
-    async def train(self, authenticated: bool) -> None:
-        """Ask the operator for a training; RequestError 503 unless it has accepted."""
+    async def train(self, authenticated: bool, project: str | None) -> str:
+        """Ask for a training and say who does it; RequestError 503 unless the request is accepted."""
         if self._relay is None:
-            raise RequestError(
-                503,
-                "This backend runs without an operator and cannot start a training",
-                field="LABELLOOP_RELAY_URL",
-                remedy="Run it by a LabelStudioBackend resource, or train with `labelloop train`.",
-            )
+            return self._train_here(project)
         try:
             await self._relay.train(authenticated)
         except RelayError as error:
             raise RequestError(
                 503, str(error), remedy="Predictions go on meanwhile. See the LabelStudioBackend's conditions."
             ) from None
+        return "The operator starts a training."
 
-    def _predictor(self) -> Predictor:
-        if self.serving.predictor is None:
+    def _train_here(self, project: str | None) -> str:
+        refusal = NOT_CONFIGURED if self._local is None else self._local.request_training(project)
+        if refusal is not None:
             raise RequestError(
-                503, self.serving.problem or "No model is loaded", remedy="Serve an image whose model can be loaded."
+                503,
+                f"This backend cannot start a training: {refusal}",
+                field="LABEL_STUDIO_API_KEY" if refusal.startswith("LABEL_STUDIO_API_KEY") else "project",
+                remedy="See docs/local.md; in Kubernetes run it by a LabelStudioBackend resource.",
             )
-        return self.serving.predictor
+        return "A training starts on this machine."
+
+    def _base_predictor(self) -> Predictor:
+        if self._base.predictor is None:
+            raise RequestError(
+                503, self._base.problem or "No model is loaded", remedy="Serve an image whose model can be loaded."
+            )
+        return self._base.predictor
 
 
 def _read_schema(label_config: str) -> Schema | LabelConfigError:

@@ -48,19 +48,17 @@ async def health(request: Request) -> Response:
 
 
 async def versions(request: Request) -> Response:
-    """Versions that can be asked for: the one served."""
-    version = _backend(request).serving.version
-    return _json({"versions": [] if version is None else [version]})
+    """Versions that can be asked for: those served."""
+    return _json({"versions": _backend(request).versions()})
 
 
 async def setup(request: Request) -> Response:
     """Label Studio asks before every prediction: which version, and does the labelling configuration suit."""
     backend = _backend(request)
     payload, _ = await backend.bodies.read_json(request)
-    schema = require_text(
-        require_object(payload), "schema", f"schema is the labelling configuration. {AS_LABEL_STUDIO}"
-    )
-    return _json({"model_version": backend.setup(schema)})
+    content = require_object(payload)
+    schema = require_text(content, "schema", f"schema is the labelling configuration. {AS_LABEL_STUDIO}")
+    return _json({"model_version": await backend.setup(schema, content.get("project"))})
 
 
 async def predict(request: Request) -> Response:
@@ -72,7 +70,7 @@ async def predict(request: Request) -> Response:
     tasks = require_list(payload, "tasks", f'tasks is a list like [{{"id": 1, "data": {{...}}}}]. {AS_LABEL_STUDIO}')
     remedy = f"label_config is the labelling configuration. {AS_LABEL_STUDIO}"
     label_config = require_text(payload, "label_config", remedy)
-    entries = await backend.predict(tasks, label_config, size)
+    entries = await backend.predict(tasks, label_config, size, payload.get("project"))
     response = _json({"results": entries})
     answered = sum("result" in entry for entry in entries)
     backend.metrics.count_predictions(len(entries), answered, time.perf_counter() - started)
@@ -91,8 +89,8 @@ async def webhook(request: Request) -> Response:
     authorization = request.headers.get("authorization", "").encode("latin-1")
     authenticated = is_webhook_bearer(authorization, backend.webhook_secret)
     if event.action == START_TRAINING:
-        await backend.train(authenticated)
-        return _json({"status": "accepted", "message": "The operator starts a training."})
+        message = await backend.train(authenticated, event.project)
+        return _json({"status": "accepted", "message": message})
     backend.hint(event, authenticated)
     return _json({"status": "accepted"})
 

@@ -57,7 +57,7 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
 
     service = bentoml.service(
         name=NAME,
-        workers=1,
+        workers=settings.workers,
         traffic={"timeout": ANSWER_SECONDS},
         http={"port": settings.port},
         logging={"access": {"enabled": False}},

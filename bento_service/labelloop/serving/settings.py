@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from labelloop.environment import Environment, SettingsError
 
+if TYPE_CHECKING:
+    from labelloop.local.settings import LocalSettings
+
 DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
 DEFAULT_PORT = 9090
+MAX_WORKERS, MAX_THREADS = 64, 64
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 T = TypeVar("T")
@@ -43,6 +47,12 @@ class ServingSettings:
     """None: local mode, no operator behind this backend."""
     webhook_secret: str | None = field(default=None, repr=False)
     basic_auth: BasicAuth | None = None
+    workers: int = 1
+    """Processes that share the port."""
+    threads: int = 1
+    """Large requests that are answered at a time, in each worker."""
+    local: "LocalSettings | None" = None
+    """Set when there is no operator: this backend looks after itself."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ServingSettings":
@@ -70,10 +80,21 @@ class ServingSettings:
             relay=read(lambda: _relay(environment), None),
             webhook_secret=environment.optional("LABELLOOP_WEBHOOK_SECRET"),
             basic_auth=read(lambda: _basic_auth(environment), None),
+            workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
+            threads=read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1),
+            local=read(lambda: _local(environment, variables), None),
         )
         if problems:
             raise SettingsError("\n".join(problems))
         return settings
+
+
+def _local(environment: Environment, variables: Mapping[str, str] | None) -> "LocalSettings | None":
+    if environment.optional("LABELLOOP_RELAY_URL") is not None:
+        return None
+    from labelloop.local.settings import LocalSettings  # a pod does without
+
+    return LocalSettings.from_environment(variables)
 
 
 def _relay(environment: Environment) -> RelayTarget | None:

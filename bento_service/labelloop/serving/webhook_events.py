@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from labelloop.label_studio.answers import parse_time
+
 START_TRAINING = "START_TRAINING"
 ACTIONS = frozenset(
     {
@@ -36,6 +38,8 @@ class Event:
 
     action: str
     annotations: tuple[AnnotationTime, ...]
+    project: str | None = None
+    """`<id>.<unix time of creation>`, as in `/setup` and `/predict`; None when the event does not tell."""
 
 
 def read_event(payload: object) -> Event | str:
@@ -52,8 +56,19 @@ def read_event(payload: object) -> Event | str:
     if action not in ACTIONS:
         return "the action is not one that changes annotations, tasks or the project"
     if action == START_TRAINING:
-        return Event(action, ())
-    return Event(action, tuple(_annotation_times(payload)))
+        return Event(action, (), _project(payload.get("project")))
+    return Event(action, tuple(_annotation_times(payload)), _project(payload.get("project")))
+
+
+def _project(value: object) -> str | None:
+    number = value.get("id") if isinstance(value, dict) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 1 << 63:
+        return None
+    created = _time(value.get("created_at")) if isinstance(value, dict) else None
+    try:
+        return str(number) if created is None else f"{number}.{int(parse_time(created).timestamp())}"
+    except OverflowError:  # a time at the end of the calendar
+        return str(number)
 
 
 def _annotation_times(payload: dict[object, object]) -> Iterable[AnnotationTime]:

@@ -226,7 +226,7 @@ async def test_start_training_is_answered_after_the_operators_word(trained: Path
 
 async def test_start_training_without_operator_says_so(http: httpx.AsyncClient):
     answer = await http.post("/webhook", json={"action": "START_TRAINING"})
-    assert (answer.status_code, answer.json()["field"]) == (503, "LABELLOOP_RELAY_URL")
+    assert (answer.status_code, answer.json()["field"]) == (503, "LABEL_STUDIO_API_KEY")
 
 
 async def test_metrics_count_predictions_events_and_the_model(trained: Path):

@@ -18,9 +18,12 @@ HOSTILE = st.fixed_dictionaries(
 )
 
 
+def calls(name: str) -> list[dict]:
+    return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
 def sample(name: str) -> dict[str, object]:
-    calls = json.loads((SAMPLES / f"{name}.json").read_text())
-    return calls[0]["body"]
+    return calls(name)[0]["body"]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,23 @@ def sample(name: str) -> dict[str, object]:
     ],
 )
 def test_recorded_events_tell_action_ids_and_times(name: str, action: str, annotations: list[AnnotationTime]):
-    assert read_event(sample(name)) == Event(action, tuple(annotations))
+    event = read_event(sample(name))
+    assert isinstance(event, Event)
+    assert (event.action, event.annotations) == (action, tuple(annotations))
+
+
+def test_an_event_names_its_project_as_setup_and_predict_do():
+    event = read_event(sample("start_training_call"))
+    (connect,) = {call["body"]["project"] for call in calls("connect_calls_to_backend") if call["path"] == "/setup"}
+    assert isinstance(event, Event)
+    assert event.project == connect
+
+
+@pytest.mark.parametrize("project", [{"id": 3, "created_at": "0001-01-01T00:00:00+14:00"}, 3, {"id": 3}])
+def test_a_project_without_a_usable_time_is_a_number(project: object):
+    event = read_event({"action": "START_TRAINING", "project": project})
+    assert isinstance(event, Event)
+    assert event.project == "3"
 
 
 def test_a_bulk_event_tells_every_annotation():

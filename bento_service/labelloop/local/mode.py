@@ -1,0 +1,240 @@
+"""Local mode in one worker: which version answers which project, and what is told to the trainer."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import anyio.to_thread
+
+from labelloop.local.agreement import Agreement, Hold, advanced, answered
+from labelloop.local.board import Board
+from labelloop.local.models import candidates, load
+from labelloop.local.settings import MAX_PROJECTS, LocalSettings
+from labelloop.local.store import ProjectStore, Store
+from labelloop.serving.predictor import Predictor
+
+POLL_SECONDS = 0.2
+LONGEST_HOLD = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class Trainer(Protocol):
+    """Counts and trains in the background, in one worker of all that share a MODEL_DIR."""
+
+    def start(self) -> None:
+        """Begin, or wait until no other worker trains."""
+
+    def stop(self) -> None:
+        """End a training under way."""
+
+
+@dataclass
+class _Project:
+    """What this worker knows of a project."""
+
+    store: ProjectStore
+    stamp: tuple[int, int] = (-1, -1)
+    key: str | None = None
+    wanted: str = ""
+    loaded: dict[str, Predictor] = field(default_factory=dict)
+
+
+class LocalMode:
+    """Answers by project; `base` answers where nothing was trained yet. `start` and `stop` run in the event loop."""
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        base: Predictor,
+        server: str,
+        trainer: Trainer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`server` names the workers that share a port; all of them change versions together."""
+        self._settings = settings
+        self._store = Store(settings.directory)
+        self._base = base
+        self._trainer = trainer
+        self._clock = clock
+        self._projects: dict[int, _Project] = {}
+        self._board = Board(settings.directory / "run" / server)
+        self._poller: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load what is on disk before the first request, then follow it."""
+        for number in self._settings.projects:
+            self._known(number)
+        await self._look()
+        self._poller = asyncio.create_task(self._poll(), name="labelloop-local")
+        if self._trainer is not None:
+            self._trainer.start()
+
+    async def stop(self) -> None:
+        """End a training under way; it is done again after the next start."""
+        if self._trainer is not None:
+            await anyio.to_thread.run_sync(self._trainer.stop)
+        if self._poller is not None:
+            self._poller.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._poller
+        self._board.close()
+
+    # What the routes ask
+
+    async def setup(self, key: object) -> Predictor:
+        """What `/setup` announces to a project; waits for a moment while a new version is about to be announced."""
+        project = self._project(key, make=True)
+        if project is None:
+            return self._base
+        while True:
+            answer = self._board.exchange(project.store.project, self._first(project), partial(self._answer, project))
+            if isinstance(answer, str):
+                return await self._predictor(project, answer)
+            await asyncio.sleep(min(answer.seconds, LONGEST_HOLD))
+
+    async def predictor(self, key: object) -> Predictor:
+        """What `/predict` answers with: the announced version, for the whole request."""
+        project = self._project(key, make=False)
+        if project is None:
+            return self._base
+        announced = self._board.exchange(
+            project.store.project, self._first(project), lambda before: (before, before.announced)
+        )
+        return await self._predictor(project, announced)
+
+    def shown(self) -> Predictor:
+        """What to show of a backend as a whole: the model of its only project, else what it starts with."""
+        if len(self._projects) == 1:
+            (project,) = self._projects.values()
+            return project.loaded.get(project.wanted, self._base)
+        return self._base
+
+    def versions(self) -> list[str]:
+        """Versions that answer now, of all projects."""
+        answering = {project.wanted for project in self._projects.values()}
+        return sorted(answering or {self._base.version})
+
+    def hint(self, key: object) -> None:
+        """An event of a project: count soon."""
+        project = self._project(key, make=True)
+        if project is not None and self._trainer is not None:
+            project.store.hint()
+
+    def request_training(self, key: object) -> str | None:
+        """Note a pressed Start Training on disk; why that cannot be done, or None when it stands."""
+        if self._settings.unconfigured is not None:
+            return self._settings.unconfigured
+        project = self._project(key, make=True)
+        if project is None:
+            return "the request names no project: connect the backend to a project in Label Studio"
+        project.store.request()
+        return None
+
+    # Which project
+
+    def _project(self, key: object, *, make: bool) -> _Project | None:
+        """The project that a request names as `<id>.<unix time of creation>`, or means, being the only one."""
+        number = _number(key)
+        if number is None:
+            return next(iter(self._projects.values())) if len(self._projects) == 1 else None
+        project = self._projects.get(number)
+        if project is None and make and self._trainer is not None:
+            project = self._known(number)
+        if project is not None and project.key and "." in str(key) and project.key != str(key):
+            return None  # another project of this number: Label Studio was set up anew
+        return project
+
+    def _known(self, number: int) -> _Project | None:
+        if number not in self._projects and len(self._projects) < MAX_PROJECTS:
+            store = self._store.project(number)
+            store.directory.mkdir(parents=True, exist_ok=True)
+            project = _Project(store, wanted=self._base.version)
+            # Nothing is loaded for a project that is new to all workers; one that is not is loaded by the next look.
+            project.loaded[self._base.version] = self._base
+            self._projects[number] = project
+            self._tell_loaded()
+        return self._projects.get(number)
+
+    # Which version
+
+    def _first(self, project: _Project) -> Agreement:
+        return Agreement(project.wanted)
+
+    def _answer(self, project: _Project, before: Agreement) -> tuple[Agreement, str | Hold]:
+        now = self._clock()
+        after = self._advanced(project, before, now)
+        told = answered(after, now)
+        return (after, told) if isinstance(told, Hold) else (told, told.announced)
+
+    def _advanced(self, project: _Project, before: Agreement, now: float) -> Agreement:
+        ready = before.announced != project.wanted and self._board.all_have(project.store.project, project.wanted)
+        return advanced(before, project.wanted, ready=ready, now=now)
+
+    async def _predictor(self, project: _Project, version: str) -> Predictor:
+        """Loaded as a rule; a worker that has just started may have to load what the others announce."""
+        if version not in project.loaded:
+            found = await anyio.to_thread.run_sync(load, project.store, version)
+            project.loaded[version] = found or project.loaded[project.wanted]
+        return project.loaded[version]
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._look()
+            except Exception:
+                log.exception("The models on disk cannot be followed; what is loaded goes on serving")
+
+    async def _look(self) -> None:
+        """Load what is wanted now, and announce it as soon as that is allowed."""
+        for number in self._store.projects():
+            project = self._projects.get(number) or self._known(number)
+            if project is None:
+                continue
+            stamp = project.store.stamp()
+            if stamp != project.stamp:
+                await self._load_wanted(project)
+                project.stamp = stamp
+            announced = self._board.exchange(number, self._first(project), partial(self._step, project))
+            unused = set(project.loaded) - {announced, project.wanted}
+            for version in unused:
+                del project.loaded[version]
+            if unused:
+                self._tell_loaded()
+
+    def _step(self, project: _Project, before: Agreement) -> tuple[Agreement, str]:
+        after = self._advanced(project, before, self._clock())
+        if after.announced != before.announced:
+            log.info("Project %d: serving %s", project.store.project, after.announced)
+        return after, after.announced
+
+    async def _load_wanted(self, project: _Project) -> None:
+        state = await anyio.to_thread.run_sync(project.store.read)
+        project.key = state.key
+        for version in candidates(state, project.store.versions()):
+            if version not in project.loaded:
+                found = await anyio.to_thread.run_sync(load, project.store, version)
+                if found is None:
+                    continue
+                project.loaded[version] = found
+            project.wanted = version
+            break
+        else:
+            project.wanted = self._base.version
+            project.loaded[self._base.version] = self._base
+        self._tell_loaded()
+
+    def _tell_loaded(self) -> None:
+        self._board.tell_loaded({number: frozenset(project.loaded) for number, project in self._projects.items()})
+
+
+def _number(key: object) -> int | None:
+    """The id before the dot of `7.1795325720`, also of a plain number; None when there is none."""
+    text = str(key).partition(".")[0] if isinstance(key, str | int) and not isinstance(key, bool) else ""
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 19 and int(text) else None

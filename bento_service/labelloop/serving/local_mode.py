@@ -1,0 +1,28 @@
+"""Whether this backend looks after itself, and the parts it then needs; loaded only then."""
+
+from typing import TYPE_CHECKING
+
+from labelloop.serving.loading import Serving
+from labelloop.serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from labelloop.local.mode import LocalMode
+
+NOT_CONFIGURED = "LABEL_STUDIO_API_KEY is not set"
+
+
+def local_mode(settings: ServingSettings, base: Serving) -> "LocalMode | None":
+    """None with an operator behind the backend, and where there is neither a Label Studio nor a model of a project."""
+    local = settings.local
+    if local is None or base.predictor is None:
+        return None
+    if local.credentials is None and not (local.directory / "projects").is_dir():
+        return None
+    from labelloop.local.mode import LocalMode
+
+    trainer = None
+    if local.credentials is not None:
+        from labelloop.local.trainer import LocalTrainer
+
+        trainer = LocalTrainer(local)
+    return LocalMode(local, base.predictor, str(settings.port), trainer)
