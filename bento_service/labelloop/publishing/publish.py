@@ -23,14 +23,14 @@ def main() -> int:
 
 
 def run() -> Result:
-    """Push what a training made; a training without a model pushes nothing and its result is repeated.
+    """Push what a training made, a refused model too (for inspection); without a model the result is repeated.
 
     Raises SettingsError, RegistryError, LayerError, ResultError.
     """
     settings = PublishSettings.from_environment()
     output = settings.work_directory / "out"
     result = read_result(output / "result.json")
-    if result.outcome != "Trained":
+    if result.outcome not in ("Trained", "Refused"):
         LOG.info("nothing to publish: %s, %s", result.outcome, result.message)
         return result
     if not result.version:

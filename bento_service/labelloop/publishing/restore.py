@@ -1,11 +1,14 @@
-"""`labelloop restore`: the snapshot of the last training, from the registry into the working folder.
+"""`labelloop restore`: what the last training left, from the registry into the working folder.
 
-Without one that can be used the training reads everything from Label Studio, so only a registry that cannot be asked is
-a failure.
+Without a usable snapshot the training reads everything from Label Studio, and without the model that serves nothing is
+compared with it, so only a registry that cannot be asked is a failure.
 """
+
+import shutil
 
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.publishing.errors import NotInRegistryError, RegistryError
+from labelloop.publishing.model_image import NotAModelImageError, pull_model
 from labelloop.publishing.role import LOG, run_role
 from labelloop.publishing.settings import RestoreSettings
 from labelloop.publishing.snapshot_artifact import FILE_NAME, NotASnapshotError, pull_snapshot
@@ -18,10 +21,11 @@ def main() -> int:
 
 
 def run() -> Result | None:
-    """Leave `restored/snapshot.jsonl.gz`, or nothing. Raises SettingsError, RegistryError."""
+    """Leave `restored/snapshot.jsonl.gz` and `restored/model`, or nothing. Raises SettingsError, RegistryError."""
     settings = RestoreSettings.from_environment()
     # The first container of the pod makes the folder that TMPDIR names for all three.
     (settings.work_directory / "tmp").mkdir(parents=True, exist_ok=True)
+    _restore_model(settings)
     if settings.snapshot is None:
         LOG.info("no snapshot yet: everything will be read from Label Studio")
         return None
@@ -43,3 +47,18 @@ def run() -> Result | None:
     else:
         LOG.info("restored %s, %d bytes", settings.snapshot, path.stat().st_size)
     return None
+
+
+def _restore_model(settings: RestoreSettings) -> None:
+    if settings.active_image is None:
+        return
+    folder = settings.work_directory / "restored" / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with settings.registry.repository(settings.active_image) as repository:
+            pull_model(repository, settings.active_image, folder)
+    except (NotInRegistryError, NotAModelImageError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        LOG.warning("the new model will not be compared with the one that serves: %s", error)
+    else:
+        LOG.info("restored the model of %s", settings.active_image)

@@ -46,6 +46,8 @@ class RestoreSettings:
 
     work_directory: Path
     snapshot: Reference | None
+    active_image: Reference | None
+    """Image of the version that serves, whose model the new one is compared with."""
     registry: RegistrySettings
 
     @classmethod
@@ -55,9 +57,11 @@ class RestoreSettings:
         repository = environment.optional("LABELLOOP_REPOSITORY")
         host = _reference("LABELLOOP_REPOSITORY", repository).host if repository else None
         snapshot = environment.optional("LABELLOOP_SNAPSHOT")
+        active = environment.optional("LABELLOOP_ACTIVE_IMAGE")
         return cls(
             work_directory=environment.path("LABELLOOP_WORK_DIR", "/work"),
             snapshot=_reference("LABELLOOP_SNAPSHOT", snapshot) if snapshot else None,
+            active_image=_reference("LABELLOOP_ACTIVE_IMAGE", active) if active else None,
             registry=RegistrySettings.read(environment, host),
         )
 

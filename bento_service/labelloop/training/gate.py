@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,29 @@ class GateRules:
         return _TOLERANCES[self.metric] if self.tolerance is None else self.tolerance
 
 
+def gate_rules(given: Mapping[str, object]) -> GateRules:
+    """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
+    metric, policy = given.get("metric", "accuracy"), given.get("policy", "Enforce")
+    if metric not in get_args(Metric):
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(get_args(Metric))}")
+    if policy not in get_args(Policy):
+        raise ValueError(f"policy is {policy!r}: use {' or '.join(get_args(Policy))}")
+    return GateRules(
+        metric="log_loss" if metric == "log_loss" else "accuracy",
+        tolerance=_number("tolerance", given.get("tolerance"), 10),
+        minimum=_number("minimum", given.get("minimum"), 1),
+        policy="Report" if policy == "Report" else "Enforce",
+    )
+
+
+def _number(name: str, value: object, maximum: float) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
+        raise ValueError(f"{name} is {value!r}: use a number from 0 to {maximum:g}")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """`accepted` is what to do, `reason` what was found; they differ only when the policy is Report."""
@@ -73,6 +96,10 @@ class Verdict:
     message: str
     figures: Figures = field(default_factory=dict)
     """`control`, `metric`, `candidate`, `incumbent`, `examples`, `p_value`, `detectable`, and both again per origin."""
+
+    def to_json(self) -> Figures:
+        """As in `result.json`."""
+        return {"accepted": self.accepted, "reason": self.reason, "message": self.message, "figures": self.figures}
 
 
 def compare(

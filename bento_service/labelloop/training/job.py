@@ -13,6 +13,7 @@ from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.label_studio import Credentials, LabelStudioError, NotFound, Unauthorized, labelled_tasks, project
 from labelloop.label_studio.client import LabelStudioClient
+from labelloop.models.model import Model, ModelFileError, load_model
 from labelloop.training.result import Result, write_result, write_termination_message
 from labelloop.training.settings import ConnectionSettings, TrainingSettings, work_directory
 from labelloop.training.train import RESULT_FILE, train
@@ -25,6 +26,7 @@ _SETTING_REASONS = {
     "LABELLOOP_PROJECT": "ProjectNotFound",
     "LABELLOOP_PARAMETERS": "ModelFailed",
     "LABELLOOP_HOLDOUT": "ModelFailed",
+    "LABELLOOP_EVALUATION": "ModelFailed",
     "LOGISTIC_REGRESSION_C": "ModelFailed",
 }
 
@@ -48,7 +50,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         settings = TrainingSettings.from_environment(variables)
         snapshot, schema, seconds = _read(settings, ConnectionSettings.from_environment(variables))
     except SettingsError as error:
-        return Result.failed(_SETTING_REASONS.get(str(error).split()[0], "Unknown"), str(error))
+        return Result.failed(_SETTING_REASONS.get(str(error).split()[0].rstrip(":"), "Unknown"), str(error))
     except Unauthorized as error:
         return Result.failed("LabelStudioUnauthorized", error.message)
     except NotFound as error:
@@ -61,7 +63,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         return _unforeseen(error, "Unknown", "reading the annotations")
     _report(f"read {len(snapshot.rows)} tasks of project {settings.project} in {seconds:.1f} s")
     try:
-        result = train(snapshot, schema, settings, output, _report)
+        result = train(snapshot, schema, settings, output, _report, incumbent=_incumbent(work_directory(variables)))
     except OSError as error:
         message = f"{error.filename or output} cannot be written ({error.strerror}): check the volume and its size"
         return Result.failed("Unknown", message)
@@ -83,6 +85,18 @@ def _read(settings: TrainingSettings, connection: ConnectionSettings) -> tuple[S
         tasks = client.run(labelled_tasks(settings.project))
     snapshot = Snapshot.from_tasks(tasks, schema, project=settings.project, url=connection.url)
     return snapshot, schema, time.monotonic() - began
+
+
+def _incumbent(directory: Path) -> Model | None:
+    """The model that serves, when `restore` found it."""
+    folder = directory / "restored" / "model"
+    if not folder.is_dir():
+        return None
+    try:
+        return load_model(folder)
+    except ModelFileError as error:
+        _report(f"the new model is not compared with the one that serves: {error}")
+        return None
 
 
 def _unforeseen(error: Exception, reason: str, action: str) -> Result:

@@ -19,7 +19,7 @@ DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
 _HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "examples")
 
-Outcome = Literal["Trained", "Unchanged", "NotEnoughData", "Failed"]
+Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Failed"]
 
 
 class ResultError(ValueError):
@@ -39,6 +39,8 @@ class Result:
     labels: tuple[str, ...] = ()
     cut: Cut | None = None
     metrics: Mapping[str, object] = field(default_factory=dict)
+    gate: Mapping[str, object] = field(default_factory=dict)
+    """What the comparison with the active model found: `accepted`, `reason`, `message`, `figures`."""
     counts: Mapping[str, int] = field(default_factory=dict)
     removed_labels: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)

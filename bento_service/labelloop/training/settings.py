@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
+from labelloop.training.gate import GateRules, gate_rules
 
 DEFAULT_WORK_DIRECTORY = Path("/work")
 DEFAULT_HOLDOUT = 0.2
@@ -21,6 +22,7 @@ class TrainingSettings:
     parameters: Mapping[str, object] = field(default_factory=dict)
     holdout: float = DEFAULT_HOLDOUT
     """Fraction of the texts never trained on; 0 trains on everything and measures nothing."""
+    gate: GateRules = field(default_factory=GateRules)
     active_version: str | None = None
     """The version now served: making the same again is not worth a roll-out."""
 
@@ -35,6 +37,7 @@ class TrainingSettings:
             project=environment.integer("LABELLOOP_PROJECT", minimum=1),
             parameters=parameters,
             holdout=environment.number("LABELLOOP_HOLDOUT", DEFAULT_HOLDOUT, minimum=0, maximum=MAX_HOLDOUT),
+            gate=_gate_rules(environment.json_object("LABELLOOP_EVALUATION")),
             active_version=environment.optional("LABELLOOP_ACTIVE_VERSION"),
         )
 
@@ -56,6 +59,13 @@ class ConnectionSettings:
             token=environment.text("LABEL_STUDIO_API_KEY", remedy="put a token into the connection Secret"),
             ca=_certificates(environment),
         )
+
+
+def _gate_rules(given: Mapping[str, object]) -> GateRules:
+    try:
+        return gate_rules(given)
+    except ValueError as error:
+        raise SettingsError(f"LABELLOOP_EVALUATION: {error}") from None
 
 
 def work_directory(variables: Mapping[str, str] | None = None) -> Path:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.datasets.split import holdout
+from labelloop.datasets.split import holdout, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
+from labelloop.training.gate import compare
 from labelloop.training.result import Result
 from labelloop.training.settings import TrainingSettings
 
@@ -33,6 +34,7 @@ def train(
     directory: Path,
     report: Report = lambda _line: None,
     model_class: type[Model] = TextClassifier,
+    incumbent: Model | None = None,
 ) -> Result:
     """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
 
@@ -60,7 +62,9 @@ def train(
     if version == settings.active_version:
         message = f"{version} is served already: data, labelling configuration and parameters are the same"
         return replace(result, outcome="Unchanged", reason="Unchanged", message=message, version=version)
-    return _fit(example_set, schema, settings, replace(result, version=version), directory, report, model_class)
+    return _fit(
+        example_set, schema, settings, replace(result, version=version), directory, report, model_class, incumbent
+    )
 
 
 def _fit(
@@ -71,6 +75,7 @@ def _fit(
     directory: Path,
     report: Report,
     model_class: type[Model],
+    incumbent: Model | None,
 ) -> Result:
     training, held_out = holdout(example_set.examples, str(settings.project), settings.holdout)
     seconds: dict[str, float] = {}
@@ -84,7 +89,9 @@ def _fit(
         return replace(result, outcome="Failed", reason="ModelFailed", message=str(error), version=None)
     report(f"fitted on {len(training)} texts in {seconds['fit']:.1f} s")
     with _timed(seconds, "evaluate"):
-        metrics = evaluate(model, held_out, schema)
+        # The fraction: a later training compares on texts that were held out for both.
+        metrics = {**evaluate(model, held_out, schema), "holdout": settings.holdout}
+        verdict = compare(incumbent, model, _held_out_for(incumbent, held_out, settings), schema, settings.gate)
     model.version = result.version or ""
     if result.cut and result.cut.updated_at:
         # Not the clock: the same data must give the same bytes.
@@ -95,7 +102,17 @@ def _fit(
     trained = replace(
         result, outcome="Trained", reason="Trained", labels=labels, metrics=metrics, seconds=seconds, message=""
     )
-    return replace(trained, message=_summary(trained, schema, model, training, held_out))
+    trained = replace(trained, gate=verdict.to_json(), message=_summary(trained, schema, model, training, held_out))
+    report(f"gate: {verdict.message}")
+    return trained if verdict.accepted else replace(trained, outcome="Refused", reason=verdict.reason)
+
+
+def _held_out_for(incumbent: Model | None, held_out: Sequence[Example], settings: TrainingSettings) -> list[Example]:
+    """Those of the held-out examples that the incumbent was not trained on either: fractions are nested."""
+    fraction = incumbent.metrics.get("holdout") if incumbent else None
+    if not isinstance(fraction, int | float):
+        return list(held_out)
+    return [example for example in held_out if position(example.text, str(settings.project)) < fraction]
 
 
 def _version(snapshot: Snapshot, schema: Schema, settings: TrainingSettings) -> str:

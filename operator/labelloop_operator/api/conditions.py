@@ -27,6 +27,7 @@ class ConditionType(StrEnum):
     REGISTERED = "Registered"
     LABEL_CONFIG_SUPPORTED = "LabelConfigSupported"
     TRAINING_SUCCEEDED = "TrainingSucceeded"
+    CANDIDATE_ACCEPTED = "CandidateAccepted"
     ROLLOUT_SUCCEEDED = "RolloutSucceeded"
     SUSPENDED = "Suspended"
 
@@ -110,6 +111,12 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     JOB_VANISHED = "JobVanished"
     UNKNOWN = "Unknown"
+    # CandidateAccepted
+    NOT_WORSE = "NotWorse"
+    NOTHING_TO_COMPARE = "NothingToCompare"
+    TOO_FEW_EXAMPLES = "TooFewExamples"
+    WORSE_THAN_ACTIVE = "WorseThanActive"
+    BELOW_MINIMUM = "BelowMinimum"
     # RolloutSucceeded
     ROLLOUT_RUNNING = "RolloutRunning"
     PROMOTED = "Promoted"
@@ -122,6 +129,7 @@ class Reason(StrEnum):
     TRAINING_STARTED = "TrainingStarted"
     TRAINING_SUCCEEDED = "TrainingSucceeded"
     TRAINING_FAILED = "TrainingFailed"
+    CANDIDATE_REFUSED = "CandidateRefused"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_FAILED = "RolloutFailed"
     RESUMED = "Resumed"

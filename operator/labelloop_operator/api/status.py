@@ -4,7 +4,7 @@ Two statuses mean the same when their values are equal, whatever the dictionarie
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -186,7 +186,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A version whose roll-out failed; its image is not rolled out again by itself."""
+    """A version that the gate or its roll-out stopped; its image is not rolled out again by itself."""
 
     version: str
     image: str
@@ -215,6 +215,12 @@ class ModelStatus:
     candidate: ModelVersion | None = None
     refused: tuple[Refusal, ...] = ()
     history: tuple[ModelVersion, ...] = ()
+
+    def with_refused(self, version: ModelVersion, reason: str, at: datetime) -> "ModelStatus":
+        """The same, with this version remembered as refused; newest first, each image once."""
+        entry = Refusal(version.version, version.image, reason, at)
+        others = [item for item in self.refused if item.image != version.image]
+        return replace(self, refused=(entry, *others)[:REFUSED_LIMIT])
 
     @classmethod
     def from_dict(cls, data: object) -> "ModelStatus":

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.api.spec import Spec
+from labelloop_operator.api.spec import EvaluationSpec, Spec
 from labelloop_operator.api.status import Cut
 from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.containers import (
@@ -37,6 +37,8 @@ class Training:
     repository: str
     plain_http: bool
     active_version: str | None = None
+    active_image: str | None = None
+    """The image of the active version, when it was trained: the gate compares with its model."""
     snapshot: str | None = None
     attempt: int = 0
     request_id: str = ""
@@ -50,13 +52,25 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "cut": cut_text(training.cut),
         "project": spec.label_studio.project,
         "parameters": dict(spec.parameters),
-        "holdout": spec.holdout,
+        "holdout": spec.evaluation.holdout,
+        "evaluation": gate_rules(spec.evaluation),
         "label_config": training.label_config_digest,
         "base_image": training.base_image,
         "attempt": training.attempt,
         "request_id": training.request_id,
     }
     return names.job_name(owner.name, inputs)
+
+
+def gate_rules(evaluation: EvaluationSpec) -> dict[str, Any]:
+    """What the gate goes by, as in LABELLOOP_EVALUATION; what is not set is left to the library."""
+    rules = {
+        "metric": evaluation.metric,
+        "tolerance": evaluation.tolerance,
+        "minimum": evaluation.minimum,
+        "policy": evaluation.policy,
+    }
+    return {name: value for name, value in rules.items() if value is not None}
 
 
 def cut_text(cut: Cut) -> str:
@@ -150,7 +164,8 @@ def _registry_environment(spec: Spec, training: Training) -> list[dict[str, Any]
 
 def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     snapshot = [variable("LABELLOOP_SNAPSHOT", training.snapshot)] if training.snapshot else []
-    return snapshot + _registry_environment(spec, training)
+    active = [variable("LABELLOOP_ACTIVE_IMAGE", training.active_image)] if training.active_image else []
+    return [*snapshot, *active, *_registry_environment(spec, training)]
 
 
 def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
@@ -163,7 +178,8 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
         found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
     found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
     found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.parameters), sort_keys=True)))
-    found.append(variable("LABELLOOP_HOLDOUT", f"{spec.holdout:g}"))
+    found.append(variable("LABELLOOP_HOLDOUT", f"{spec.evaluation.holdout:g}"))
+    found.append(variable("LABELLOOP_EVALUATION", json.dumps(gate_rules(spec.evaluation), sort_keys=True)))
     if training.active_version:
         found.append(variable("LABELLOOP_ACTIVE_VERSION", training.active_version))
     return found

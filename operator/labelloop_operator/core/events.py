@@ -19,7 +19,13 @@ _HARMLESS = frozenset(
     }
 )
 _OWN_EVENTS = frozenset(
-    {ConditionType.TRAINING_SUCCEEDED, ConditionType.ROLLOUT_SUCCEEDED, ConditionType.SUSPENDED, ConditionType.READY}
+    {
+        ConditionType.TRAINING_SUCCEEDED,
+        ConditionType.CANDIDATE_ACCEPTED,
+        ConditionType.ROLLOUT_SUCCEEDED,
+        ConditionType.SUSPENDED,
+        ConditionType.READY,
+    }
 )
 
 
@@ -41,7 +47,10 @@ def _training(before: Status, after: Status) -> Iterator[Emit]:
     if new.job and new.last_outcome is None and new.job != old.job:
         yield Emit(_NORMAL, str(Reason.TRAINING_STARTED), message)
     told = new.last_outcome is not None and (new.last_outcome, new.job) != (old.last_outcome, old.job)
-    if told and new.last_outcome in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED):
+    if told and new.last_outcome == OutcomeKind.REFUSED:
+        gate = condition(after.conditions, ConditionType.CANDIDATE_ACCEPTED)
+        yield Emit(_WARNING, str(Reason.CANDIDATE_REFUSED), gate.message if gate else message)
+    elif told and new.last_outcome in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED):
         yield Emit(_NORMAL, str(Reason.TRAINING_SUCCEEDED), f"Job {new.job}: {message}")
     elif told:
         reason = current.reason if current else Reason.UNKNOWN
@@ -56,7 +65,8 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
     if new.active and (old.active is None or old.active.version != new.active.version):
         yield Emit(_NORMAL, str(Reason.PROMOTED), f"{new.active.version} is the active version ({new.active.image})")
     current = condition(after.conditions, ConditionType.ROLLOUT_SUCCEEDED)
-    if new.refused[:1] and new.refused[:1] != old.refused[:1] and len(new.refused) >= len(old.refused) and current:
+    stopped = old.candidate and new.candidate is None and any(r.image == old.candidate.image for r in new.refused)
+    if stopped and current:
         yield Emit(_WARNING, str(Reason.ROLLOUT_FAILED), current.message)
 
 

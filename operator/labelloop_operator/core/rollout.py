@@ -9,7 +9,7 @@ from dataclasses import replace
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import HISTORY_LIMIT, REFUSED_LIMIT, ModelStatus, ModelVersion, Refusal
+from labelloop_operator.api.status import HISTORY_LIMIT, ModelStatus, ModelVersion
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
@@ -71,9 +71,8 @@ def _take_step(draft: Draft, spec: Spec, candidate: ModelVersion, verdict: Rollo
         draft.set_model(_promoted(model, replace(candidate, at=draft.now)))
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, verdict.message)
     elif verdict.step is Step.REFUSE:
-        entry = Refusal(candidate.version, candidate.image, str(verdict.reason), draft.now)
-        others = [item for item in model.refused if item.image != candidate.image]
-        draft.set_model(replace(model, candidate=None, refused=(entry, *others)[:REFUSED_LIMIT]))
+        refused = model.with_refused(candidate, str(verdict.reason), draft.now)
+        draft.set_model(replace(refused, candidate=None))
         draft.set(_TYPE, ConditionStatus.FALSE, verdict.reason, verdict.message)
     elif verdict.step is Step.HOLD:
         draft.set_model(replace(model, candidate=replace(candidate, at=None)))

@@ -138,6 +138,7 @@ def _start(
         repository=repository,
         plain_http=where.plain_http,
         active_version=active.version if active else None,
+        active_image=active.image if active and not names.is_cold(active.version) else None,
         snapshot=training.snapshot,
         attempt=training.attempt,
         request_id=request,
@@ -199,13 +200,29 @@ def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None
     if outcome.kind is OutcomeKind.FAILED or outcome.cut is None:
         return _record_failure(draft, spec, outcome, training)
     draft.set_training(_consumed(training, outcome, outcome.cut))
-    trained = outcome.kind in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED)
-    status = ConditionStatus.TRUE if trained else ConditionStatus.FALSE
+    status = ConditionStatus.FALSE if outcome.kind is OutcomeKind.NOT_ENOUGH_DATA else ConditionStatus.TRUE
     draft.set(_TYPE, status, outcome.reason, outcome.message)
-    if outcome.model is not None:
+    if outcome.gate is not None:
+        accepted = ConditionStatus.TRUE if outcome.gate.accepted else ConditionStatus.FALSE
+        draft.set(ConditionType.CANDIDATE_ACCEPTED, accepted, outcome.gate.reason, _told(outcome, spec))
+    if outcome.model is not None and outcome.kind is OutcomeKind.REFUSED:
+        reason = outcome.gate.reason if outcome.gate else Reason.UNKNOWN
+        draft.set_model(draft.status.model.with_refused(outcome.model, str(reason), draft.now))
+    elif outcome.model is not None:
         _propose(draft, outcome.model, requested)
     tell_removed_labels(draft, outcome.removed_labels)
     return None
+
+
+def _told(outcome: Outcome, spec: Spec) -> str:
+    """The gate's sentence; for a refused candidate also where it is, and what happens next."""
+    message = outcome.gate.message if outcome.gate else ""
+    if outcome.kind is not OutcomeKind.REFUSED or outcome.model is None:
+        return message
+    return (
+        f"{outcome.model.version}: {message}. It is not rolled out; its image is kept ({outcome.model.image}). "
+        f"The next training comes after {spec.training.every_updates} more updates"
+    )
 
 
 def _consumed(training: TrainingStatus, outcome: Outcome, cut: Cut) -> TrainingStatus:

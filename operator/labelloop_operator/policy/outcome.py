@@ -15,14 +15,25 @@ class OutcomeKind(StrEnum):
     """Kinds of outcomes, as in result.json."""
 
     TRAINED = "Trained"
+    REFUSED = "Refused"
+    """A model came of it, but the gate holds it back; its image is kept for inspection."""
     UNCHANGED = "Unchanged"
     NOT_ENOUGH_DATA = "NotEnoughData"
     FAILED = "Failed"
 
 
 @dataclass(frozen=True)
+class GateVerdict:
+    """What the comparison with the active model found (result.json, `gate`)."""
+
+    accepted: bool
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """One training's outcome. `cut` is set unless it failed, `model` when it trained."""
+    """One training's outcome. `cut` is set unless it failed, `model` when it trained or was refused."""
 
     kind: OutcomeKind
     reason: Reason
@@ -31,6 +42,7 @@ class Outcome:
     model: ModelVersion | None = None
     snapshot: str | None = None
     removed_labels: tuple[str, ...] = ()
+    gate: GateVerdict | None = None
 
 
 def failed(reason: Reason, message: str) -> Outcome:
@@ -49,8 +61,9 @@ def read_outcome(result: Mapping[str, Any]) -> Outcome:
     cut = Cut.from_dict(result.get("cut"))
     if cut is None:
         return failed(Reason.UNKNOWN, "the training's result has no usable field cut")
-    model = _model(result) if kind is OutcomeKind.TRAINED else None
-    if kind is OutcomeKind.TRAINED and model is None:
+    makes_a_model = kind in (OutcomeKind.TRAINED, OutcomeKind.REFUSED)
+    model = _model(result) if makes_a_model else None
+    if makes_a_model and model is None:
         return failed(Reason.UNKNOWN, "the training's result names no version or image")
     return Outcome(
         kind=kind,
@@ -60,13 +73,25 @@ def read_outcome(result: Mapping[str, Any]) -> Outcome:
         model=model,
         snapshot=_text(result.get("snapshot")) or None,
         removed_labels=tuple(item for item in _list(result.get("removed_labels")) if isinstance(item, str)),
+        gate=_gate(kind, result),
     )
 
 
 def _reason(kind: OutcomeKind, result: Mapping[str, Any]) -> Reason:
     if kind is OutcomeKind.NOT_ENOUGH_DATA:
         return Reason.of(result.get("reason"), Reason.NOT_ENOUGH_DATA)
-    return Reason.TRAINED if kind is OutcomeKind.TRAINED else Reason.UNCHANGED
+    return Reason.UNCHANGED if kind is OutcomeKind.UNCHANGED else Reason.TRAINED
+
+
+def _gate(kind: OutcomeKind, result: Mapping[str, Any]) -> GateVerdict | None:
+    """The outcome decides; the verdict explains it."""
+    told = result.get("gate")
+    if kind is OutcomeKind.REFUSED and not isinstance(told, Mapping):
+        return GateVerdict(False, Reason.UNKNOWN, "the result does not say why")
+    if not isinstance(told, Mapping) or kind not in (OutcomeKind.TRAINED, OutcomeKind.REFUSED):
+        return None
+    reason = Reason.of(told.get("reason"), Reason.UNKNOWN)
+    return GateVerdict(kind is OutcomeKind.TRAINED, reason, _text(told.get("message"))[:MESSAGE_MAX_LENGTH])
 
 
 def _model(result: Mapping[str, Any]) -> ModelVersion | None:

@@ -10,6 +10,7 @@ from labelloop.label_config import parse_label_config
 from labelloop.label_studio import Task
 from labelloop.models import load_model
 from labelloop.models.text_classifier import TextClassifier
+from labelloop.training.gate import GateRules
 from labelloop.training.settings import TrainingSettings
 from labelloop.training.train import train
 
@@ -175,3 +176,60 @@ def test_multiple_choice(tmp_path):
     assert result.metrics["accuracy"] > 0.8
     probabilities = load_model(tmp_path / "model").probabilities("label", ["about login and refund number 5"])
     assert (probabilities[0] > 0.5).tolist() == [False, True, True]
+
+
+def shuffled(entries):
+    """Every label moved on by one: a model trained on these is wrong about nearly everything."""
+    moved = {name: LABELS[(position + 1) % len(LABELS)] for position, name in enumerate(LABELS)}
+    changed = []
+    for entry in entries:
+        [note] = entry["annotations"]
+        [result] = note["result"]
+        names = [moved[name] for name in result["value"]["choices"]]
+        changed.append({**entry, "annotations": [{**note, "result": [{**result, "value": {"choices": names}}]}]})
+    return changed
+
+
+def test_a_model_worse_than_the_one_that_serves_is_refused_and_kept(tmp_path):
+    trained(tmp_path / "first", ticket_tasks(600))
+    incumbent = load_model(tmp_path / "first" / "model")
+    held_out = {example.text for example in held_out_of(ticket_tasks(600))}
+    entries = ticket_tasks(600)
+    mixed = [entry if entry["data"]["text"] in held_out else shuffled([entry])[0] for entry in entries]
+
+    result = trained(tmp_path / "second", mixed, incumbent=incumbent)
+
+    assert (result.outcome, result.reason, result.exit_code) == ("Refused", "WorseThanActive", 0)
+    assert result.gate["accepted"] is False
+    assert load_model(tmp_path / "second" / "model").version == result.version
+    assert "of the model that serves" in result.gate["message"]
+
+
+def test_a_model_as_good_as_the_one_that_serves_passes_with_both_figures(tmp_path):
+    trained(tmp_path / "first", ticket_tasks(400))
+    incumbent = load_model(tmp_path / "first" / "model")
+
+    result = trained(tmp_path / "second", ticket_tasks(600), incumbent=incumbent)
+
+    assert result.outcome == "Trained"
+    assert result.gate["reason"] == "NotWorse"
+    figures = result.gate["figures"]
+    assert figures["compared"] == len(held_out_of(ticket_tasks(600)))
+    assert figures["candidate"] == pytest.approx(result.metrics["accuracy"])
+
+
+def test_only_texts_held_out_for_both_are_compared(tmp_path):
+    small = TrainingSettings(project=7, holdout=0.1)
+    trained(tmp_path / "first", ticket_tasks(600), settings=small)
+    incumbent = load_model(tmp_path / "first" / "model")
+
+    result = trained(tmp_path / "second", ticket_tasks(600), incumbent=incumbent)
+
+    fewer = holdout(snapshot(ticket_tasks(600)).examples(SCHEMA).examples, "7", 0.1)[1]
+    assert result.gate["figures"]["compared"] == len(fewer) < len(held_out_of(ticket_tasks(600)))
+
+
+def test_a_floor_refuses_the_first_model_too(tmp_path):
+    result = trained(tmp_path, ticket_tasks(300), settings=TrainingSettings(project=7, gate=GateRules(minimum=0.99)))
+
+    assert (result.outcome, result.reason) == ("Refused", "BelowMinimum")

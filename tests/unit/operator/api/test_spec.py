@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop_operator.api.spec import SERVING_RESOURCES, Problem, Resources, Spec, parse
+from labelloop_operator.api.spec import SERVING_RESOURCES, EvaluationSpec, Problem, Resources, Spec, parse
 
 MINIMAL: dict[str, Any] = {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": 7}}
 
@@ -32,7 +32,8 @@ def test_the_smallest_useful_resource_has_every_default() -> None:
     )
     assert (spec.serving.replicas, spec.serving.resources) == (1, SERVING_RESOURCES)
     assert (spec.training.every_updates, spec.training.backoff, spec.training.deadline) == (10, 30.0, 3600.0)
-    assert (spec.holdout, spec.progress_deadline, spec.suspend) == (0.2, 300.0, False)
+    assert spec.evaluation == EvaluationSpec(0.2, "accuracy", None, None, "Enforce")
+    assert (spec.progress_deadline, spec.suspend) == (300.0, False)
     assert (spec.image, spec.registry.repository, spec.registry.plain_http) == (None, None, None)
 
 
@@ -46,7 +47,7 @@ def test_every_field_is_read() -> None:
             "basicAuthSecretRef": {"name": "auth"},
         },
         training={"everyUpdates": 50, "backoff": "1m30s", "deadline": "1.5h"},
-        evaluation={"holdout": 0.1},
+        evaluation={"holdout": 0.1, "metric": "log_loss", "tolerance": 0.05, "minimum": 0.6, "policy": "Report"},
         rollout={"progressDeadline": "90s"},
         registry={
             "repository": "r:5000/x",
@@ -57,6 +58,7 @@ def test_every_field_is_read() -> None:
         suspend=True,
     )
     assert spec.parameters == {"C": 3}
+    assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report")
     assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
     assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
     assert (spec.registry.push_secret, spec.registry.pull_secret, spec.serving.basic_auth_secret) == (
@@ -106,6 +108,10 @@ def test_every_field_is_read() -> None:
             "limit of 1",
         ),
         ({"evaluation": {"holdout": 1.5}}, "spec.evaluation.holdout", "1.5", "0.0 to 0.9"),
+        ({"evaluation": {"metric": "f1"}}, "spec.evaluation.metric", "'f1'", "accuracy or log_loss"),
+        ({"evaluation": {"minimum": 70}}, "spec.evaluation.minimum", "70", "0.0 to 1.0"),
+        ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", "0.0 to 10.0"),
+        ({"evaluation": {"policy": "Ignore"}}, "spec.evaluation.policy", "'Ignore'", "Enforce or Report"),
         ({"suspend": "yes"}, "spec.suspend", "'yes'", "true or false"),
         ({"image": "a b"}, "spec.image", "'a b'", "white space"),
     ],

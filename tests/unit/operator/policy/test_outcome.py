@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.status import Cut
-from labelloop_operator.policy.outcome import OutcomeKind, read_outcome
+from labelloop_operator.policy.outcome import GateVerdict, OutcomeKind, read_outcome
 
 CUT = {"updated_at": "2026-11-22T06:00:00.123456Z", "size": 312}
 TRAINED: dict[str, Any] = {
@@ -53,6 +53,28 @@ def test_a_trained_model_without_what_is_needed_is_a_failure(lost: str) -> None:
 )
 def test_reasons_are_known_ones(outcome: str, reason: str, read: Reason) -> None:
     assert read_outcome({"outcome": outcome, "reason": reason, "message": "m", "cut": CUT}).reason is read
+
+
+GATE = {"accepted": True, "reason": "NotWorse", "message": "0.71 against 0.70", "figures": {"p_value": 1.0}}
+
+
+def test_the_gates_verdict_is_read_beside_the_outcome() -> None:
+    found = read_outcome({**TRAINED, "gate": GATE})
+    assert found.gate == GateVerdict(True, Reason.NOT_WORSE, "0.71 against 0.70")
+
+
+def test_a_refused_model_is_named_and_its_updates_are_used_up() -> None:
+    found = read_outcome({**TRAINED, "outcome": "Refused", "gate": {**GATE, "reason": "BelowMinimum"}})
+    assert (found.kind, found.reason) == (OutcomeKind.REFUSED, Reason.TRAINED)
+    assert (found.model is not None, found.cut is not None) == (True, True)
+    assert found.gate == GateVerdict(False, Reason.BELOW_MINIMUM, "0.71 against 0.70")
+
+
+@pytest.mark.parametrize("gate", [None, "no", {}, {"reason": 3, "message": None}])
+def test_a_refusal_without_a_readable_verdict_stays_one(gate: Any) -> None:
+    found = read_outcome({**TRAINED, "outcome": "Refused", "gate": gate})
+    assert found.gate is not None
+    assert (found.gate.accepted, found.gate.reason) == (False, Reason.UNKNOWN)
 
 
 def test_an_empty_project_has_a_cut_too() -> None:

@@ -352,6 +352,47 @@ def test_a_candidate_that_does_not_start_is_refused_and_what_served_goes_on() ->
     assert not world.typed.model.refused
 
 
+def test_a_model_that_the_gate_refuses_is_told_kept_and_not_rolled_out() -> None:
+    world = served()
+    world.annotate(3)
+    world.settle()
+    before = world.typed.model.active
+    world.outcomes.append("Refused")
+    world.annotate(3)
+    world.settle()
+
+    status = world.typed
+    assert (status.model.active, status.model.candidate) == (before, None)
+    assert [(item.version, item.image, item.reason) for item in status.model.refused] == [
+        (world.trained_version(), world.trained_image(), "WorseThanActive")
+    ]
+    assert world.condition("CandidateAccepted") == ("False", "WorseThanActive")
+    told = world.message("CandidateAccepted")
+    assert "0.610 against 0.710" in told
+    assert world.trained_image() in told
+    assert "after 3 more updates" in told
+    assert world.condition("Ready")[0] == "True"
+    assert world.event_reasons().count("CandidateRefused") == 1
+    assert "RolloutFailed" not in world.event_reasons()
+    assert (status.training.pending_updates, len(world.jobs_created)) == (0, 2)
+
+
+def test_a_refused_models_updates_do_not_trigger_again_but_the_next_ones_do() -> None:
+    world = served()
+    world.outcomes.extend(["Trained", "Refused"])
+    for updates in (3, 3, 2):
+        world.annotate(updates)
+        world.settle()
+    assert len(world.jobs_created) == 2
+    world.annotate(1)
+    world.settle()
+
+    assert len(world.jobs_created) == 3
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == world.trained_version()
+    assert world.condition("CandidateAccepted") == ("True", "NotWorse")
+
+
 def test_no_training_starts_while_a_candidate_rolls_out() -> None:
     world = served()
     world.annotate(3)
