@@ -6,7 +6,7 @@ passes through every ASGI layer unchanged, and the two tables of uvicorn are rep
 does not know of it sends the standard phrase.
 """
 
-from types import ModuleType
+import sys
 
 MAX_CHARACTERS = 300
 
@@ -41,12 +41,14 @@ class _StatusPhrases(dict[int, bytes]):
 
 
 def install() -> None:
-    """Teach uvicorn's HTTP protocols about ReasonedStatus; calling it again changes nothing."""
-    from uvicorn.protocols.http import h11_impl, httptools_impl
+    """Teach uvicorn's HTTP protocol about ReasonedStatus, once it has chosen one; calling it again changes nothing."""
+    # The other protocol is not imported for that: it takes a while.
+    for module, name, table in _TABLES:
+        if (protocol := sys.modules.get(f"uvicorn.protocols.http.{module}")) is not None:
+            setattr(protocol, name, table(getattr(protocol, name)))
 
-    _replace(httptools_impl, "STATUS_LINE", _StatusLines)
-    _replace(h11_impl, "STATUS_PHRASES", _StatusPhrases)
 
-
-def _replace(module: ModuleType, name: str, table: type[dict[int, bytes]]) -> None:
-    setattr(module, name, table(getattr(module, name)))
+_TABLES: tuple[tuple[str, str, type[dict[int, bytes]]], ...] = (
+    ("httptools_impl", "STATUS_LINE", _StatusLines),
+    ("h11_impl", "STATUS_PHRASES", _StatusPhrases),
+)

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import httpx
 import orjson
 
 from labelloop.serving.settings import RelayTarget
 from labelloop.serving.webhook_events import MAX_ANNOTATIONS, START_TRAINING, AnnotationTime, Event
+
+if TYPE_CHECKING:
+    import httpx
 
 HINT_SECONDS = 1.0
 TRAIN_SECONDS = 10.0
@@ -19,6 +21,10 @@ log = logging.getLogger(__name__)
 
 class RelayError(Exception):
     """The operator did not take the request; the message says why and what to do."""
+
+
+class _UnreachableError(Exception):
+    """The operator did not answer."""
 
 
 class RelayCounter(Protocol):
@@ -37,18 +43,12 @@ class Relay:
         self._pending: dict[tuple[str, bool], dict[int, str | None]] = {}
         self._wake = asyncio.Event()
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         self._sender: asyncio.Task[None] | None = None
         self._failing = False
 
     async def start(self) -> None:
-        """Open the connection pool; hints are sent from now on."""
-        # Proxies from the environment are not used: the operator is a Service of the cluster.
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self._target.secret}", "Content-Type": "application/json"},
-            timeout=None,  # noqa: S113  (each request has a deadline of its own, for all of it)
-            verify=self._target.url.startswith("https:"),  # reading the root certificates takes 30 ms
-            trust_env=False,
-        )
+        """Send hints from now on."""
         self._sender = asyncio.create_task(self._send_hints(), name="labelloop-relay")
 
     async def stop(self) -> None:
@@ -75,10 +75,10 @@ class Relay:
         """Ask for a training; returns once the operator has accepted, else raises RelayError."""
         try:
             status, answer = await self._post("train", START_TRAINING, authenticated, {}, TRAIN_SECONDS)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _UnreachableError as error:
             self._count("train", "unreachable")
             raise RelayError(
-                f"The operator does not answer at {self._target.url} ({_told(error)}): "
+                f"The operator does not answer at {self._target.url} ({error}): "
                 "check that it runs, then start the training again."
             ) from None
         if 200 <= status < 300:
@@ -103,21 +103,34 @@ class Relay:
                 status, answer = await self._post("hints", action, authenticated, annotations, HINT_SECONDS)
                 failure = None if 200 <= status < 300 else _refusal(status, answer)
                 self._count("hints", "accepted" if failure is None else "refused")
-            except (httpx.HTTPError, TimeoutError) as error:
-                failure = f"The operator does not answer at {self._target.url} ({_told(error)})"
+            except _UnreachableError as error:
+                failure = f"The operator does not answer at {self._target.url} ({error})"
                 self._count("hints", "unreachable")
             self._log_change(failure)
 
     async def _post(
         self, call: str, action: str, authenticated: bool, annotations: dict[int, str | None], seconds: float
     ) -> tuple[int, bytes]:
-        if self._client is None:
-            raise httpx.ConnectError("the server is not started")
         told = [{"id": number, "updated_at": time} for number, time in annotations.items()]
         body = orjson.dumps({"action": action, "authenticated": authenticated, "annotations": told})
-        async with asyncio.timeout(seconds):
-            answer = await self._client.post(f"{self._target.url}/{call}", content=body)
+        client = await self._opened_client()
+        import httpx
+
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await client.post(f"{self._target.url}/{call}", content=body)
+        except TimeoutError:
+            raise _UnreachableError("time-out") from None
+        except httpx.HTTPError as error:
+            raise _UnreachableError(str(error) or type(error).__name__) from None
         return answer.status_code, answer.content
+
+    async def _opened_client(self) -> "httpx.AsyncClient":
+        """The connection pool, opened at the first request: importing httpx would be a tenth of the server's start."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_client, self._target)  # answers go on meanwhile
+        return self._client
 
     def _log_change(self, failure: str | None) -> None:
         """One line when hints begin to fail and one when they pass again: a lost hint only delays the count."""
@@ -126,6 +139,18 @@ class Relay:
         elif failure is None and self._failing:
             log.info("Hints reach the operator again")
         self._failing = failure is not None
+
+
+def _client(target: RelayTarget) -> "httpx.AsyncClient":
+    import httpx
+
+    # Proxies from the environment are not used: the operator is a Service of the cluster.
+    return httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {target.secret}", "Content-Type": "application/json"},
+        timeout=None,  # noqa: S113  (each request has a deadline of its own, for all of it)
+        verify=target.url.startswith("https:"),  # reading the root certificates takes 30 ms
+        trust_env=False,
+    )
 
 
 def _newer(known: str | None, annotation: AnnotationTime) -> str | None:
@@ -151,7 +176,3 @@ def _refusal(status: int, answer: bytes) -> str:
         503: "it is starting or not leading; try again in a few seconds",
     }.get(status, "unexpected answer; see the operator's log")
     return f"The operator refused (HTTP {status}): {reason}"
-
-
-def _told(error: BaseException) -> str:
-    return "time-out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

@@ -8,12 +8,41 @@ import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from labelloop import __version__
 from labelloop.environment import SettingsError
+from labelloop.serving.deferred_imports import defer
 from labelloop.serving.settings import ServingSettings
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+NOT_FOR_SERVING = (
+    "_bentoml_impl.client",
+    "_bentoml_impl.server.proxy",
+    "_bentoml_impl.server.serving",
+    "_bentoml_impl.tasks",
+    "_bentoml_sdk.models",
+    "bentoml._internal.bento",
+    "bentoml._internal.bento.bento",
+    "bentoml._internal.bento.build_config",
+    "bentoml._internal.container.generate",
+    "bentoml._internal.models",
+    "bentoml._internal.runner.runnable",
+    "bentoml._internal.runner.runner",
+    "bentoml._internal.service.loader",
+    "bentoml._internal.service.openapi",
+    "bentoml._internal.service.openapi.specification",
+    "bentoml._internal.service.service",
+    "bentoml._internal.utils.cattr",
+    "psutil",
+    "python_multipart",
+    "python_multipart.multipart",
+    "uvicorn.main",
+    "uvicorn.middleware.wsgi",
+)
+"""What BentoML and its libraries import to build, deploy, supervise, call and upload: not needed to answer."""
 KEEP_ALIVE_SECONDS = 65
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -41,6 +70,8 @@ def settings_or_exit() -> ServingSettings:
 def prepare_environment() -> None:
     """What libraries read from the environment when they are imported."""
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    # pydantic would look for plug-ins in the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Products of a few rows: threads would only wait for each other, and each holds buffers of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -57,20 +88,12 @@ def _bind(port: int) -> socket.socket:
 
 
 def _serve(settings: ServingSettings, listener: socket.socket) -> None:
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process counts in memory
-    import uvicorn
-    from bentoml._internal.configuration.containers import BentoMLContainer
-    from bentoml._internal.context import server_context
-    from bentoml._internal.server.metrics.prometheus import PrometheusClient
+    app = application(settings)
+    from uvicorn.config import Config
+    from uvicorn.server import Server
 
-    from labelloop.serving.service import NAME, build_service
-
-    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
-    server_context.service_type = "entry_service"
-    server_context.service_name = server_context.bento_name = NAME
-    server_context.bento_version = __version__
-    config = uvicorn.Config(
-        build_service(settings).to_asgi(),
+    config = Config(
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -80,7 +103,28 @@ def _serve(settings: ServingSettings, listener: socket.socket) -> None:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
+
+
+def application(settings: ServingSettings) -> "Starlette":
+    """BentoML's ASGI application around the service, for one process without a supervisor."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process counts in memory
+    defer(NOT_FOR_SERVING)
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.context import server_context
+    from bentoml._internal.server.metrics.prometheus import PrometheusClient
+
+    from labelloop.serving.app_factory import AppFactory
+    from labelloop.serving.service import NAME, build_service
+
+    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
+    server_context.service_type = "entry_service"
+    server_context.service_name = server_context.bento_name = NAME
+    server_context.bento_version = __version__
+    service = build_service(settings)
+    service.inject_config()
+    app: Starlette = AppFactory(service, is_main=True)()
+    return app
 
 
 def _exit(*lines: str) -> NoReturn:
