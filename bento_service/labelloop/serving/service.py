@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from labelloop.serving import bentoml_repairs, reasons
 from labelloop.serving.authentication import BasicAuthMiddleware
+from labelloop.serving.direct_routes import DirectRoutes
 from labelloop.serving.routes import application
 from labelloop.serving.settings import ServingSettings
 
@@ -70,4 +71,6 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
         service.add_asgi_middleware(
             BasicAuthMiddleware, credentials=settings.basic_auth, webhook_secret=settings.webhook_secret
         )
+    # After basic auth, which must come first: what is added first is outermost.
+    service.add_asgi_middleware(DirectRoutes, application=app)
     return service

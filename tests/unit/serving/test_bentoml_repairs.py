@@ -35,7 +35,14 @@ def test_bentoml_still_has_the_shape_that_is_mended():
     assert "Middleware(TimeoutMiddleware, timeout=self.timeout)" in inspect.getsource(base_app.BaseAppFactory)
     original = bentoml_repairs.TrafficMetricsMiddleware.__mro__[1]
     assert list(inspect.signature(original).parameters) == ["app", "namespace", "skip_paths"]
-    assert 'endpoint = scope["path"]' in inspect.getsource(original)
+    source = inspect.getsource(original)
+    assert 'endpoint = scope["path"]' in source
+    # What we count into, with these labels, under these names.
+    for metric in ("request_duration", "request_total", "request_in_progress", "last_request_timestamp"):
+        assert f"self.metrics_{metric}" in source
+    names = '["endpoint", "service_name", "service_version", "runner_name"]'
+    assert names in source
+    assert 'labelnames=["service_name", "service_version", "runner_name"]' in source
 
 
 def test_the_repairs_are_put_where_bentoml_looks():
@@ -73,6 +80,9 @@ async def test_a_cancelled_request_stays_cancelled():
         await task
 
 
+SERVICE_LABELS = {name: str(value) for name, value in bentoml_repairs._service().items()}
+
+
 class InMemoryMetrics:
     """BentoML's metrics client, with a registry of its own."""
 
@@ -100,3 +110,45 @@ async def test_request_metrics_have_one_series_for_all_unknown_paths():
         if sample.name == "test_request_total"
     }
     assert counted == {"/predict": 1, "/other": 5}
+
+
+async def test_request_metrics_tell_status_time_and_what_is_under_way():
+    metrics = InMemoryMetrics()
+    seen: list[float] = []
+
+    def value(name: str, **labels: str) -> float:
+        told = metrics.registry.get_sample_value(f"test_{name}", {**SERVICE_LABELS, **labels})
+        assert told is not None, name
+        return told
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(value("request_in_progress", endpoint="/predict"))
+        raise LookupError("lost")
+
+    middleware = bentoml_repairs.TrafficMetricsMiddleware(answers, namespace="test", skip_paths=["/metrics"])
+    middleware._setup(metrics_client=metrics, duration_buckets=(1.0,))
+    middleware.known_paths = frozenset({"/predict", "/readyz"})
+    async with client(middleware) as http:
+        await http.get("/readyz")
+        assert "test_last_request_timestamp_seconds" not in {
+            sample.name for family in metrics.registry.collect() for sample in family.samples
+        }
+        await http.get("/predict")
+        await http.get("/predict")
+        assert value("last_request_timestamp_seconds") > 0
+        assert value("request_total", endpoint="/predict", http_response_code="200") == 2
+        assert value("request_duration_seconds_count", endpoint="/predict", http_response_code="200") == 2
+        middleware.app = fails
+        with pytest.raises(LookupError):
+            await http.get("/predict")
+    assert seen == [1]
+    assert value("request_in_progress", endpoint="/predict") == 0
+
+
+async def test_a_request_for_the_metrics_is_not_counted():
+    metrics = InMemoryMetrics()
+    middleware = bentoml_repairs.TrafficMetricsMiddleware(answers, namespace="test", skip_paths=["/metrics"])
+    middleware._setup(metrics_client=metrics, duration_buckets=(1.0,))
+    async with client(middleware) as http:
+        assert (await http.get("/metrics")).status_code == 200
+    assert not [sample for family in metrics.registry.collect() for sample in family.samples]

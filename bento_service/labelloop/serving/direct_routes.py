@@ -1,0 +1,59 @@
+"""The way from BentoML's middlewares to our handlers without two routers in between.
+
+A request to one of our routes would be compared with every route of BentoML's application, then with those of the
+mounted one, and pass five further layers: together as long as the prediction of a text. Here it is looked up.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Handler = Callable[[Request], Awaitable[Response]]
+Teller = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class DirectRoutes:
+    """ASGI middleware: calls the handler when path and method are those of a route of `application`.
+
+    Anything else goes the usual way, which ends at the same `application`: other methods, unknown paths, probes,
+    metrics. Errors are told by the handlers of `application`; one that has none is raised on.
+    """
+
+    def __init__(self, app: ASGIApp, application: Starlette) -> None:
+        self._app = app
+        self._application = application
+        self._handlers: dict[tuple[str, str], Handler] = {
+            (method, route.path): route.endpoint
+            for route in application.routes
+            if isinstance(route, Route)
+            for method in route.methods or ()
+        }
+        self._tell = cast("Mapping[object, Teller]", application.exception_handlers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
+        if scope["type"] != "http" or scope.get("root_path"):
+            await self._app(scope, receive, send)
+            return
+        handler = self._handlers.get((scope["method"], scope["path"]))
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._application
+        request = Request(scope, receive, send)
+        try:
+            response = await handler(request)
+        except Exception as error:
+            response = await self._told(request, error)
+        await response(scope, receive, send)
+
+    async def _told(self, request: Request, error: Exception) -> Response:
+        for kind in type(error).__mro__:
+            if kind in self._tell:
+                return await self._tell[kind](request, error)
+        raise error
