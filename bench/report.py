@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/benchmarks"
+Rows = Sequence[tuple[str, str]]
+"""Texts with their labels."""
 OURS, PEER = "#1f6feb", "#9a6700"
 """The same two colours in every plot."""
 
