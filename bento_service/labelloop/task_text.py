@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 MAX_PARAGRAPHS = 100_000
+TASK_VARIABLE = re.compile(r"\$[\w\[\]{}]+(?:\.[\w\[\]{}]+)*", re.ASCII)
+"""What the editor replaces by task data inside a `value`; a full stop after it ends the sentence."""
 
 # Linear in the input. A real HTML parser is not needed to drop markup, and html.parser takes quadratic time on
 # unclosed declarations, which a single task could use to stop the service.
@@ -25,7 +27,7 @@ class TextSource(Protocol):
 
     @property
     def data_key(self) -> str:
-        """Key of the task data, without `$`; dots lead into nested objects."""
+        """Key of the task data without `$` (dots lead into nested objects), or a text with keys in it, with `$`."""
 
     @property
     def text_key(self) -> str:
@@ -39,6 +41,8 @@ def text_of(data: Mapping[str, object], control: TextSource) -> str | None:
     of speakers are left out). The result can always be encoded as UTF-8.
     """
     value = _look_up(data, control.data_key)
+    if value is None and "$" in control.data_key:
+        value = _filled(control.data_key, data)
     if control.object_type == "Paragraphs" and isinstance(value, list):
         parts = (part.get(control.text_key) if isinstance(part, dict) else part for part in value[:MAX_PARAGRAPHS])
         texts = [text for text in map(_as_text, parts) if text is not None]
@@ -68,15 +72,24 @@ def _look_up(data: Mapping[str, object], key: str) -> object:
     return value
 
 
+def _filled(template: str, data: Mapping[str, object]) -> str | None:
+    """`$title: $body` with the task's data, as the editor shows it; None when the task has none of the keys."""
+    found = {variable: _as_text(_look_up(data, variable[1:])) or "" for variable in TASK_VARIABLE.findall(template)}
+    return TASK_VARIABLE.sub(lambda match: found[match.group()], template) if any(found.values()) else None
+
+
 def _as_text(value: object) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return str(value) if not isinstance(value, float) or math.isfinite(value) else None
-    if not isinstance(value, str):
-        return None
+    return encodable(value) if isinstance(value, str) else None
+
+
+def encodable(text: str) -> str:
+    """The text, halves of surrogate pairs replaced: JSON lets them through and UTF-8 does not."""
     try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON lets through and UTF-8 does not
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,21 +1,22 @@
 """Rows -> examples: which annotation of a task counts, and what of it the present labelling configuration knows.
 
 1. Skipped annotations never count: they hold the model's own prediction.
-2. Of the others, ground truth comes first, then the newest (`updated_at`, then id); the first that says something the
-   configuration knows is used, alone.
-3. Labels that are no longer in the configuration are dropped and reported.
+2. Labels that are no longer in the configuration are dropped and reported.
+3. Of the annotations that say something about a control, ground truth outvotes the others, then the majority of the
+   annotators wins, then the newest (conflicts.py). Each control is settled for itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from labelloop.datasets.rows import Annotation, Origin, Path, Row, rows_of, source_of
+from labelloop.datasets.conflicts import Ballot, by_rank, settle
+from labelloop.datasets.rows import Annotation, Origin, Row, rows_of, source_of
+from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config import Control, Schema
 from labelloop.label_studio.task_api import Task
 
 Fate = Literal["used", "skipped", "empty", "foreign", "removed_labels", "unusable_text"]
-Labels = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -67,82 +68,60 @@ def examples(tasks: Sequence[Task], schema: Schema) -> ExampleSet:
 
 def examples_of_rows(rows: Sequence[Row], schema: Schema) -> ExampleSet:
     """Examples of rows, read just now or kept in a snapshot."""
-    readers = tuple(_Reader(control) for control in schema.controls)
+    readers = tuple(LabelReader(control) for control in schema.controls)
     found: list[Example] = []
     fates: dict[Fate, int] = {}
     for row in rows:
-        fate, annotation, labels = _chosen(row, readers)
-        if annotation is not None:
-            made = _examples(row, annotation, labels, schema.controls)
-            fate = "used" if made else "unusable_text"
-            found.extend(made)
+        standing = by_rank([annotation for annotation in row.annotations if not annotation.was_cancelled])
+        settled = _settled(standing, readers)
+        made = _examples(row, settled, schema.controls)
+        found.extend(made)
+        fate: Fate = "used" if made else "unusable_text" if settled else _why_not(standing, readers)
         fates[fate] = fates.get(fate, 0) + 1
     removed = sorted(set().union(*(reader.removed for reader in readers)))
     return ExampleSet(tuple(found), Counts(tasks=len(rows), **fates), tuple(removed))
 
 
-class _Reader:
-    """Reads the results of one control; remembers the removed labels it met."""
-
-    def __init__(self, control: Control) -> None:
-        self.control = control
-        self.removed: set[str] = set()
-        self._stored = {choice.value: choice.stored for choice in control.choices}  # from before it had an alias
-        self._stored.update((name, name) for name in control.labels)
-
-    def labels(self, paths: Sequence[Path]) -> tuple[tuple[str, ...], Fate]:
-        """Stored labels, in the order of the configuration; without any, why."""
-        names = [path[-1] for path in paths if path[-1] not in self.control.groups]
-        known = {self._stored[name] for name in names if name in self._stored}
-        unknown = [name for name in names if name not in self._stored]
-        self.removed.update(unknown)
-        if len(known) > 1 and not self.control.multiple:
-            return (), "foreign"
-        if not known:
-            return (), "removed_labels" if unknown else "empty"
-        return tuple(label for label in self.control.labels if label in known), "used"
-
-
-def _chosen(row: Row, readers: Sequence[_Reader]) -> tuple[Fate, Annotation | None, Labels]:
-    """The annotation that counts and its labels; without one, the fate of the one that came first."""
-    ranked = sorted(
-        (annotation for annotation in row.annotations if not annotation.was_cancelled),
-        key=lambda annotation: (annotation.ground_truth, annotation.updated_at, annotation.id),
-        reverse=True,
-    )
-    first: Fate | None = None
-    for annotation in ranked:
-        labels, fate = _read(annotation, readers)
-        if labels:
-            return "used", annotation, labels
-        first = first or fate
-    return first or "skipped", None, {}
-
-
-def _read(annotation: Annotation, readers: Sequence[_Reader]) -> tuple[Labels, Fate]:
-    labels: Labels = {}
-    fates: set[Fate] = set()
+def _settled(standing: Sequence[Annotation], readers: Sequence[LabelReader]) -> dict[str, Ballot]:
+    """What counts for each control that an annotation says something about."""
+    settled: dict[str, Ballot] = {}
     for reader in readers:
         name = reader.control.name
-        if name in annotation.choices:
-            chosen, fate = reader.labels(annotation.choices[name])
-            fates.add(fate)
-            if chosen:
-                labels[name] = chosen
+        said = ((annotation, annotation.choices.get(name)) for annotation in standing)
+        ballots = [Ballot(annotation, reader.read(paths)[0]) for annotation, paths in said if paths]
+        ballots = [ballot for ballot in ballots if ballot.labels]
+        if ballots:
+            settled[name] = settle(ballots, reader.control)
+    return settled
+
+
+def _why_not(standing: Sequence[Annotation], readers: Sequence[LabelReader]) -> Fate:
+    """Why nothing can be learnt: of the annotation that would come first."""
+    if not standing:
+        return "skipped"
+    annotation = standing[0]
+    fates = {reader.read(annotation.choices.get(reader.control.name, ()))[1] for reader in readers}
     if "removed_labels" in fates:
-        return labels, "removed_labels"
+        return "removed_labels"
     strangers = annotation.others or annotation.choices.keys() - {reader.control.name for reader in readers}
-    return labels, "foreign" if strangers or "foreign" in fates else "empty"
+    return "foreign" if strangers or "foreign" in fates else "empty"
 
 
-def _examples(row: Row, annotation: Annotation, labels: Labels, controls: Sequence[Control]) -> list[Example]:
-    by_source: dict[str, Labels] = {}
+def _examples(row: Row, settled: Mapping[str, Ballot], controls: Sequence[Control]) -> list[Example]:
+    by_source: dict[str, dict[str, Ballot]] = {}
     for control in controls:
-        if control.name in labels:
-            by_source.setdefault(source_of(control), {})[control.name] = labels[control.name]
+        if control.name in settled:
+            by_source.setdefault(source_of(control), {})[control.name] = settled[control.name]
     made = []
-    for source, answered in by_source.items():
+    for source, ballots in by_source.items():
         text = row.texts.get(source)
         if text is not None and text.strip():
-            made.append(Example(row.task, text, answered, annotation.origin))
+            labels = {name: ballot.labels for name, ballot in ballots.items()}
+            made.append(Example(row.task, text, labels, _origin(ballots.values())))
     return made
+
+
+def _origin(ballots: Iterable[Ballot]) -> Origin:
+    """Of what counts about one text; parts of different origin are a prediction that was changed."""
+    origins = {ballot.annotation.origin for ballot in ballots}
+    return origins.pop() if len(origins) == 1 else "prediction-changed"

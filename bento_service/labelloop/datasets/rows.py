@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from labelloop.label_config import Control, text_of
 from labelloop.label_studio.answers import parse_time
 from labelloop.label_studio.task_api import Task
+from labelloop.task_text import encodable
 
 Origin = Literal["manual", "prediction", "prediction-changed"]
 Path = tuple[str, ...]
@@ -113,7 +114,9 @@ def _paths(result: object) -> list[Path] | None:
     if not isinstance(selected, list) or any(key in value for key in OF_A_PART):
         return None
     paths = [tuple(choice) if isinstance(choice, list) else (choice,) for choice in selected]
-    return paths if all(path and all(isinstance(name, str) for name in path) for path in paths) else None
+    if not all(path and all(isinstance(name, str) for name in path) for path in paths):
+        return None
+    return [tuple(map(encodable, path)) for path in paths]
 
 
 def _origin(origins: list[Origin | None], *, from_prediction: bool) -> Origin:

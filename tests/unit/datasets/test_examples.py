@@ -160,22 +160,24 @@ def test_recorded_submissions_and_skips() -> None:
     assert found.counts == Counts(tasks=3, used=2, skipped=1)
 
 
-@pytest.mark.parametrize("name", ["choices_single", "choices_multiple", "choices_nested", "pairwise_two_controls"])
+@pytest.mark.parametrize(
+    "name", ["choices_single", "choices_multiple", "choices_nested", "taxonomy", "pairwise_two_controls"]
+)
 def test_what_the_editor_stored_is_read_for_every_kind_of_control(name: str) -> None:
     schema = parse_label_config(RECORDED[name]["label_config"])
     (example,) = examples(
         [Task(1, {"text": "t"}, [annotation(1, *RECORDED[name]["ui_annotation_result"])])], schema
     ).examples
-    stored = {item["from_name"]: item["value"]["choices"] for item in RECORDED[name]["ui_annotation_result"]}
+    stored = {item["from_name"]: item["value"][item["type"]] for item in RECORDED[name]["ui_annotation_result"]}
     for control, chosen in stored.items():
-        assert set(example.labels[control]) == {item[-1] if isinstance(item, list) else item for item in chosen}
+        assert [*example.labels[control]] == [" / ".join(item) if isinstance(item, list) else item for item in chosen]
 
 
 def test_selecting_a_whole_group_means_its_leaves() -> None:
     schema = parse_label_config(RECORDED["choices_nested"]["label_config"])
     result = choices(["sports"], ["sports", "fb"], ["sports", "tennis"], name="topics")
     found = examples([Task(1, {"text": "t"}, [annotation(1, result)])], schema)
-    assert (found.examples[0].labels, found.removed_labels) == ({"topics": ("fb", "tennis")}, ())
+    assert (found.examples[0].labels, found.removed_labels) == ({"topics": ("sports / fb", "sports / tennis")}, ())
 
 
 def test_controls_about_different_texts_give_an_example_each() -> None:

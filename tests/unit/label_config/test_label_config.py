@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ SUPPORTED = (
     "choices_multiple",
     "choices_nested",
     "choices_select",
+    "taxonomy",
     "hypertext",
     "paragraphs",
     "two_texts",
@@ -32,6 +34,11 @@ def label(attributes: str = "", choices: str = CHOICES) -> str:
     return f'<Choices name="label" toName="text" {attributes}>{choices}</Choices>'
 
 
+def tree(attributes: str = "", choices: str = "") -> str:
+    nodes = choices or '<Choice value="p" alias="P"><Choice value="x"/><Choice value="y"/></Choice><Choice value="q"/>'
+    return f'<Taxonomy name="tree" toName="text" {attributes}>{nodes}</Taxonomy>'
+
+
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_agrees_with_what_label_studio_itself_parsed(name: str) -> None:
     recorded = RECORDED[name]
@@ -41,7 +48,7 @@ def test_agrees_with_what_label_studio_itself_parsed(name: str) -> None:
         parsed = recorded["parsed_label_config"][control.name]
         assert [control.object_name] == parsed["to_name"]
         assert [(control.object_type, control.data_key)] == [(i["type"], i["value"]) for i in parsed["inputs"]]
-        assert sorted((*control.labels, *control.groups)) == sorted(parsed["labels"])
+        assert sorted(node.stored for node in (*control.choices, *control.groups)) == sorted(parsed["labels"])
 
 
 @pytest.mark.parametrize("name", SUPPORTED)
@@ -50,7 +57,8 @@ def test_what_the_editor_stores_is_made_of_our_labels(name: str) -> None:
     for item in RECORDED[name]["ui_annotation_result"]:
         control = controls[item["from_name"]]
         paths = {choice.path for choice in control.choices}
-        for choice in item["value"]["choices"]:
+        assert item["type"] == control.result_type
+        for choice in item["value"][item["type"]]:
             assert tuple(choice) in paths if control.nested else choice in control.labels
 
 
@@ -80,11 +88,65 @@ def test_choices_inside_a_view_are_found() -> None:
     assert parse_label_config(view(label(choices=f"<View>{CHOICES}</View>"))).control.labels == ("a", "b")
 
 
+def test_what_stands_inside_a_choice_counts_only_when_nesting_is_allowed() -> None:
+    nested = GROUP.format("p") + GROUP.format("q") + '<Choice value="r"/>'
+    assert parse_label_config(view(label(choices=nested))).control.labels == ("p", "q", "r")
+    control = parse_label_config(view(label('allowNested="true"', nested))).control
+    assert control.labels == ("p / x", "q / x", "r")
+    assert [group.label for group in control.groups] == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "labels", "multiple", "limit"),
+    [
+        ("", ("P", "P / x", "P / y", "q"), True, None),
+        ('leafsOnly="true"', ("P / x", "P / y", "q"), True, None),
+        ('maxUsages="1"', ("P", "P / x", "P / y", "q"), False, None),
+        ('maxUsages="2" leafsonly="true"', ("P / x", "P / y", "q"), True, 2),
+        ('pathSeparator="|" showFullPath="true" legacy="true"', ("P", "P / x", "P / y", "q"), True, None),
+    ],
+)
+def test_taxonomy(attributes: str, labels: tuple[str, ...], multiple: bool, limit: int | None) -> None:
+    control = parse_label_config(view(tree(attributes))).control
+    assert (control.result_type, control.nested) == ("taxonomy", True)
+    assert (control.labels, control.multiple, control.limit) == (labels, multiple, limit)
+
+
+def test_a_taxonomy_may_have_one_name_in_many_places_but_siblings_only_once() -> None:
+    choices = GROUP.format("p") + GROUP.format("q") + '<Choice value="q"><Choice value="other"/></Choice>'
+    assert parse_label_config(view(tree(choices=choices))).control.labels == ("p", "p / x", "q", "q / x")
+
+
+def test_a_text_with_several_keys_is_its_own_source() -> None:
+    schema = parse_label_config(view(label(), '<HyperText name="text" value="&lt;b&gt;$title&lt;/b&gt; $body"/>'))
+    assert schema.control.data_key == "<b>$title</b> $body"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    ['required="true" requiredMessage="Choose!"', 'visibleWhen="choice-selected" whenTagName="a"', 'layout="inline"'],
+)
+def test_what_only_the_editor_minds_is_fine(attributes: str) -> None:
+    plain, dressed = parse_label_config(view(label())), parse_label_config(view(label(attributes)))
+    assert plain == dressed
+
+
+def test_names_that_differ_in_case_or_white_space_only_are_different_labels() -> None:
+    names = ("a", "A", " a", "a ", "a  b", "a b", "ä", "a\u0308", "\u202eabc", "👍🏽", "x" * 5_000)
+    choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in names)
+    assert parse_label_config(view(label(choices=choices))).control.labels == names
+
+
+def test_a_thousand_choices_are_read() -> None:
+    choices = "".join(f'<Choice value="label {number}" alias="{number}"/>' for number in range(1_000))
+    assert parse_label_config(view(label(choices=choices))).control.labels == tuple(map(str, range(1_000)))
+
+
 def test_an_unsupported_control_beside_a_supported_one_is_named_not_fatal() -> None:
-    schema = parse_label_config(view(label() + '<Taxonomy name="tree" toName="text"><Choice value="x"/></Taxonomy>'))
+    schema = parse_label_config(view(label() + '<Taxonomy name="tree" toName="text" apiUrl="$address"/>'))
     assert [control.name for control in schema.controls] == ["label"]
     assert len(schema.ignored) == 1
-    assert '<Taxonomy name="tree">' in schema.ignored[0]
+    assert '<Taxonomy name="tree" apiUrl="$address">' in schema.ignored[0]
 
 
 @pytest.mark.parametrize(
@@ -107,8 +169,22 @@ def test_an_unsupported_control_beside_a_supported_one_is_named_not_fatal() -> N
         (view(label(), '<Text name="text" value="$text" valueType="url"/>'), 'valueType="url"'),
         (view(label(), '<Text name="text" value="$text" encoding="base64"/>'), 'encoding="base64"'),
         (view(label() + label()), "rename one"),
-        (view(label(choices=GROUP.format("p") + GROUP.format("q"))), "x at two places"),
-        (view(label(choices=GROUP.format("p") + '<Choice value="p"/>')), "group of choices"),
+        (view(label('allowNested="true"', GROUP.format("p") + '<Choice value="p"/>')), "group of choices"),
+        (view(label(choices='<Choice value="$first"/><Choice value="b"/>')), r"\$first"),
+        (view(label(choices='<Choice value="under $50"/>')), r"under \$50"),
+        (view(tree('apiUrl="http://example.com/tree.json"')), 'apiUrl="http'),
+        (view(tree('value="$items"', "")), r'value="\$items"'),
+        (view(tree('labeling="true"')), 'labeling="true"'),
+        (view(tree('perRegion="true"')), 'perRegion="true"'),
+        (view(tree('perItem="true"')), 'perItem="true"'),
+        (view(tree('maxUsages="0"')), 'maxUsages="0"'),
+        (view(tree('maxUsages="many"')), 'maxUsages="many"'),
+        (view(tree(choices='<Choice value="p / x"/><Choice value="p"><Choice value="x"/></Choice>')), "read p / x"),
+        (view(label(choices="".join(f'<Choice value="{n}"/>' for n in range(10_001)))), "10,001 choices"),
+        (view(label(), '<Paragraphs name="text" value="$text" valueType="url"/>'), 'valueType="url"'),
+        (view(label(), '<Text name="text" value="$items[0].text"/>'), r"items\[0\]"),
+        (view(label(), '<HyperText name="text" value="$title: $items[0]"/>'), r"items\[0\]"),
+        (view(label(), '<Text name="text" value="$text" />\ud83d'), "surrogate"),
     ],
 )
 def test_refusals_tell_tag_and_value(xml: str, told: str) -> None:

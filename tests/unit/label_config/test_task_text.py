@@ -47,6 +47,17 @@ def test_hypertext_is_stripped_of_markup() -> None:
     assert text_of({"text": markup}, control("Text")) == markup
 
 
+def test_a_text_with_several_keys_is_filled_as_the_editor_does() -> None:
+    data = {"title": "Hello", "body": {"html": "<p>A &amp; B</p>"}, "price": 5}
+    assert text_of(data, control(data_key="$title: costs $price. $gone")) == "Hello: costs 5. "
+    assert text_of(data, control("HyperText", "<h1>$title</h1><hr/>$body.html")) == "Hello A & B"
+    assert text_of({"other": "a"}, control(data_key="$title: $price")) is None
+
+
+def test_markup_around_a_value_is_stripped_too() -> None:
+    assert text_of({"html": "<p>hi</p>"}, control("HyperText", "<div>$html</div>")) == "hi"
+
+
 def test_paragraphs_are_joined_without_speakers() -> None:
     dialogue = [{"author": "A", "text": "hi"}, {"author": "B", "text": 5}, {"author": "C"}, "loose", None]
     assert text_of({"text": dialogue}, control("Paragraphs")) == "hi\n5\nloose"

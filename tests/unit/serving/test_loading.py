@@ -90,4 +90,4 @@ def test_the_self_check_refuses_models_that_fail():
         def probabilities(self, control, texts):
             raise MemoryError
 
-    assert "MemoryError" in self_check(Predictor("v", Failing({"label": {"a": 1.0}})))
+    assert "MemoryError" in self_check(Predictor("v", Failing({"label": {"a": 0.5, "b": 0.5}})))

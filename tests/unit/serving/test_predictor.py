@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.serving_models import LABEL_CONFIG, TEXT, FixedModel, task
 
+from labelloop.datasets.examples import examples
 from labelloop.label_config import parse_label_config
+from labelloop.label_studio import Task
 from labelloop.serving.predictor import Predictor
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"
@@ -70,20 +72,43 @@ def test_an_unsupported_configuration_leaves_all_entries_without_result():
 
 
 def test_a_choice_that_left_the_configuration_is_never_answered_and_the_others_share_its_probability():
-    schema = parse_label_config(LABEL_CONFIG.replace('<Choice value="billing"/>', '<Choice value="new"/>'))
+    schema = parse_label_config(LABEL_CONFIG.replace('<Choice value="billing"/>', ""))
     (entry,) = PREDICTOR.predict([task("a")], schema)
     assert chosen(entry) == ["delivery"]
     assert entry["score"] == pytest.approx(0.6, abs=1e-6)
 
 
-def test_a_configuration_without_any_known_choice_gives_no_result():
-    schema = parse_label_config(f'<View>{TEXT}<Choices name="label" toName="text"><Choice value="x"/></Choices></View>')
-    assert PREDICTOR.predict([task("a")], schema) == [{"model_version": "model-1"}]
+def test_what_a_renamed_choice_had_may_belong_to_its_new_name_and_is_not_shared():
+    schema = parse_label_config(LABEL_CONFIG.replace('<Choice value="billing"/>', '<Choice value="payments"/>'))
+    (entry,) = PREDICTOR.predict([task("a")], schema)
+    assert chosen(entry) == ["delivery"]
+    assert entry["score"] == pytest.approx(0.3, abs=1e-6)
 
 
-def test_a_control_that_the_model_does_not_know_gives_no_result():
-    schema = parse_label_config(LABEL_CONFIG.replace('name="label"', 'name="other"'))
-    assert PREDICTOR.predict([task("a")], schema) == [{"model_version": "model-1"}]
+def test_a_control_that_the_model_knows_nothing_about_stays_at_the_cold_start():
+    other = '<Choices name="other" toName="text"><Choice value="invoice"/><Choice value="parcel"/></Choices>'
+    schema = parse_label_config(LABEL_CONFIG.replace("</View>", f"{other}</View>"))
+    (entry,) = PREDICTOR.predict([task("where is my parcel")], schema)
+    assert {region["from_name"]: region["value"]["choices"] for region in entry["result"]} == {
+        "label": ["billing"],
+        "other": ["parcel"],
+    }
+    assert entry["model_version"] == "model-1"
+    assert entry["result"][1]["score"] < 0.65
+
+
+def test_a_configuration_without_any_known_choice_is_answered_by_the_cold_start():
+    renamed = '<Choices name="label" toName="text"><Choice value="invoice"/><Choice value="parcel"/></Choices>'
+    (entry,) = PREDICTOR.predict([task("my parcel")], parse_label_config(f"<View>{TEXT}{renamed}</View>"))
+    assert chosen(entry) == ["parcel"]
+
+
+def test_a_single_choice_of_one_is_never_ticked():
+    schema = parse_label_config(
+        f'<View>{TEXT}<Choices name="label" toName="text"><Choice value="login"/></Choices></View>'
+    )
+    for predictor in (PREDICTOR, Predictor("cold-1", None)):
+        assert predictor.predict([task("login")], schema) == [{"model_version": predictor.version}]
 
 
 @pytest.mark.parametrize(
@@ -105,9 +130,9 @@ def test_multiple_choice_with_none_above_its_threshold_says_nothing():
 def test_nested_choices_are_answered_by_their_path():
     schema = parse_label_config(
         f'<View>{TEXT}<Choices name="topics" toName="text" choice="multiple" allowNested="true"><Choice value="sports">'
-        '<Choice value="football" alias="fb"/></Choice><Choice value="tech"/></Choices></View>'
+        '<Choice value="football" alias="fb"/><Choice value="tennis"/></Choice><Choice value="tech"/></Choices></View>'
     )
-    (entry,) = Predictor("v", FixedModel({"topics": {"fb": 0.9, "tech": 0.8}})).predict([task("a")], schema)
+    (entry,) = Predictor("v", FixedModel({"topics": {"sports / fb": 0.9, "tech": 0.8}})).predict([task("a")], schema)
     assert chosen(entry) == [["sports", "fb"], ["tech"]]
 
 
@@ -140,19 +165,55 @@ def test_region_ids_are_unique_over_chunks_and_equal_for_equal_requests():
     assert len({entry["result"][0]["id"] for entry in whole}) == 300
 
 
-@pytest.mark.parametrize(
-    "name", ["choices_single", "choices_multiple", "choices_nested", "choices_select", "hypertext", "two_texts"]
+ANSWERED = (
+    "choices_single",
+    "choices_multiple",
+    "choices_nested",
+    "choices_select",
+    "taxonomy",
+    "hypertext",
+    "paragraphs",
+    "two_texts",
+    "pairwise_two_controls",
 )
+
+
+@pytest.mark.parametrize("name", ANSWERED)
 def test_a_cold_start_answers_recorded_configurations_with_their_own_choices(name: str):
     schema = parse_label_config(RECORDED[name]["label_config"])
     data = {control.data_key: control.labels[0] for control in schema.controls}
     (entry,) = Predictor("cold-1", None).predict([{"data": data}], schema)
+    assert entry["result"]
     for region in entry["result"]:
         control = next(control for control in schema.controls if control.name == region["from_name"])
-        allowed = [list(c.path) for c in control.choices] if control.nested else list(control.labels)
-        assert region["value"]["choices"]
-        assert all(choice in allowed for choice in region["value"]["choices"])
+        nodes = (*control.choices, *control.groups)
+        allowed = [list(node.path) for node in nodes] if control.nested else list(control.labels)
+        selected = region["value"][region["type"]]
+        assert selected
+        assert all(choice in allowed for choice in selected)
         assert 0 < region["score"] <= 0.7
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_a_model_that_learnt_what_the_editor_stored_predicts_exactly_that(name: str):
+    recorded = RECORDED[name]
+    schema = parse_label_config(recorded["label_config"])
+    made = {"id": 1, "updated_at": "2026-11-22T06:00:00Z", "result": recorded["ui_annotation_result"]}
+    data = {control.data_key: "a text" for control in schema.controls}
+    labels = {}
+    for example in examples([Task(1, data, [made])], schema).examples:
+        labels |= example.labels
+    shares = {
+        control.name: {
+            label: 0.9 if label in labels.get(control.name, ()) else 0.05 for label in sorted(control.labels)
+        }
+        for control in schema.controls
+    }
+    (entry,) = Predictor("v", FixedModel(shares)).predict([{"data": data}], schema)
+    compared = ("from_name", "to_name", "type", "value")
+    assert [{key: region[key] for key in compared} for region in entry["result"]] == [
+        {key: item[key] for key in compared} for item in recorded["ui_annotation_result"]
+    ]
 
 
 @settings(max_examples=50)
@@ -169,7 +230,7 @@ def test_any_tasks_give_as_many_sound_entries(tasks: list[object]):
 def test_any_probabilities_give_scores_within_bounds(shares: list[float]):
     model = FixedModel({"label": dict(zip(SCHEMA.control.labels, shares, strict=True))})
     (entry,) = Predictor("v", model).predict([task("a")], SCHEMA)
-    assert 0 < entry.get("score", 0.5) <= 1
+    assert 0 <= entry.get("score", 0.5) <= 1
     assert ("result" in entry) == ("score" in entry) == (max(shares) > 0)
 
 
