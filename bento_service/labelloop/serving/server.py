@@ -1,6 +1,6 @@
 """`labelloop serve`: the Bento's ASGI application in one process, without BentoML's supervisor.
 
-One process instead of two saves a second of start-up and 80 MB. Several workers are what `bentoml serve` is for.
+One process instead of two saves a second of start-up and 80 MB. WORKERS above 1 starts that many such processes behind one port.
 """
 
 import logging
@@ -14,6 +14,7 @@ from labelloop import __version__
 from labelloop.environment import SettingsError
 from labelloop.serving.deferred_imports import defer
 from labelloop.serving.settings import ServingSettings
+from labelloop.serving.workers import LISTENER_VARIABLE, inherited_listener, supervise
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -55,7 +56,9 @@ def run() -> None:
     prepare_environment()
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format=LOG_FORMAT)
     logging.getLogger("labelloop").setLevel(settings.log_level)
-    listener = _bind(settings.port)
+    listener = inherited_listener() or _bind(settings.port)
+    if settings.workers > 1:
+        sys.exit(supervise(settings.workers, listener))
     _serve(settings, listener)
 
 
@@ -77,11 +80,15 @@ def prepare_environment() -> None:
 
 
 def _bind(port: int) -> socket.socket:
-    """Bound but not listening: until the server is ready, connections are refused instead of left hanging."""
+    """Listening at once: the probe that comes while the server starts is answered when it is ready.
+
+    Were it refused, the kubelet would wait for a second before the next.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("0.0.0.0", port))  # noqa: S104  (a pod's server is reached from outside of it)
+        listener.listen()
     except OSError as error:
         _exit(f"PORT is {port}, which cannot be used ({error.strerror}): stop what listens there or set another PORT")
     return listener
@@ -108,7 +115,9 @@ def _serve(settings: ServingSettings, listener: socket.socket) -> None:
 
 def application(settings: ServingSettings) -> "Starlette":
     """BentoML's ASGI application around the service, for one process without a supervisor."""
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process counts in memory
+    is_worker = LISTENER_VARIABLE in os.environ
+    if not is_worker:
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # one process counts in memory
     defer(NOT_FOR_SERVING)
     from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.context import server_context
@@ -117,7 +126,9 @@ def application(settings: ServingSettings) -> "Starlette":
     from labelloop.serving.app_factory import AppFactory
     from labelloop.serving.service import NAME, build_service
 
-    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
+    BentoMLContainer.metrics_client.set(
+        PrometheusClient(multiproc=is_worker, multiproc_dir=os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    )
     server_context.service_type = "entry_service"
     server_context.service_name = server_context.bento_name = NAME
     server_context.bento_version = __version__
