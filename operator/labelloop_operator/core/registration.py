@@ -1,6 +1,6 @@
 """Label Studio in one reconcile: our webhook and our ML backend stand there as they should, or not at all."""
 
-from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, is_true
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition, is_true
 from labelloop_operator.api.names import FINALIZER
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import LabelStudioStatus
@@ -14,6 +14,7 @@ from labelloop_operator.policy.registration import (
     may_act,
     our_backend,
     our_webhook,
+    settled_at,
     webhook_is_right,
 )
 
@@ -46,6 +47,7 @@ def register(draft: Draft, spec: Spec, problem: Problem | None, serving: bool) -
                 title=backend.title if backend else None,
             )
         )
+    draft.look_again(settled_at(given))
     if may_act(given):
         _ensure(draft, given)
     return None
@@ -68,7 +70,9 @@ def _registration_input(
     draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Problem | None, serving: bool
 ) -> RegistrationInput:
     basic_auth, active = draft.observed.connection.basic_auth, draft.status.model.active
+    available = condition(draft.status.conditions, ConditionType.SERVING)
     return RegistrationInput(
+        now=draft.now,
         project=spec.label_studio.project,
         url=draft.status.url or "",
         title=active.version if active else "",
@@ -77,6 +81,7 @@ def _registration_input(
         failure=facts.registration_problem,
         known=facts.registration_known,
         serving=serving and bool(draft.status.url),
+        serving_since=available.last_transition_time if serving and available else None,
         backends=facts.backends,
         webhooks=facts.webhooks,
     )

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from labelloop_operator.api.conditions import ConditionStatus, Reason
 from labelloop_operator.api.registration import CONNECTED, WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.policy.chain import Check, first_verdict
 
+SETTLING = timedelta(seconds=15)
+"""kube-proxy hears of the first ready pod some time after us - 1 to 2 s as measured, more on a busy node: until then
+Label Studio, which calls the backend when it is connected, is refused by the Service."""
+
 
 @dataclass(frozen=True)
 class RegistrationInput:
     """Everything the decision depends on."""
 
+    now: datetime
     project: int
     url: str
     title: str
@@ -23,6 +29,8 @@ class RegistrationInput:
     """Why the newest registration failed."""
     known: bool
     serving: bool
+    serving_since: datetime | None
+    """None: no pod is ready."""
     backends: Sequence[RegisteredBackend]
     webhooks: Sequence[RegisteredWebhook]
 
@@ -72,6 +80,15 @@ def backend_is_right(given: RegistrationInput) -> bool:
     )
 
 
+def settled_at(given: RegistrationInput) -> datetime | None:
+    """When a refusal of Label Studio's begins to count; None: it does already, or there is none."""
+    refused = given.failure is not None and given.failure.reason is Reason.LABEL_STUDIO_REJECTED
+    if not refused or given.serving_since is None:
+        return None
+    settled = given.serving_since + SETTLING
+    return settled if given.now < settled else None
+
+
 def judge(given: RegistrationInput, registered_before: bool) -> RegistrationVerdict | None:
     """The condition Registered; None: leave it as it is."""
     if given.problem is None and given.known and not given.serving and registered_before:
@@ -92,6 +109,16 @@ def _not_serving(given: RegistrationInput) -> RegistrationVerdict | None:
         return None
     message = "registered as soon as a pod serves: Label Studio calls the backend when it is connected"
     return RegistrationVerdict(ConditionStatus.FALSE, Reason.WAITING_FOR_SERVING, message)
+
+
+def _too_early(given: RegistrationInput) -> RegistrationVerdict | None:
+    if settled_at(given) is None:
+        return None
+    message = (
+        f"connecting {given.url} to project {given.project}, tried again in a moment: a Service may answer some "
+        f"seconds later than its first pod is ready ({given.failure})"
+    )
+    return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
 
 
 def _failed(given: RegistrationInput) -> RegistrationVerdict | None:
@@ -142,6 +169,7 @@ def _registered(given: RegistrationInput) -> RegistrationVerdict | None:
 CHAIN: Sequence[Check[RegistrationInput, RegistrationVerdict]] = (
     _label_studio_unknown,
     _not_serving,
+    _too_early,
     _failed,
     _missing,
     _not_primary,

@@ -32,8 +32,14 @@ _LOG = logging.getLogger(__name__)
 SETTLE = 0.2
 """Seconds between a hint and the scan: the hints of one burst become one scan."""
 GAP = 1.0
-"""Seconds between two scans at least; twice the time of the last one when that was long."""
+"""Seconds between two scans at least."""
 LONG_SCAN = 2.0
+
+
+def pause_after(seconds: float, poll: float) -> float:
+    """Seconds to leave Label Studio alone after a scan of so many: twice as long as it took when that was long, but
+    not longer than a poll interval, within which moved counters are to be noticed whatever happens."""
+    return GAP if seconds < LONG_SCAN else max(GAP, min(2 * seconds, poll))
 
 
 class ProjectWatch:
@@ -167,8 +173,7 @@ class ProjectWatch:
         except Exception:
             _LOG.exception("scan of project %d", self.project_id, extra=resource_fields(self.key))
             return self._pace.poll
-        seconds = loop.time() - started
-        return GAP if seconds < LONG_SCAN else 2 * seconds
+        return pause_after(loop.time() - started, self._pace.poll)
 
     async def _count(self) -> None:
         project = await self._client.run(library.project(self.project_id))

@@ -1,6 +1,7 @@
 """What must stand in Label Studio."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,19 +10,23 @@ from labelloop_operator.api.conditions import ConditionStatus, Reason
 from labelloop_operator.api.registration import WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.policy.registration import (
+    SETTLING,
     RegistrationInput,
     RegistrationVerdict,
     backend_is_right,
     judge,
     may_act,
     our_backend,
+    settled_at,
     webhook_is_right,
 )
 
 URL = "http://intents-ml.team-a.svc.cluster.local:9090"
 BACKEND = RegisteredBackend(4, URL, "model-1", "model-1", ours=True, state="CO", basic_auth_user="label-studio")
 WEBHOOK = RegisteredWebhook(2, f"{URL}/webhook", WEBHOOK_ACTIONS, True, True, False, authorized=True)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RIGHT = RegistrationInput(
+    now=NOW,
     project=7,
     url=URL,
     title="model-1",
@@ -30,10 +35,12 @@ RIGHT = RegistrationInput(
     failure=None,
     known=True,
     serving=True,
+    serving_since=NOW - timedelta(hours=1),
     backends=(BACKEND,),
     webhooks=(WEBHOOK,),
 )
 DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
+REFUSED = Problem("", "", "Can't connect to ML backend, health check failed", Reason.LABEL_STUDIO_REJECTED)
 
 
 def verdict(given: RegistrationInput) -> RegistrationVerdict:
@@ -106,6 +113,30 @@ def test_nothing_is_done_blindly(change: dict[str, Any]) -> None:
 def test_the_condition(change: dict[str, Any], status: ConditionStatus, reason: Reason) -> None:
     found = verdict(replace(RIGHT, **change))
     assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("failure", "ready_for", "status", "reason"),
+    [
+        (REFUSED, timedelta(0), ConditionStatus.UNKNOWN, Reason.REGISTERING),
+        (REFUSED, SETTLING - timedelta(seconds=1), ConditionStatus.UNKNOWN, Reason.REGISTERING),
+        (REFUSED, SETTLING, ConditionStatus.FALSE, Reason.LABEL_STUDIO_REJECTED),
+        (REFUSED, timedelta(hours=1), ConditionStatus.FALSE, Reason.LABEL_STUDIO_REJECTED),
+        (DOWN, timedelta(0), ConditionStatus.FALSE, Reason.LABEL_STUDIO_UNREACHABLE),
+        (replace(REFUSED, reason=Reason.ADDRESS_BLOCKED), timedelta(0), ConditionStatus.FALSE, Reason.ADDRESS_BLOCKED),
+        (None, timedelta(0), ConditionStatus.UNKNOWN, Reason.REGISTERING),
+    ],
+)
+def test_a_refusal_counts_once_the_service_has_had_time_to_answer(
+    failure: Problem | None, ready_for: timedelta, status: ConditionStatus, reason: Reason
+) -> None:
+    given = replace(RIGHT, backends=(), failure=failure, serving_since=NOW - ready_for)
+    found = verdict(given)
+    assert (found.status, found.reason) == (status, reason)
+    assert failure is None or str(failure) in found.message
+    waits = failure is REFUSED and status is ConditionStatus.UNKNOWN
+    assert settled_at(given) == (NOW - ready_for + SETTLING if waits else None)
+    assert may_act(given)
 
 
 def test_a_short_outage_of_the_pods_does_not_unregister() -> None:

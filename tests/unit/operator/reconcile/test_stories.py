@@ -393,6 +393,108 @@ def test_a_refused_models_updates_do_not_trigger_again_but_the_next_ones_do() ->
     assert world.condition("CandidateAccepted") == ("True", "NotWorse")
 
 
+def twice_trained() -> tuple[World, str, str]:
+    world = served()
+    versions = []
+    for _ in range(2):
+        world.annotate(3)
+        world.settle()
+        assert world.typed.model.active is not None
+        versions.append(world.typed.model.active.version)
+    return world, versions[0], versions[1]
+
+
+def test_a_pin_goes_back_to_an_earlier_version_and_holds_it() -> None:
+    world, first, second = twice_trained()
+    world.edit(model={"pin": first})
+    world.settle()
+    assert world.selected() == names.revision(first)
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == first
+    assert [item.version for item in world.typed.model.history][:1] == [second]
+
+    world.annotate(5)
+    world.settle()
+    assert len(world.jobs_created) == 2
+    assert world.typed.training.next is not None
+    assert world.typed.training.next.startswith("Pinned")
+    assert first in world.typed.training.next
+
+    world.edit(model={})
+    world.settle()
+    assert len(world.jobs_created) == 3
+    assert world.selected() == names.revision(world.trained_version())
+
+
+def test_a_pin_to_the_active_version_holds_it_and_drops_what_is_on_its_way() -> None:
+    world, _, second = twice_trained()
+    world.annotate(3)
+    world.bad_images.add(world.trained_image())
+    while world.typed.model.candidate is None:
+        world.progress()
+        world.reconcile()
+    world.edit(model={"pin": second})
+    world.settle()
+    assert (world.typed.model.candidate, world.selected()) == (None, names.revision(second))
+    deployments = [name for kind, name in world.objects if kind == "Deployment"]
+    assert deployments == [names.deployment_name("intents", second)]
+
+
+def test_an_unknown_pin_is_told_with_the_versions_there_are_and_nothing_moves() -> None:
+    world, first, second = twice_trained()
+    world.edit(model={"pin": "model-ffffffffffff"})
+    world.settle()
+    assert world.condition("Ready") == ("False", "PinnedVersionUnknown")
+    assert all(text in world.message("Ready") for text in ("spec.model.pin", "model-ffffffffffff", first, second))
+    assert world.selected() == names.revision(second)
+
+
+def test_a_pinned_version_that_does_not_start_leaves_the_other_one_serving_until_the_next_edit() -> None:
+    world, first, second = twice_trained()
+    image = next(item.image for item in world.typed.model.history if item.version == first)
+    world.bad_images.add(image)
+    world.edit(model={"pin": first})
+    world.settle()
+    assert world.selected() == names.revision(second)
+    assert world.condition("RolloutSucceeded") == ("False", "ProgressDeadlineExceeded")
+    world.bad_images.clear()
+    world.edit(model={"pin": first, "historyLimit": 5})
+    world.settle()
+    assert world.selected() == names.revision(first)
+
+
+def test_the_history_is_as_long_as_asked_for() -> None:
+    world = served()
+    world.edit(model={"historyLimit": 1})
+    for _ in range(3):
+        world.annotate(3)
+        world.settle()
+    assert len(world.typed.model.history) == 1
+
+
+def test_a_wiped_status_keeps_the_history_so_that_one_can_still_go_back() -> None:
+    world, first, _ = twice_trained()
+    world.status = {}
+    world.edit(model={"pin": first})
+    world.settle()
+    assert world.selected() == names.revision(first)
+
+
+def test_a_minimum_interval_delays_the_next_training() -> None:
+    world = served()
+    world.edit(training={"everyUpdates": 3, "minInterval": "10m"})
+    world.annotate(3)
+    world.settle()
+    finished = world.now
+    world.annotate(3)
+    world.reconcile()
+    assert len(world.jobs_created) == 1
+    assert (world.typed.training.next or "").startswith("MinimumInterval")
+    world.settle()
+    assert len(world.jobs_created) == 2
+    assert world.now - finished >= timedelta(minutes=9)
+
+
 def test_no_training_starts_while_a_candidate_rolls_out() -> None:
     world = served()
     world.annotate(3)
@@ -616,6 +718,27 @@ def test_a_failed_registration_is_told_and_asked_for_again() -> None:
     )
     assert [action for action in planned.actions if isinstance(action, EnsureWebhook)]
     assert {item.type: item.reason for item in planned.status.conditions}["Registered"] == "AddressBlocked"
+
+
+def test_a_refusal_right_after_the_first_pod_is_ready_is_warned_of_only_when_it_lasts() -> None:
+    world = served()
+    world.backends, world.webhooks = [], []
+    (since,) = [item.last_transition_time for item in world.typed.conditions if item.type == "Serving"]
+    refused = Problem("", "", "Can't connect to ML backend, health check failed", Reason.LABEL_STUDIO_REJECTED)
+    observed = world.observe()
+    assert observed.label_studio is not None
+    facts = replace(observed.label_studio, registration_problem=refused, backends=(), webhooks=())
+
+    early = plan(replace(observed, label_studio=facts), since + timedelta(seconds=2))
+    assert {item.type: item.reason for item in early.status.conditions}["Registered"] == "Registering"
+    assert [action for action in early.actions if isinstance(action, EnsureWebhook)]
+    assert not [event for event in early.events if event.type == "Warning"]
+    assert early.requeue_after is not None
+    assert early.requeue_after <= 13
+
+    late = plan(replace(observed, label_studio=facts), since + timedelta(seconds=15))
+    assert {item.type: item.reason for item in late.status.conditions}["Registered"] == "LabelStudioRejected"
+    assert [event.reason for event in late.events if event.type == "Warning"] == ["LabelStudioRejected"]
 
 
 def test_another_backend_that_comes_first_is_named() -> None:
