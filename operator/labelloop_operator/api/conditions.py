@@ -94,6 +94,9 @@ class Reason(StrEnum):
     WAITING_FOR_UPDATES = "WaitingForUpdates"
     WAITING_FOR_ROLLOUT = "WaitingForRollout"
     BACKING_OFF = "BackingOff"
+    PINNED = "Pinned"
+    MINIMUM_INTERVAL = "MinimumInterval"
+    TOO_FEW_ANNOTATIONS = "TooFewAnnotations"
     REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     TRAINING_RUNNING = "TrainingRunning"
     TRAINED = "Trained"
@@ -122,6 +125,7 @@ class Reason(StrEnum):
     PROMOTED = "Promoted"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     REFUSED_BEFORE = "RefusedBefore"
+    PINNED_VERSION_UNKNOWN = "PinnedVersionUnknown"
     # Suspended
     SUSPENDED = "Suspended"
     RUNNING = "Running"

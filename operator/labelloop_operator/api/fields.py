@@ -55,12 +55,15 @@ class Fields:
             return allowed[0]
         return str(value)
 
-    def integer(self, name: str, default: int | None, minimum: int) -> int:
+    def integer(self, name: str, default: int | None, minimum: int, maximum: int | None = None) -> int:
         """A whole number; required when there is no default."""
         value = self.data.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             self.fault(name, f"must be a whole number of at least {minimum}")
             return minimum
+        if maximum is not None and value > maximum:
+            self.fault(name, f"must be at most {maximum}")
+            return maximum
         return value
 
     def number(self, name: str, default: float, minimum: float, maximum: float) -> float:
@@ -91,8 +94,8 @@ class Fields:
             return None
         return value
 
-    def duration(self, name: str, default: float, maximum: str) -> float:
-        """Seconds of a Go-like duration from one second to `maximum`."""
+    def duration(self, name: str, default: float, maximum: str, minimum: int = 1) -> float:
+        """Seconds of a Go-like duration from `minimum` seconds to `maximum`."""
         value = self.data.get(name)
         if value is None:
             return default
@@ -101,8 +104,8 @@ class Fields:
         except ValueError as error:
             self.fault(name, str(error))
             return default
-        if not 1 <= seconds <= parse_duration(maximum):
-            self.fault(name, f"must be from 1s to {maximum}")
+        if not minimum <= seconds <= parse_duration(maximum):
+            self.fault(name, f"must be from {minimum}s to {maximum}")
             return default
         return seconds
 

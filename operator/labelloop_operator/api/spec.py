@@ -10,6 +10,7 @@ from typing import Any
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.fields import Fields
 from labelloop_operator.api.quantities import quantity_value
+from labelloop_operator.api.status import HISTORY_MAXIMUM
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,21 @@ class ServingSpec:
 
 
 @dataclass(frozen=True)
+class ModelSpec:
+    """Which model; `pin`: the version that must serve, None: the newest that passed."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    pin: str | None = None
+    history_limit: int = 5
+
+
+@dataclass(frozen=True)
 class TrainingSpec:
     """When and with what to train; durations in seconds."""
 
     every_updates: int = 10
+    min_interval: float = 0.0
+    min_annotations: int = 0
     backoff: float = 30.0
     deadline: float = 3600.0
     resources: Resources = TRAINING_RESOURCES
@@ -93,7 +105,7 @@ class Spec:
 
     label_studio: LabelStudioSpec
     image: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelSpec = field(default_factory=ModelSpec)
     serving: ServingSpec = ServingSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
@@ -113,7 +125,7 @@ def parse(data: Mapping[str, Any]) -> Spec | tuple[Problem, ...]:
 
 def _spec(root: Fields) -> Spec:
     label_studio, serving, training = root.section("labelStudio"), root.section("serving"), root.section("training")
-    registry, evaluation = root.section("registry"), root.section("evaluation")
+    registry, evaluation, model = root.section("registry"), root.section("evaluation"), root.section("model")
     return Spec(
         label_studio=LabelStudioSpec(
             connection_secret=label_studio.required_reference("connectionSecretRef"),
@@ -121,7 +133,11 @@ def _spec(root: Fields) -> Spec:
             register=label_studio.boolean("register", default=True),
         ),
         image=root.text("image"),
-        parameters=root.section("model").section("parameters").data,
+        model=ModelSpec(
+            parameters=model.section("parameters").data,
+            pin=model.text("pin"),
+            history_limit=model.integer("historyLimit", 5, minimum=0, maximum=HISTORY_MAXIMUM),
+        ),
         serving=ServingSpec(
             replicas=serving.integer("replicas", 1, minimum=1),
             resources=_resources(serving, SERVING_RESOURCES),
@@ -129,6 +145,8 @@ def _spec(root: Fields) -> Spec:
         ),
         training=TrainingSpec(
             every_updates=training.integer("everyUpdates", 10, minimum=1),
+            min_interval=training.duration("minInterval", 0.0, "168h", minimum=0),
+            min_annotations=training.integer("minAnnotations", 0, minimum=0),
             backoff=training.duration("backoff", 30.0, "1h"),
             deadline=training.duration("deadline", 3600.0, "168h"),
             resources=_resources(training, TRAINING_RESOURCES),

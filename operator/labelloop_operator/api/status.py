@@ -12,7 +12,8 @@ from labelloop_operator.api.conditions import Condition
 from labelloop_operator.api.times import format_time, parse_time
 
 T = TypeVar("T")
-HISTORY_LIMIT = 5
+HISTORY_MAXIMUM = 20
+"""Upper bound of `spec.model.historyLimit`: the history also stands in an annotation of the Service."""
 REFUSED_LIMIT = 10
 
 
@@ -110,6 +111,10 @@ class TrainingStatus:
     consecutive_failures: int = 0
     attempt: int = 0
     next_not_before: datetime | None = None
+    finished_at: datetime | None = None
+    """When the newest outcome was put on record."""
+    next: str | None = None
+    """Why no training runs now, and what starts the next one."""
 
     @classmethod
     def from_dict(cls, data: object) -> "TrainingStatus":
@@ -128,6 +133,8 @@ class TrainingStatus:
             consecutive_failures=_count(fields.get("consecutiveFailures")),
             attempt=_count(fields.get("attempt")),
             next_not_before=parse_time(fields.get("nextNotBefore")),
+            finished_at=parse_time(fields.get("finishedAt")),
+            next=_text(fields.get("next")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +151,8 @@ class TrainingStatus:
             consecutiveFailures=self.consecutive_failures,
             attempt=self.attempt,
             nextNotBefore=_time(self.next_not_before),
+            finishedAt=_time(self.finished_at),
+            next=self.next,
         )
 
 
@@ -230,7 +239,7 @@ class ModelStatus:
             active=ModelVersion.from_dict(fields.get("active")),
             candidate=ModelVersion.from_dict(fields.get("candidate")),
             refused=_list(fields.get("refused"), Refusal.from_dict)[:REFUSED_LIMIT],
-            history=_list(fields.get("history"), ModelVersion.from_dict)[:HISTORY_LIMIT],
+            history=_list(fields.get("history"), ModelVersion.from_dict)[:HISTORY_MAXIMUM],
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "uid": owner.uid,
         "cut": cut_text(training.cut),
         "project": spec.label_studio.project,
-        "parameters": dict(spec.parameters),
+        "parameters": dict(spec.model.parameters),
         "holdout": spec.evaluation.holdout,
         "evaluation": gate_rules(spec.evaluation),
         "label_config": training.label_config_digest,
@@ -177,7 +177,7 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     if training.has_ca:
         found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
     found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
-    found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.parameters), sort_keys=True)))
+    found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.model.parameters), sort_keys=True)))
     found.append(variable("LABELLOOP_HOLDOUT", f"{spec.evaluation.holdout:g}"))
     found.append(variable("LABELLOOP_EVALUATION", json.dumps(gate_rules(spec.evaluation), sort_keys=True)))
     if training.active_version:

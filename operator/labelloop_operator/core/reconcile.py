@@ -42,7 +42,7 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     label_studio_problem = _collect_problems(draft)
     hold(draft, spec)
     record_outcome(draft, spec)
-    choose_models(draft, place(draft, spec).base_image)
+    choose_models(draft, spec, place(draft, spec).base_image)
     roll_out(draft, spec)
     count(draft)
     judge_label_config(draft)

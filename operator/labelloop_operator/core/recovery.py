@@ -1,9 +1,9 @@
 """A wiped status is restored from what the cluster still shows, before anything is counted or planned.
 
 Every write of the Service carries a record of what cannot be derived otherwise: cut, handled request, snapshot,
-active and candidate model. Selector and record change in the same write, so they always agree. Without a usable
-record the Service's selector and the Deployment it names tell the active version, and counting starts at the epoch:
-everything is trained once more, nothing is lost.
+active and candidate model, history. Selector and record change in the same write, so they always agree. Without a
+usable record the Service's selector and the Deployment it names tell the active version, and counting starts at the
+epoch: everything is trained once more, nothing is lost.
 """
 
 import json
@@ -32,7 +32,9 @@ def record(status: Status) -> str:
         "training": TrainingStatus(
             cut=training.cut, handled_request=training.handled_request, snapshot=training.snapshot
         ).to_dict(),
-        "model": ModelStatus(active=status.model.active, candidate=status.model.candidate).to_dict(),
+        "model": ModelStatus(
+            active=status.model.active, candidate=status.model.candidate, history=status.model.history
+        ).to_dict(),
     }
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
@@ -57,7 +59,7 @@ def _restored(status: Status, resource: Resource, children: Children) -> Status:
 
 
 def _versions(model: ModelStatus) -> dict[str, Any]:
-    return {"active": model.active, "candidate": model.candidate}
+    return {"active": model.active, "candidate": model.candidate, "history": model.history}
 
 
 def _read_record(service: Manifest) -> Status:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import HISTORY_LIMIT, ModelStatus, ModelVersion
+from labelloop_operator.api.status import ModelStatus, ModelVersion
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
@@ -23,8 +23,9 @@ from labelloop_operator.policy.serving import ServingInput, explain, fully_avail
 _TYPE = ConditionType.ROLLOUT_SUCCEEDED
 
 
-def choose_models(draft: Draft, image: str) -> None:
-    """The active version (cold at first), and a cold candidate when the base image changed before any training."""
+def choose_models(draft: Draft, spec: Spec, image: str) -> None:
+    """The active version (cold at first), and a candidate: the pinned version, a cold one when the base image changed
+    before any training, or the one that stands."""
     model = draft.status.model
     cold = ModelVersion(version=names.cold_version(image), image=image)
     if draft.edited:
@@ -33,6 +34,8 @@ def choose_models(draft: Draft, image: str) -> None:
     active = model.active or cold
     if active.at is None:
         active = replace(active, at=draft.now)
+    if spec.model.pin is not None:
+        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pin))
     candidate = model.candidate
     if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
         candidate = None
@@ -40,7 +43,29 @@ def choose_models(draft: Draft, image: str) -> None:
         candidate = None if may_roll_out(cold, model.refused, requested=False) else cold
     if candidate is not None and candidate.version == active.version:
         candidate = None
-    draft.set_model(replace(model, active=active, candidate=candidate))
+    return draft.set_model(replace(model, active=active, candidate=candidate))
+
+
+def _pinned(draft: Draft, model: ModelStatus, pin: str) -> ModelStatus:
+    """Whatever is on its way, only the pinned version may come into service; a version that served can be pinned."""
+    found = next(
+        (item for item in (model.active, model.candidate, *model.history) if item and item.version == pin), None
+    )
+    if found is None:
+        known = ", ".join(item.version for item in (model.active, *model.history) if item)
+        message = f"is no version that serves or served: use one of {known}. What serves goes on serving"
+        draft.problems.append(Problem("spec.model.pin", pin, message, Reason.PINNED_VERSION_UNKNOWN))
+        return replace(model, candidate=None)
+    if found is model.active:
+        return replace(model, candidate=None)
+    refused = model.refused
+    if draft.edited:
+        # A person asked for it just now, whatever was refused before.
+        refused = tuple(entry for entry in refused if entry.image != found.image)
+    if may_roll_out(found, refused, requested=False) is not None:
+        return replace(model, candidate=None, refused=refused)
+    waiting = found if found is model.candidate else replace(found, at=None)
+    return replace(model, candidate=waiting, refused=refused)
 
 
 def roll_out(draft: Draft, spec: Spec) -> None:
@@ -68,7 +93,7 @@ def roll_out(draft: Draft, spec: Spec) -> None:
 def _take_step(draft: Draft, spec: Spec, candidate: ModelVersion, verdict: RolloutVerdict) -> None:
     model = draft.status.model
     if verdict.step is Step.PROMOTE:
-        draft.set_model(_promoted(model, replace(candidate, at=draft.now)))
+        draft.set_model(_promoted(model, replace(candidate, at=draft.now), spec.model.history_limit))
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, verdict.message)
     elif verdict.step is Step.REFUSE:
         refused = model.with_refused(candidate, str(verdict.reason), draft.now)
@@ -145,14 +170,14 @@ def _settled(draft: Draft) -> None:
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, f"{active.version} serves")
 
 
-def _promoted(model: ModelStatus, active: ModelVersion) -> ModelStatus:
+def _promoted(model: ModelStatus, active: ModelVersion, history_limit: int) -> ModelStatus:
     earlier = [item for item in (model.active, *model.history) if item and item.version != active.version]
     return replace(
         model,
         active=active,
         candidate=None,
         refused=tuple(entry for entry in model.refused if entry.image != active.image),
-        history=tuple(earlier[:HISTORY_LIMIT]),
+        history=tuple(earlier[:history_limit]),
     )
 
 

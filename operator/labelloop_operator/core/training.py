@@ -89,6 +89,8 @@ def train_if_due(draft: Draft, spec: Spec, problem: Problem | None) -> tuple[Cre
     request = _open_request(draft)
     verdict = decide(_training_input(draft, spec, problem, where, request))
     draft.look_again(verdict.look_again_at)
+    waiting = None if verdict.train or verdict.reason is Reason.TRAINING_RUNNING else verdict
+    draft.set_training(replace(draft.status.training, next=f"{waiting.reason}: {waiting.message}" if waiting else None))
     if verdict.train and where.repository:
         return _start(draft, spec, where, where.repository, request or "", verdict)
     if draft.status.training.last_outcome is None and draft.status.training.job is None:
@@ -106,6 +108,7 @@ def _training_input(
     return TrainingInput(
         now=draft.now,
         suspended=spec.suspend,
+        pin=spec.model.pin,
         repository=where.repository,
         job=jobs[0].name if jobs else None,
         candidate=candidate.version if candidate else None,
@@ -117,6 +120,10 @@ def _training_input(
         not_before=training.next_not_before,
         pending=training.pending_updates,
         every_updates=spec.training.every_updates,
+        annotations=facts.pending.size if facts and facts.pending else None,
+        min_annotations=spec.training.min_annotations,
+        finished_at=training.finished_at,
+        min_interval=spec.training.min_interval,
     )
 
 
@@ -196,7 +203,9 @@ def _outcome_of(draft: Draft, name: str) -> Outcome | None:
 
 def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None:
     draft.look_again_after(0)
-    training = replace(draft.status.training, last_outcome=str(outcome.kind), pending_updates=None)
+    training = replace(
+        draft.status.training, last_outcome=str(outcome.kind), pending_updates=None, finished_at=draft.now
+    )
     if outcome.kind is OutcomeKind.FAILED or outcome.cut is None:
         return _record_failure(draft, spec, outcome, training)
     draft.set_training(_consumed(training, outcome, outcome.cut))

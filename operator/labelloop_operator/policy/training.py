@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
@@ -18,6 +18,8 @@ class TrainingInput:
 
     now: datetime
     suspended: bool
+    pin: str | None
+    """The version that a person wants to serve."""
     repository: str | None
     job: str | None
     """A training Job that exists in the cluster, running, finished or going."""
@@ -32,6 +34,11 @@ class TrainingInput:
     not_before: datetime | None
     pending: int | None
     every_updates: int
+    annotations: int | None = None
+    """All in the project, skipped ones included; None: not counted yet."""
+    min_annotations: int = 0
+    finished_at: datetime | None = None
+    min_interval: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,13 @@ def suspended(given: TrainingInput) -> TrainingVerdict | None:
     if not given.suspended:
         return None
     return _wait(Reason.SUSPENDED, "spec.suspend is true: no training until it is false")
+
+
+def pinned(given: TrainingInput) -> TrainingVerdict | None:
+    """A person wants one version to serve: another one would have to wait, so it is not made yet."""
+    if given.pin is None:
+        return None
+    return _wait(Reason.PINNED, f"spec.model.pin holds {given.pin}: no training until it is removed")
 
 
 def no_registry(given: TrainingInput) -> TrainingVerdict | None:
@@ -137,6 +151,28 @@ def retry(given: TrainingInput) -> TrainingVerdict | None:
     )
 
 
+def too_few_annotations(given: TrainingInput) -> TrainingVerdict | None:
+    """So few would not make a model worth serving."""
+    if given.annotations is None or given.annotations >= given.min_annotations:
+        return None
+    return _wait(
+        Reason.TOO_FEW_ANNOTATIONS,
+        f"{given.annotations} annotations; the first training comes with "
+        f"{given.min_annotations} (spec.training.minAnnotations)",
+    )
+
+
+def too_soon(given: TrainingInput) -> TrainingVerdict | None:
+    """The newest training ended a moment ago."""
+    if given.finished_at is None or given.pending is None or given.pending < given.every_updates:
+        return None
+    again = given.finished_at + timedelta(seconds=given.min_interval)
+    if given.now >= again:
+        return None
+    message = f"{given.pending} annotation updates; next training at {format_time(again)} (spec.training.minInterval)"
+    return _wait(Reason.MINIMUM_INTERVAL, message, look_again_at=again)
+
+
 def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
     """The Nth annotation update arrived."""
     if given.pending is None or given.pending < given.every_updates:
@@ -148,6 +184,7 @@ def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
 CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     job_exists,
     suspended,
+    pinned,
     no_registry,
     candidate_rolls_out,
     label_studio_unknown,
@@ -155,5 +192,7 @@ CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     requested,
     backing_off,
     retry,
+    too_few_annotations,
+    too_soon,
     enough_updates,
 )

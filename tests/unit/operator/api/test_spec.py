@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop_operator.api.spec import SERVING_RESOURCES, EvaluationSpec, Problem, Resources, Spec, parse
+from labelloop_operator.api.spec import SERVING_RESOURCES, EvaluationSpec, ModelSpec, Problem, Resources, Spec, parse
 
 MINIMAL: dict[str, Any] = {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": 7}}
 
@@ -40,13 +40,19 @@ def test_the_smallest_useful_resource_has_every_default() -> None:
 def test_every_field_is_read() -> None:
     spec = valid(
         image="registry/base@sha256:1",
-        model={"parameters": {"C": 3}},
+        model={"parameters": {"C": 3}, "pin": "model-0123456789ab", "historyLimit": 2},
         serving={
             "replicas": 2,
             "resources": {"limits": {"memory": "1024Mi", "cpu": 2}},
             "basicAuthSecretRef": {"name": "auth"},
         },
-        training={"everyUpdates": 50, "backoff": "1m30s", "deadline": "1.5h"},
+        training={
+            "everyUpdates": 50,
+            "backoff": "1m30s",
+            "deadline": "1.5h",
+            "minInterval": "5m",
+            "minAnnotations": 20,
+        },
         evaluation={"holdout": 0.1, "metric": "log_loss", "tolerance": 0.05, "minimum": 0.6, "policy": "Report"},
         rollout={"progressDeadline": "90s"},
         registry={
@@ -57,7 +63,8 @@ def test_every_field_is_read() -> None:
         },
         suspend=True,
     )
-    assert spec.parameters == {"C": 3}
+    assert spec.model == ModelSpec({"C": 3}, "model-0123456789ab", 2)
+    assert (spec.training.min_interval, spec.training.min_annotations) == (300.0, 20)
     assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report")
     assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
     assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
@@ -112,6 +119,9 @@ def test_every_field_is_read() -> None:
         ({"evaluation": {"minimum": 70}}, "spec.evaluation.minimum", "70", "0.0 to 1.0"),
         ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", "0.0 to 10.0"),
         ({"evaluation": {"policy": "Ignore"}}, "spec.evaluation.policy", "'Ignore'", "Enforce or Report"),
+        ({"model": {"historyLimit": 21}}, "spec.model.historyLimit", "21", "at most 20"),
+        ({"training": {"minInterval": "200h"}}, "spec.training.minInterval", "'200h'", "0s to 168h"),
+        ({"training": {"minAnnotations": -1}}, "spec.training.minAnnotations", "-1", "at least 0"),
         ({"suspend": "yes"}, "spec.suspend", "'yes'", "true or false"),
         ({"image": "a b"}, "spec.image", "'a b'", "white space"),
     ],

@@ -15,6 +15,7 @@ LATER = NOW + timedelta(seconds=30)
 IDLE = TrainingInput(
     now=NOW,
     suspended=False,
+    pin=None,
     repository="registry:5000/x",
     job=None,
     candidate=None,
@@ -55,6 +56,7 @@ def test_when_nothing_stands_against_it(changes: dict[str, Any], train: bool, re
     [
         ({"job": "intents-ml-train-1"}, Reason.TRAINING_RUNNING, "intents-ml-train-1"),
         ({"suspended": True}, Reason.SUSPENDED, "spec.suspend"),
+        ({"pin": "model-1"}, Reason.PINNED, "model-1"),
         ({"repository": None}, Reason.REGISTRY_NOT_CONFIGURED, "spec.registry.repository"),
         ({"candidate": "model-2"}, Reason.WAITING_FOR_ROLLOUT, "model-2"),
         ({"label_studio_problem": DOWN}, Reason.LABEL_STUDIO_UNREACHABLE, "check it"),
@@ -81,3 +83,27 @@ def test_waiting_tells_how_many_are_missing_and_until_when() -> None:
 def test_the_back_off_doubles_up_to_an_hour() -> None:
     assert [backoff(failures, 30) for failures in (0, 1, 2, 3)] == [0, 30, 60, 120]
     assert backoff(8, 30) == backoff(10_000, 30) == BACKOFF_MAXIMUM
+
+
+@pytest.mark.parametrize(
+    ("changes", "train", "reason"),
+    [
+        ({"annotations": 19, "min_annotations": 20}, False, Reason.TOO_FEW_ANNOTATIONS),
+        ({"annotations": 20, "min_annotations": 20}, True, Reason.TRAINING_STARTED),
+        ({"annotations": 19, "min_annotations": 20, "request": "r"}, True, Reason.TRAINING_STARTED),
+        ({"finished_at": NOW - timedelta(seconds=59), "min_interval": 60.0}, False, Reason.MINIMUM_INTERVAL),
+        ({"finished_at": NOW - timedelta(seconds=60), "min_interval": 60.0}, True, Reason.TRAINING_STARTED),
+        ({"finished_at": NOW, "min_interval": 60.0, "request": "r"}, True, Reason.TRAINING_STARTED),
+        ({"finished_at": NOW, "min_interval": 60.0, "pending": 9}, False, Reason.WAITING_FOR_UPDATES),
+    ],
+)
+def test_enough_updates_may_have_to_wait(changes: dict[str, Any], train: bool, reason: Reason) -> None:
+    verdict = decide(replace(IDLE, **{"pending": 10, **changes}))
+    assert (verdict.train, verdict.reason) == (train, reason)
+
+
+def test_the_minimum_interval_says_when_it_ends() -> None:
+    verdict = decide(replace(IDLE, pending=10, finished_at=NOW - timedelta(seconds=20), min_interval=60.0))
+    assert verdict.look_again_at == NOW + timedelta(seconds=40)
+    assert "2026-11-22T06:00:40" in verdict.message
+    assert "spec.training.minInterval" in verdict.message
