@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from labelloop.label_studio import answers
 from labelloop.label_studio.errors import AnswerTooLarge, NotLabelStudio
@@ -17,12 +17,15 @@ from labelloop.label_studio.protocol import Operation, Request, Response
 
 T = TypeVar("T")
 Filter = Mapping[str, object]
+AnnotationCounter = Literal["total_annotations", "cancelled_annotations"]
+"""Columns of a task: annotations that are not skipped, and those that are."""
 Parser = Callable[[Response, Mapping[str, Any]], T]
 
 PAGE_TIMEOUT = 120.0
 PAGE_LIMIT = 64 * 1024 * 1024
 PAGE_SIZE = 1000
 PASSES = 5
+COUNTERS: tuple[AnnotationCounter, ...] = get_args(AnnotationCounter)
 OVERLAP = timedelta(seconds=10)
 """How far before a known moment a query for changes starts: rows become visible a little after the time they carry."""
 TIMES = "id,updated_at,annotations,was_cancelled,created_at"
@@ -57,6 +60,8 @@ class Task:
     id: int
     data: Mapping[str, Any] = field(repr=False)
     annotations: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    updated_at: datetime | None = field(default=None, compare=False)
+    """Also moves with new predictions, which make it no other task."""
 
 
 def scan(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Operation[list[TaskTimes]]:
@@ -75,16 +80,43 @@ def labelled_tasks(project: int, since: datetime | None = None, page_size: int =
     else a task passed already could keep an old state under a newer cut, and its update would be lost. A task that
     lost its last annotation meanwhile stays in the result; counting then sees it vanish.
     """
-    newest = yield from _newest_change(project)
+    newest = yield from newest_change(project)
     found: dict[int, Task] = {}
     for _ in range(PASSES):
-        changed = yield from _annotated(project, since, EVERYTHING, page_size, _task, lambda task: task.id)
+        changed = yield from changed_tasks(project, since, page_size)
         news = {task.id: task for task in changed if found.get(task.id) != task}
-        found.update(news)
+        found.update((task.id, task) for task in changed)
         if not news or newest is None:
             break
         since = newest - OVERLAP if since is None else max(since, newest - OVERLAP)
     return [found[key] for key in sorted(found)]
+
+
+def changed_tasks(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
+    """As `scan`, with data and results; what changes while it reads may be seen in its old state."""
+    return (yield from _annotated(project, since, EVERYTHING, page_size, _task, lambda task: task.id))
+
+
+def newest_change(project: int) -> Operation[datetime | None]:
+    """Time of the task that changed last, labelled or not; None when there are no tasks."""
+    response = yield _page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
+    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    return answers.time_field(response, items[0], "updated_at") if items else None
+
+
+def count_annotated(project: int, counter: AnnotationCounter, above: int, up_to: int) -> Operation[int]:
+    """How many tasks with ids in (above, up_to] have annotations of that kind."""
+    filters = (*_within(above, up_to), _number(counter, "greater", 0))
+    response = yield _page_request(project, filters, "id", 1)
+    return answers.field(response, answers.read_object(response, f"project {project}"), "total", int)
+
+
+def annotated_ids(
+    project: int, counter: AnnotationCounter, above: int, up_to: int, page_size: int = PAGE_SIZE
+) -> Operation[list[int]]:
+    """Ids of the tasks that `count_annotated` counts, in order."""
+    filters = (_number("id", "less_or_equal", up_to), _number(counter, "greater", 0))
+    return (yield from _pages(project, filters, "id", page_size, _id, above))
 
 
 def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
@@ -103,7 +135,7 @@ def _annotated(
 ) -> Operation[list[T]]:
     changed = () if since is None else (_changed_after(since),)
     found: dict[int, T] = {}
-    for counter in ("total_annotations", "cancelled_annotations"):
+    for counter in COUNTERS:
         filters = (*changed, _number(counter, "greater", 0))
         page = yield from _pages(project, filters, include, page_size, parse)
         found.update((id_of(task), task) for task in page)  # the second query read later: its state is the newer one
@@ -111,10 +143,9 @@ def _annotated(
 
 
 def _pages(
-    project: int, filters: tuple[Filter, ...], include: str, page_size: int, parse: Parser[T]
+    project: int, filters: tuple[Filter, ...], include: str, page_size: int, parse: Parser[T], last: int = 0
 ) -> Operation[list[T]]:
     found: list[T] = []
-    last = 0
     while True:
         response = yield _page_request(project, (*filters, _number("id", "greater", last)), include, page_size)
         if not response.complete and page_size > 1:
@@ -134,13 +165,6 @@ def _pages(
             found.append(parse(response, item))
         if len(items) < page_size:
             return found
-
-
-def _newest_change(project: int) -> Operation[datetime | None]:
-    """Time of the task that changed last; None when there are no tasks."""
-    response = yield _page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-    return answers.time_field(response, items[0], "updated_at") if items else None
 
 
 def _page_request(
@@ -167,6 +191,10 @@ def _number(column: str, operator: str, value: int) -> Filter:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": "Number", "value": value}
 
 
+def _within(above: int, up_to: int) -> tuple[Filter, Filter]:
+    return _number("id", "greater", above), _number("id", "less_or_equal", up_to)
+
+
 def _changed_after(since: datetime) -> Filter:
     value = answers.format_time(since)
     return {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": value}
@@ -188,10 +216,15 @@ def _task_times(response: Response, item: Mapping[str, Any]) -> TaskTimes:
     )
 
 
+def _id(response: Response, item: Mapping[str, Any]) -> int:
+    return answers.field(response, item, "id", int)
+
+
 def _task(response: Response, item: Mapping[str, Any]) -> Task:
     data = item.get("data")
     return Task(
         id=answers.field(response, item, "id", int),
         data=data if isinstance(data, dict) else {},
         annotations=answers.objects(response, item.get("annotations", [])),
+        updated_at=answers.time_field(response, item, "updated_at") if "updated_at" in item else None,
     )

@@ -22,7 +22,7 @@ def snapshot() -> Snapshot:
         origin="manual",
         choices={"label": (("billing",),)},
     )
-    return Snapshot(7, "0" * 64, "1" * 64, (SOURCE,), (Row(12, {SOURCE: "my invoice"}, (annotation,)),))
+    return Snapshot.from_rows([Row(12, {SOURCE: "my invoice"}, (annotation,))], (SOURCE,), 7, "0" * 64, "1" * 64)
 
 
 def finished_training(folder: Path, outcome: str = "Trained") -> Path:

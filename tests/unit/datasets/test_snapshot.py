@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from labelloop.counting import Cut
 from labelloop.datasets.examples import examples
+from labelloop.datasets.shards import merged, shards_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.label_config import Schema, parse_label_config
 from labelloop.label_studio import Task
@@ -43,7 +45,7 @@ def snapshot(tasks: list[Task] = TASKS, schema: Schema = SCHEMA) -> Snapshot:
 def test_the_format_is_the_documented_one(tmp_path: Path) -> None:
     snapshot().write(tmp_path / "snapshot.jsonl.gz")
     header, *lines = map(json.loads, gzip.decompress((tmp_path / "snapshot.jsonl.gz").read_bytes()).splitlines())
-    assert (header["format"], header["project"]) == (1, 7)
+    assert (header["format"], header["project"]) == (2, 7)
     assert header["cut"] == {"updated_at": "2026-11-22T06:00:03.000123Z", "size": 3}
     assert header["label_config_sha256"] == SCHEMA.digest
     assert [line["task"] for line in lines] == [1, 2, 3]
@@ -143,27 +145,42 @@ def test_controls_about_different_texts_keep_both(tmp_path: Path) -> None:
     assert [example.text for example in Snapshot.read(tmp_path / "s").examples(schema).examples] == ["B"]
 
 
-def lines_of(change: Callable[[list[dict[str, Any]]], object]) -> bytes:
-    """A snapshot with its JSON lines changed."""
-    path_lines: list[dict[str, Any]] = [
-        {"format": 1, "project": 7, "url_sha256": "u", "label_config_sha256": "c", "sources": ["Text:text"],
-         "cut": {"updated_at": "2026-11-22T06:00:01.000000Z", "size": 1}},
-        {"task": 1, "text": "t", "annotations": [
+def file_of(change: Callable[[dict[str, Any], list[dict[str, Any]]], object]) -> bytes:
+    """A snapshot with its header and rows changed, and all digests right."""
+    rows: list[dict[str, Any]] = [
+        {"task": number, "text": "t", "annotations": [
             {"id": 1, "updated_at": "2026-11-22T06:00:01.000000Z", "was_cancelled": False, "ground_truth": False,
-             "completed_by": None, "origin": "manual", "choices": {"label": ["a"]}}]},
+             "completed_by": None, "origin": "manual", "choices": {"label": ["a"]}}]} for number in (1, 2)
     ]  # fmt: skip
-    change(path_lines)
-    return gzip.compress("".join(json.dumps(line) + "\n" for line in path_lines).encode())
+    header: dict[str, Any] = {
+        "format": 2, "project": 7, "url_sha256": "u", "label_config_sha256": "c", "sources": ["Text:text"],
+        "cut": {"updated_at": "2026-11-22T06:00:01.000000Z", "size": 2}, "shards": [{}],
+    }  # fmt: skip
+    change(header, rows)
+    content = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+    member = gzip.compress(content)
+    told = {
+        "first": 1, "rows": 2, "annotations": 2, "skipped": 0, "updated_at": "2026-11-22T06:00:01.000000Z",
+        "length": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(member), "file_sha256": hashlib.sha256(member).hexdigest(),
+    }  # fmt: skip
+    if isinstance(header.get("shards"), list):
+        header["shards"] = [{**told, **shard} if isinstance(shard, dict) else shard for shard in header["shards"]]
+    return gzip.compress(json.dumps(header).encode() + b"\n") + member
 
 
-def first(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = lines[1]["annotations"][0]
+def shard(**fields: Any) -> Callable[[dict[str, Any], list[dict[str, Any]]], object]:
+    return lambda header, rows: header["shards"][0].update(fields)
+
+
+def first(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = rows[0]["annotations"][0]
     return found
 
 
 def test_the_unchanged_lines_are_readable(tmp_path: Path) -> None:
-    (tmp_path / "s").write_bytes(lines_of(lambda lines: None))
-    assert Snapshot.read(tmp_path / "s").cut.size == 1
+    (tmp_path / "s").write_bytes(file_of(lambda header, rows: None))
+    assert len(Snapshot.read(tmp_path / "s").rows) == Snapshot.read(tmp_path / "s").cut.size == 2
 
 
 @pytest.mark.parametrize(
@@ -175,29 +192,49 @@ def test_the_unchanged_lines_are_readable(tmp_path: Path) -> None:
         (gzip.compress(b"text\n"), "line 1 is no JSON"),
         (gzip.compress(b"[" * 100_000 + b"\n"), "line 1 is no JSON"),
         (gzip.compress(b"[]\n"), "no header"),
-        (gzip.compress(b'{"format": 1}\n'), "without sources"),
-        (gzip.compress(b'{"format": 1, "sources": ["Text:text"]}\n'), "without project"),
-        (gzip.compress(b'{"format": 1}'), "truncated"),
-        (lines_of(lambda lines: lines[0].update(format=2)), "format '2'"),
-        (lines_of(lambda lines: lines[0].update(sources=[])), "without sources"),
-        (lines_of(lambda lines: lines.pop()), "does not hold the rows"),
-        (lines_of(lambda lines: lines.append(lines[1])), "out of order"),
-        (lines_of(lambda lines: lines[1].update(task="1")), "line 2: task is not of type int"),
-        (lines_of(lambda lines: lines[1].update(text=5)), "line 2: text"),
-        (lines_of(lambda lines: lines[1].update(annotations=5)), "line 2: annotations"),
-        (lines_of(lambda lines: first(lines).update(updated_at="soon")), "updated_at is no time"),
-        (lines_of(lambda lines: first(lines).update(origin="unknown")), "origin"),
-        (lines_of(lambda lines: first(lines).update(was_cancelled=1)), "was_cancelled"),
-        (lines_of(lambda lines: first(lines).update(choices={"label": "a"})), "choices are no list"),
-        (lines_of(lambda lines: first(lines).update(choices={"label": [[]]})), "choices are no names"),
-        (lines_of(lambda lines: first(lines).update(choices={"label": [1]})), "choices are no names"),
-        (lines_of(lambda lines: first(lines).update(completed_by="x")), "completed_by"),
+        (gzip.compress(b'{"format": 2}\n'), "sources is not of type list"),
+        (gzip.compress(b'{"format": 1}\n{}\n'), "has format '1', this version of Labelloop reads 2"),
+        (gzip.compress(b'{"format": 2}')[:-4], "truncated"),
+        (file_of(lambda header, rows: None) + b"x", "more than its header tells of"),
+        (file_of(lambda header, rows: header.update(sources=[])), "no sources"),
+        (file_of(lambda header, rows: header.update(sources=[5])), "no sources"),
+        (file_of(lambda header, rows: header.update(project="7")), "project is not of type int"),
+        (file_of(lambda header, rows: header.update(cut=5)), "cut is not of type dict"),
+        (file_of(lambda header, rows: header.update(cut={"updated_at": None, "size": 2})), "does not hold the rows"),
+        (file_of(lambda header, rows: header.update(watermark=5)), "watermark"),
+        (file_of(lambda header, rows: header.update(watermark={"recent": [1]})), "damaged header"),
+        (file_of(lambda header, rows: header.update(shards=5)), "shards is not of type list"),
+        (file_of(lambda header, rows: header.update(shards=[5])), "a shard is no object"),
+        (file_of(lambda header, rows: header["shards"].append({})), "out of order"),
+        (file_of(lambda header, rows: header["shards"].append({"first": 9})), "truncated"),
+        (file_of(shard(length=2**40)), "rows of more than"),
+        (file_of(shard(rows=0)), "rows of a shard is 0"),
+        (file_of(shard(sha256="no")), "damaged header"),
+        (file_of(shard(updated_at="soon")), "damaged header"),
+        (file_of(shard(updated_at=None)), "does not hold the rows"),
+        (file_of(shard(file_sha256="0" * 64)), "damaged in the rows from task 1 on"),
+        (file_of(shard(length=1)), "damaged: the rows from task 1 on are not 1 bytes"),
+        (file_of(shard(sha256="0" * 64)), "do not have the digest"),
+        (file_of(shard(rows=3)), "are not 3"),
+        (file_of(shard(first=2)), "are not 2"),
+        (file_of(lambda header, rows: rows.reverse()), "of no later task"),
+        (file_of(lambda header, rows: rows[0].update(task="1")), "of no later task"),
+        (file_of(lambda header, rows: rows[1].update(task=2**63)), "of no later task"),
+        (file_of(lambda header, rows: rows[0].update(text=5)), "row of task 1: text"),
+        (file_of(lambda header, rows: rows[0].update(annotations=5)), "row of task 1: annotations"),
+        (file_of(lambda header, rows: first(rows).update(updated_at="soon")), "updated_at is no time"),
+        (file_of(lambda header, rows: first(rows).update(origin="unknown")), "origin"),
+        (file_of(lambda header, rows: first(rows).update(was_cancelled=1)), "was_cancelled"),
+        (file_of(lambda header, rows: first(rows).update(choices={"label": "a"})), "choices are no list"),
+        (file_of(lambda header, rows: first(rows).update(choices={"label": [[]]})), "choices are no names"),
+        (file_of(lambda header, rows: first(rows).update(choices={"label": [1]})), "choices are no names"),
+        (file_of(lambda header, rows: first(rows).update(completed_by="x")), "completed_by"),
     ],
 )
 def test_damaged_and_foreign_files_are_refused_with_the_reason(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "s.gz").write_bytes(content)
     with pytest.raises(SnapshotError, match=told):
-        Snapshot.read(tmp_path / "s.gz")
+        _ = Snapshot.read(tmp_path / "s.gz").rows
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -205,21 +242,86 @@ def test_a_missing_file(tmp_path: Path) -> None:
         Snapshot.read(tmp_path / "s.gz")
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    path = tmp_path_factory.mktemp("written") / "s.gz"
+    snapshot([task(number, f"text {number}") for number in range(1, 1500)]).write(path)
+    return path, path.read_bytes()
+
+
 @given(st.data())
-def test_every_truncation_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    path = tmp_path_factory.mktemp("cut") / "s.gz"
-    snapshot().write(path)
-    content = path.read_bytes()
+def test_every_truncation_is_noticed(written: tuple[Path, bytes], data: st.DataObject) -> None:
+    path, content = written
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(SnapshotError):
         Snapshot.read(path)
 
 
+@settings(deadline=None)
+@given(st.data())
+def test_a_flipped_bit_is_noticed_or_harmless(written: tuple[Path, bytes], data: st.DataObject) -> None:
+    path, content = written
+    position = data.draw(st.integers(0, len(content) - 1))
+    path.write_bytes(
+        content[:position] + bytes([content[position] ^ 1 << data.draw(st.integers(0, 7))]) + content[position + 1 :]
+    )
+    try:
+        read = Snapshot.read(path)
+    except SnapshotError:
+        return
+    path.write_bytes(content)
+    assert position < 10  # gzip's own header: its time and operating system say nothing
+    assert read == Snapshot.read(path)
+
+
 def test_oversized_files_are_refused_while_reading(tmp_path: Path) -> None:
     snapshot([task(1, "x" * 1_000_000)]).write(tmp_path / "s.gz")
     assert (tmp_path / "s.gz").stat().st_size < 10_000
-    with pytest.raises(SnapshotError, match="larger than 100,000 bytes"):
+    with pytest.raises(SnapshotError, match="rows of more than 100,000 bytes"):
         Snapshot.read(tmp_path / "s.gz", max_bytes=100_000)
+    with pytest.raises(SnapshotError, match="is larger than 100 bytes"):
+        Snapshot.read(tmp_path / "s.gz", max_bytes=100)
+
+
+def test_a_shard_that_decompresses_to_more_than_it_tells_is_not_decompressed(tmp_path: Path) -> None:
+    bomb = gzip.compress(b"x" * 10_000_000)
+    shard = replace(snapshot().shards[0], member=bomb)
+    with pytest.raises(SnapshotError, match="damaged"):
+        _ = replace(snapshot(), shards=(shard,)).rows
+
+
+def lines_of(tasks: set[int]) -> list[tuple[int, bytes]]:
+    return [(number, b'{"task":%d,"n":"updated_at"}\n' % number) for number in sorted(tasks)]
+
+
+IDS = st.builds(
+    lambda start, step, n: set(range(start, start + step * n, step)),
+    st.integers(1, 99),
+    st.integers(1, 5),
+    st.integers(0, 3000),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(before=IDS, gone=st.sets(st.integers(1, 3000), max_size=30), range_gone=IDS, new=IDS)
+def test_shards_do_not_depend_on_how_they_came_together(
+    before: set[int], gone: set[int], range_gone: set[int], new: set[int]
+) -> None:
+    """The same shards, and those around no change are the very same objects."""
+    shards = shards_of(lines_of(before))
+    taken = (gone | range_gone) & before - new
+    after = before - taken | new
+    made = merged(shards, dict(lines_of(new)), taken)
+    assert made == shards_of(lines_of(after))
+    few = merged(shards, {}, {min(before)} if before else set())
+    assert few == shards_of(lines_of(before - {min(before)} if before else set()))
+
+
+def test_a_change_in_a_large_snapshot_leaves_most_shards_alone() -> None:
+    shards = shards_of(lines_of(set(range(1, 20_001))))
+    assert 32 <= len(shards) <= 80
+    made = merged(shards, {777: b'{"task":777,"n":"x"}\n'}, {15_000})
+    assert sum(shard not in shards for shard in made) <= 2
 
 
 def test_texts_do_not_stand_in_representations() -> None:
