@@ -80,7 +80,7 @@ def parse_label_config(xml: str) -> Schema:
     Raises LabelConfigError when it is not XML, is unreasonably large, or has no control that can be answered.
     """
     root = parse_xml(xml)
-    objects = {element.get("name", ""): element for element in root.iter() if element.tag in OBJECT_TYPES}
+    objects = {e.attrib["name"]: e for e in root.iter() if e.tag in OBJECT_TYPES and e.get("name")}
     controls: list[Control] = []
     ignored: list[str] = []
     for element in root.iter():

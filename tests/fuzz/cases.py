@@ -1,4 +1,4 @@
-"""Running many cases: each made from (seed, target, number) alone, so any one can be run again; findings and figures."""
+"""Running many cases, each made from (seed, target, number) alone, so that any one can be run again."""
 
 import json
 import re
@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 C = TypeVar("C")
 CASE_SECONDS = 10.0
 """Longest time that one case may take: hundreds of times the usual, so a slow machine is no finding."""
 FINDINGS_KEPT = 20
+SHRINK_SECONDS = 20.0
 SAMPLES_OF_MEMORY = 64
 
 
@@ -47,10 +48,14 @@ class Report:
     """How often each kind of outcome came, to see that the cases reach more than the first check."""
     memory: "Memory | None" = None
 
-    def add(self, finding: Finding) -> None:
-        """Keep one finding of each kind: the same fault met a thousand times is one fault."""
+    def is_new(self, problem: str) -> bool:
+        """The same fault met a thousand times is one fault."""
         kinds = {_kind(known.problem) for known in self.findings}
-        if _kind(finding.problem) not in kinds and len(self.findings) < FINDINGS_KEPT:
+        return _kind(problem) not in kinds and len(self.findings) < FINDINGS_KEPT
+
+    def add(self, finding: Finding) -> None:
+        """Keep one finding of each kind."""
+        if self.is_new(finding.problem):
             self.findings.append(finding)
 
     def count(self, outcome: str) -> None:
@@ -92,14 +97,14 @@ def fuzz(
     check: Callable[[C], str],
     show: Callable[[C], object] = lambda case: case,
 ) -> Report:
-    """Check made cases. `check` names the outcome, or raises: Broken with a promise that does not hold, else a fault."""
+    """Check made cases. `check` names the outcome, or raises: Broken for a promise that does not hold, else a fault."""
     began = time.monotonic()
     for number in range(cases):
         case = make(random_of(seed, report.target, number))
         outcome = attempt(check, case)
         if isinstance(outcome, str):
             report.count(outcome)
-        else:
+        elif report.is_new(outcome.problem):
             small = shrunk(case, lambda other, kind=outcome.kind: _is_same(check, other, kind))
             report.add(Finding(report.target, number, outcome.problem, show(small)))
     report.cases += cases
@@ -149,50 +154,42 @@ def _kind(problem: str) -> str:
 
 def shrunk(case: C, still_fails: Callable[[C], bool], attempts: int = 400) -> C:
     """The case made smaller as long as it fails in the same way: JSON loses members, texts and bytes their halves."""
-    left = attempts
+    ends = time.monotonic() + SHRINK_SECONDS
     improved = True
-    while improved and left > 0:
+    while improved:
         improved = False
         for smaller in _smaller(case):
-            left -= 1
-            if left < 0:
-                break
+            attempts -= 1
+            if attempts < 0 or time.monotonic() > ends:
+                return case
             if still_fails(smaller):
                 case, improved = smaller, True
                 break
     return case
 
 
-def _smaller(value: C) -> Iterator[C]:
+def _smaller(value: Any) -> Iterator[Any]:
     """Simpler values of the same type, the simplest first."""
     if isinstance(value, str | bytes) and value:
         yield value[:0]
-        for size in _halves(len(value)):
-            for start in range(0, len(value), size):
-                yield value[:start] + value[start + size :]
+        yield from (value[:start] + value[start + size :] for start, size in _pieces(len(value)))
     elif isinstance(value, dict):
-        for key in value:
-            yield {name: item for name, item in value.items() if name != key}
-        for key, item in value.items():
-            for smaller in _smaller(item):
-                yield {**value, key: smaller}
-    elif isinstance(value, list | tuple):
-        for index in range(len(value)):
-            yield value[:index] + value[index + 1 :]
+        yield from ({name: item for name, item in value.items() if name != key} for key in value)
+        yield from ({**value, key: smaller} for key, item in value.items() for smaller in _smaller(item))
+    elif isinstance(value, list):
+        yield from (value[:index] + value[index + 1 :] for index in range(len(value)))
         for index, item in enumerate(value):
-            for smaller in _smaller(item):
-                kept = [*value[:index], smaller, *value[index + 1 :]]
-                yield tuple(kept) if isinstance(value, tuple) else kept
+            yield from ([*value[:index], smaller, *value[index + 1 :]] for smaller in _smaller(item))
     elif hasattr(value, "smaller"):
         yield from value.smaller()
 
 
-def _halves(size: int) -> Iterator[int]:
-    while size > 4:
-        size //= 2
-        yield size
-    if size:
-        yield 1
+def _pieces(size: int) -> Iterator[tuple[int, int]]:
+    """Start and size of what may be left out: halves, quarters, down to single characters."""
+    piece = size
+    while piece > 1:
+        piece = max(1, piece // 2)
+        yield from ((start, piece) for start in range(0, size, piece))
 
 
 def readable(data: bytes) -> object:

@@ -36,9 +36,8 @@ class LabelConfigTarget:
 
     def check(self, case: Case) -> str:
         """A schema that holds together, or LabelConfigError with a message that can be sent and logged."""
-        xml, data = case["label_config"], case["data"]
-        if not isinstance(xml, str) or not isinstance(data, dict):
-            return "not a case"
+        xml, data = str(case.get("label_config")), case.get("data")
+        data = data if isinstance(data, dict) else {}
         try:
             schema = parse_label_config(xml)
         except LabelConfigError as error:

@@ -38,9 +38,11 @@ ODD: tuple[Callable[[Random], object], ...] = (
     lambda random: [None] * random.choice((10, 1000)),
 )
 TEXTS = (
-    " ", "\n", "\0", "a\0b", "\ud800", "x\udfffy", "\ufeff", "\u202e", "é" * 50, "日本語", "👍🏽", "null", "true", "NaN", "0",
-    "-1", "1e999", "$text", "{{x}}", "%s%n", "../../etc/passwd", "<b>&amp;</b>", "<!--", "]]>", '"', "\\", "'; --",
-    "2026-11-22T06:00:00.123456Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "2026-02-30T00:00:00Z",
+    " ", "\n", "\0", "a\0b", "\ud800", "x\udfffy", "\ufeff", "\u202e", "é" * 50, "日本語", "👍🏽", "null", "true",
+    "NaN", "0", "-1", "1e999", "$text",
+    "{{x}}", "%s%n", "../../etc/passwd", "<b>&amp;</b>", "<!--", "]]>", '"', "\\", "'; --",
+    "2026-11-22T06:00:00.123456Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59",
+    "2026-02-30T00:00:00Z",
     "sha256:" + "0" * 64, "http://127.0.0.1:1/", "__proto__", "__class__", "constructor",
 )  # fmt: skip
 
@@ -73,7 +75,7 @@ def places(document: object) -> Iterator[Place]:
             stack.append(value[key])
 
 
-def mutated(document: Any, random: Random, changes: int | None = None) -> Any:  # noqa: ANN401 - JSON
+def mutated(document: Any, random: Random, changes: int | None = None) -> Any:
     """A copy with some places changed."""
     document = json.loads(json.dumps(document))
     for _ in range(changes or random.choice((1, 1, 1, 2, 3, 6))):
@@ -85,11 +87,11 @@ def mutated(document: Any, random: Random, changes: int | None = None) -> Any:  
     return document
 
 
-def _replace(container: Any, key: Any, random: Random) -> None:  # noqa: ANN401
+def _replace(container: Any, key: Any, random: Random) -> None:
     container[key] = odd_value(random)
 
 
-def _alike(container: Any, key: Any, random: Random) -> None:  # noqa: ANN401
+def _alike(container: Any, key: Any, random: Random) -> None:
     """A value of the same kind, slightly off: what passes the first check."""
     value = container[key]
     if isinstance(value, bool):
@@ -102,16 +104,18 @@ def _alike(container: Any, key: Any, random: Random) -> None:  # noqa: ANN401
             (value[:cut], value[:cut] + odd_text(random) + value[cut:], value.upper(), [value])
         )
     elif isinstance(value, list):
-        container[key] = random.choice((value * 3, value[::-1], value[:-1], [value], dict(enumerate(map(str, value)))))
+        container[key] = random.choice(
+            (value * 3, value[::-1], value[:-1], [value], {str(index): item for index, item in enumerate(value)})
+        )
     elif isinstance(value, dict):
         container[key] = random.choice(([value], list(value), {**value, odd_text(random): 1}, {"": value}))
 
 
-def _drop(container: Any, key: Any, random: Random) -> None:  # noqa: ANN401
+def _drop(container: Any, key: Any, random: Random) -> None:
     del container[key]
 
 
-def _rename(container: Any, key: Any, random: Random) -> None:  # noqa: ANN401
+def _rename(container: Any, key: Any, random: Random) -> None:
     if isinstance(container, dict):
         container[random.choice((odd_text(random), key.upper(), key + "s", key[:-1]))] = container.pop(key)
 

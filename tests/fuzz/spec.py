@@ -135,7 +135,7 @@ def _build(spec: Spec) -> None:
         NOW + timedelta(seconds=seconds)
 
 
-def _instance(schema: Mapping[str, Any], name: str, random: Random) -> Any:  # noqa: ANN401 - JSON
+def _instance(schema: Mapping[str, Any], name: str, random: Random) -> Any:
     """A value that fits, or nearly: patterns are met by lists of examples."""
     if "properties" in schema:
         chosen = [key for key in schema["properties"] if key in schema.get("required", ()) or random.random() < 0.4]

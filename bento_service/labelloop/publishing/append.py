@@ -58,16 +58,22 @@ class _Appender:
     def run(self, tags: Sequence[str]) -> str:
         top = self._base_manifest(self.base.version)
         self.base_digest = top.digest
-        if top.media_type in LISTS:
-            content = self._list(top)
-        elif top.media_type in LAYER_TYPES:
-            content = self._image(top)
-        else:
-            raise self._unusable(f"its manifest has the type {top.media_type!r}")
+        try:
+            content = self._content(top)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise self._unusable("its manifest or configuration lacks what every image has") from None
         digest = ""
         for tag in tags:
             digest = self.target.put_manifest(tag, content)
         return digest
+
+    def _content(self, top: Manifest) -> bytes:
+        """The new top manifest. Raises RegistryError, or what a document of another form than an image's causes."""
+        if top.media_type in LISTS:
+            return self._list(top)
+        if top.media_type in LAYER_TYPES:
+            return self._image(top)
+        raise self._unusable(f"its manifest has the type {top.media_type!r:.100}")
 
     def _list(self, top: Manifest) -> bytes:
         """The same list, each image of it with the layer; attestations belong to the old images and go."""
@@ -77,7 +83,7 @@ class _Appender:
             platform = entry.get("platform") or {}
             if entry.get("mediaType") not in LAYER_TYPES or platform.get("os") in (None, "unknown"):
                 continue
-            content = self._image(self._base_manifest(entry["digest"]))
+            content = self._image(self._base_manifest(str(entry["digest"])))
             digest = self.target.put_manifest(Manifest(content, entry["mediaType"]).digest, content)
             entries.append({**entry, "digest": digest, "size": len(content)})
         if not entries:
@@ -87,14 +93,11 @@ class _Appender:
     def _image(self, manifest: Manifest) -> bytes:
         """Push layer and configuration; return the new manifest."""
         document = manifest.document()
-        try:
-            old_layers, old_config = list(document["layers"]), dict(document["config"])
-            configuration = json_object(self.source.blob(old_config["digest"]), "an image's configuration")
-            new_config = _compact(self._configuration(configuration))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise self._unusable("its manifest or configuration lacks what every image has") from None
+        old_layers, old_config = list(document["layers"]), dict(document["config"])
+        configuration = json_object(self.source.blob(str(old_config["digest"])), "an image's configuration")
+        new_config = _compact(self._configuration(configuration))
         for layer in old_layers:
-            self.target.take_blob(self.source, layer["digest"])
+            self.target.take_blob(self.source, str(layer["digest"]))
         compressed = self.addition.layer.compressed
         new_layer = {
             "mediaType": LAYER_TYPES[manifest.media_type],

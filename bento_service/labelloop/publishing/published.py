@@ -52,14 +52,15 @@ def read_result(
             top = remote.manifest(tag)
         except NotInRegistryError:
             return None
-        image = top
-        if top.media_type in LISTS:
-            # All images of a list were published together and carry the same labels.
-            image = remote.manifest(top.document()["manifests"][0]["digest"])
         try:
-            configuration = json_object(remote.blob(image.document()["config"]["digest"]), "an image's configuration")
+            image = top
+            if top.media_type in LISTS:
+                # All images of a list were published together and carry the same labels.
+                image = remote.manifest(str(top.document()["manifests"][0]["digest"]))
+            content = remote.blob(str(image.document()["config"]["digest"]))
+            configuration = json_object(content, "an image's configuration")
             labels = dict(configuration["config"]["Labels"])
-            text, snapshot = labels[RESULT], labels[SNAPSHOT]
-        except (KeyError, TypeError, ValueError):
+            text, snapshot = str(labels[RESULT]), str(labels[SNAPSHOT])
+        except (LookupError, TypeError, ValueError):
             raise ResultError(f"{reference}: the image has no label {RESULT}, so no training published it") from None
     return replace(Result.from_json(text), image=str(reference.with_digest(top.digest)), snapshot=snapshot)

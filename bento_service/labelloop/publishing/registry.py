@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import responses as phrases
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -18,21 +19,20 @@ from typing import Any, BinaryIO, Self
 import requests
 from dxf import DXF
 from dxf import exceptions as dxf_errors
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError as BrokenConnection
 
+from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
 from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.reference import DEFAULT_HOST, Reference
 
 TIMEOUT = (5.0, 60.0)  # seconds to connect, and between two parts of an answer
-MAX_DOCUMENT = 16 * 1024**2  # bytes of a manifest or of an image's configuration
-CHUNK = 1024**2
-# What is safe to ask again is asked again; the Job as a whole is tried again by the operator.
-_RETRIES = Retry(
-    total=3, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504), allowed_methods={"GET", "HEAD"},
-    raise_on_status=False,
-)  # fmt: skip
+BLOB_SECONDS = 3600.0
+MAX_REDIRECTS = 5  # a registry sends to its storage, which may send to the nearest place
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REALM = re.compile(r'\brealm="([^"]*)"', re.IGNORECASE)
+# dxf and what it uses trust registries: wrong types, missing fields and headers show as these.
+_NOT_A_REGISTRY = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,14 @@ def json_object(content: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object. Raises RegistryError."""
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise RegistryError("Unknown", f"the registry sent {what} that is no JSON object: {content[:80]!r}")
+        raise RegistryError(
+            "Unknown",
+            f"the registry sent {what} that is no JSON object ({len(content):,} bytes): check that registry.repository "
+            "names a registry, without a log-in page or proxy in front",
+        )
     return document
 
 
@@ -88,14 +92,16 @@ class Repository:
         self._credentials = config.for_repository(self.host, self.path) if config else None
         host = "registry-1.docker.io" if self.host == DEFAULT_HOST else self.host
         verify = str(certificates) if certificates else True
+        self._trusted = {host.lower()}
         self._dxf = DXF(host, self.path, self._authenticate, insecure=plain_http, tlsverify=verify, timeout=TIMEOUT)
 
     def __enter__(self) -> Self:
         self._dxf.__enter__()
         session: requests.Session = self._dxf._sessions[0]
         session.trust_env = False
+        session.max_redirects = MAX_REDIRECTS
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+            session.mount(scheme, BoundedAdapter(self._trusted))
         return self
 
     def __exit__(
@@ -105,10 +111,10 @@ class Repository:
 
     def manifest(self, version: str) -> Manifest:
         """The manifest of a tag or digest."""
+        if ":" in version or "/" in version:
+            _check_digest(version)
         with self._told(f"{self.name} has no {version}"):
             _, response = self._dxf.get_manifest_and_response(version)
-        if len(response.content) > MAX_DOCUMENT:
-            raise RegistryError("Unknown", f"the manifest {version} of {self.name} is larger than {MAX_DOCUMENT} bytes")
         manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0].strip())
         if version.startswith("sha256:") and manifest.digest != version:
             raise RegistryError(
@@ -124,6 +130,7 @@ class Repository:
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""
+        _check_digest(digest)
         try:
             with self._told(""):
                 self._dxf.blob_size(digest)
@@ -134,14 +141,14 @@ class Repository:
     def blob(self, digest: str, limit: int = MAX_DOCUMENT) -> bytes:
         """A blob in memory, its digest checked; at most `limit` bytes."""
         buffer = io.BytesIO()
-        self._download(digest, buffer, limit)
+        self._download(digest, buffer, limit, DOCUMENT_SECONDS)
         return buffer.getvalue()
 
     def blob_to_file(self, digest: str, path: Path, limit: int) -> None:
         """Write a blob to a file, its digest checked; at most `limit` bytes. A failure leaves no file."""
         try:
             with path.open("wb") as file:
-                self._download(digest, file, limit)
+                self._download(digest, file, limit, BLOB_SECONDS)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -175,17 +182,28 @@ class Repository:
             source.blob_to_file(digest, copy, limit=1 << 40)
             self.put_file(copy)
 
-    def _download(self, digest: str, target: BinaryIO, limit: int) -> None:
+    def _download(self, digest: str, target: BinaryIO, limit: int, seconds: float) -> None:
+        """Not by dxf's pull_blob, which waits until a piece is whole."""
+        _check_digest(digest)
+        found = hashlib.sha256()
         with self._told(f"{self.name} has no {digest}"):
-            size = 0
-            for chunk in self._dxf.pull_blob(digest, chunk_size=CHUNK):
-                size += len(chunk)
-                if size > limit:
-                    raise RegistryError("Unknown", f"{digest} of {self.name} is larger than {limit} bytes")
+            response = self._dxf._request("get", f"blobs/{digest}", stream=True)
+            for chunk in parts(response, limit, seconds):
+                found.update(chunk)
                 target.write(chunk)
+        if digest != f"sha256:{found.hexdigest()}":
+            raise RegistryError("Unknown", f"{self.name}: {digest} is damaged on the way or in the registry")
 
     def _authenticate(self, dxf: DXF, response: requests.Response) -> None:
-        """Called by dxf on a 401: with our credentials, or for an anonymous token."""
+        """Called by dxf on a 401: with our credentials, or for an anonymous token.
+
+        Only the registry itself may ask for them and name the server that gives tokens, not one it redirects to.
+        """
+        if authority(response.url) != authority(self._dxf._base_url):
+            raise dxf_errors.DXFUnauthorizedError
+        realm = _REALM.search(response.headers.get("www-authenticate", ""))
+        if realm:
+            self._trusted.add(authority(realm.group(1)))
         user: Credentials | None = self._credentials
         if user is None:
             if "bearer" in response.headers.get("www-authenticate", "").casefold():
@@ -206,15 +224,21 @@ class Repository:
                 f"the registry {self.host} asks for credentials over plain HTTP, where they would be readable: "
                 "give it TLS and leave registry.plainHTTP out, or let it work without credentials",
             ) from None
-        except dxf_errors.DXFDigestMismatchError as error:
-            raise RegistryError("Unknown", f"{self.name}: damaged on the way or in the registry: {error}") from None
+        except dxf_errors.DXFMountFailed:
+            raise
         except requests.HTTPError as error:
             raise self._answered(error.response, missing) from None
-        except (requests.RequestException, OSError) as error:
+        except requests.exceptions.JSONDecodeError as error:
+            raise self._no_registry(error) from None
+        except (requests.RequestException, BrokenConnection, OSError) as error:
             raise self._unreachable(error) from None
-        except (KeyError, ValueError) as error:
-            told = f"{type(error).__name__}: {error}"[:200]
-            raise RegistryError("Unknown", f"{self.host} does not answer as a registry does ({told})") from None
+        except (*_NOT_A_REGISTRY, dxf_errors.DXFError) as error:
+            raise self._no_registry(error) from None
+
+    def _no_registry(self, error: Exception) -> RegistryError:
+        """What was wrong is named by the kind of error: its text may quote the answer."""
+        kind = type(error).__name__
+        return RegistryError("Unknown", f"{self.host} does not answer as a registry does ({kind}): is it one?")
 
     def _answered(self, response: requests.Response, missing: str) -> RegistryError:
         status = response.status_code
@@ -223,7 +247,7 @@ class Repository:
         if status == 403:
             return self._unauthorized("403")
         told = _registry_message(response)
-        if status == 400 and "HTTPS server" in told:
+        if status == 400 and b"HTTPS server" in response.content[:200]:
             told += "; it speaks TLS: leave registry.plainHTTP out"
         text = f"the registry {self.host} answers {status} for {self.path}: {told}"
         if status >= 500 or status == 429:
@@ -250,11 +274,13 @@ class Repository:
 
 
 def _registry_message(response: requests.Response) -> str:
-    """The message in the registry's answer, else the beginning of the answer."""
+    """The messages of the distribution specification's error object; nothing else of an answer is quoted."""
     try:
-        return "; ".join(str(item.get("message") or item.get("code")) for item in response.json()["errors"])[:300]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return response.text.strip()[:200] or response.reason or "no explanation"
+        errors = json.loads(response.content)["errors"][:3]
+        told = "; ".join(str(item.get("message") or item.get("code"))[:300] for item in errors)
+    except _NOT_A_REGISTRY:
+        told = ""
+    return _one_line(told)[:300] or phrases.get(response.status_code, "no explanation")
 
 
 def _innermost(error: BaseException) -> str:
@@ -265,5 +291,16 @@ def _innermost(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         deepest = inner
-    text = re.sub(r"<[^>]*>:? ?", "", str(deepest)).strip()
+    text = _one_line(re.sub(r"<[^>]*>:? ?", "", str(deepest)))
     return f"{type(deepest).__name__}: {text}"[:200]
+
+
+def _one_line(text: str) -> str:
+    """Printable, so that nothing can be forged in logs."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _check_digest(digest: str) -> None:
+    """Digests come from manifests, and become parts of addresses."""
+    if not _DIGEST.fullmatch(digest):
+        raise RegistryError("Unknown", f"the registry sent a manifest with the digest {digest!r:.100}, which is none")

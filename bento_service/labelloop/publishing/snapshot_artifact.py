@@ -41,7 +41,8 @@ def pull_snapshot(repository: Repository, reference: Reference, path: Path) -> N
     """Write the snapshot's file to `path`. Raises RegistryError, or NotASnapshotError."""
     document = repository.manifest(reference.version).document()
     layers = document.get("layers")
-    found = [layer for layer in layers if layer.get("mediaType") == SNAPSHOT_TYPE] if isinstance(layers, list) else []
+    candidates = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    found = [layer for layer in candidates if layer.get("mediaType") == SNAPSHOT_TYPE]
     if len(found) != 1:
         raise NotASnapshotError(f"{reference} is no snapshot of Labelloop")
     repository.blob_to_file(str(found[0].get("digest")), path, MAX_BYTES)

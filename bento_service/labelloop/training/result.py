@@ -72,6 +72,7 @@ class Result:
                 raise ResultError(f"the result is not of format {FORMAT}")
             if document.get("outcome") not in get_args(Outcome):
                 raise ResultError(f"the result's outcome is {document.get('outcome')!r:.50}")
+            json.dumps(document, allow_nan=False)  # NaN and 1e999 can be read, and stand nowhere else
             return cls(**_arguments(document))
         except ResultError:
             raise

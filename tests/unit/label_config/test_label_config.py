@@ -168,6 +168,10 @@ def test_an_unsupported_control_beside_a_supported_one_is_named_not_fatal() -> N
         (view(label(), '<Text name="text" value="fixed"/>'), 'value="fixed"'),
         (view(label(), '<Text name="text" value="$text" valueType="url"/>'), 'valueType="url"'),
         (view(label(), '<Text name="text" value="$text" encoding="base64"/>'), 'encoding="base64"'),
+        (
+            '<View><Text value="$text"/><Choices name="a"><Choice value="b"/></Choices></View>',
+            "not in the configuration",
+        ),
         (view(label() + label()), "rename one"),
         (view(label('allowNested="true"', GROUP.format("p") + '<Choice value="p"/>')), "group of choices"),
         (view(label(choices='<Choice value="$first"/><Choice value="b"/>')), r"\$first"),

@@ -117,3 +117,9 @@ def test_the_termination_message_goes_where_the_pod_says(tmp_path):
 
 def test_outside_a_pod_there_is_no_such_place(tmp_path):
     write_termination_message(FULL, {"LABELLOOP_TERMINATION_LOG": str(tmp_path / "none" / "log")})
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_json_has_not_are_refused(number):
+    with pytest.raises(ResultError, match="cannot be read"):
+        Result.from_json(f'{{"format": 1, "outcome": "Trained", "metrics": {{"accuracy": {number}}}}}')
