@@ -47,6 +47,12 @@ check: lint unit ## the inner loop: lint, types, unit tests and fakes
 test: setup ## everything, on a real cluster with a real Label Studio; prints its ten slowest parts
 	$(PY) -m tools.test_run
 
+bench: setup ## every measurement of bench/ (PEER_CHECKOUT=... for label-studio-ml; DATA=... for texts of your own); see docs/benchmarks.md
+	$(PY) -m bench
+
+fuzz: setup ## hostile requests, configurations, answers and files in full number; docs/fuzzing.md
+	$(PY) -m tests.fuzz
+
 bench-loop: setup ## ten rounds from the Nth annotation to the new version answering; writes docs/benchmarks
 	$(PY) -m bench.loop
 
@@ -57,4 +63,4 @@ clean: ## remove what was built in the checkout
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .pytest-kind
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup demo demo-down image image-label-studio lint unit check test bench-loop requirements clean
+.PHONY: help setup demo demo-down image image-label-studio lint unit check test bench fuzz bench-loop requirements clean
