@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.label_studio_requests import CONTROL, label_config
 from bench.report import ROOT
-from bench.server import Running, free_port, labels_of, serving
+from bench.server import Launch, Running, free_port, labels_of, serving
 
 EXAMPLE = "label_studio_ml/examples/sklearn_text_classifier"
 ENVIRONMENT = ROOT / "build/bench/peer"
@@ -85,10 +85,8 @@ def copy_model(folder: Path, target: Path) -> None:
     shutil.copy(folder / "model.pkl", target)
 
 
-@contextmanager
-def serve(checkout: Path, python: Path, folder: Path, log: Path, log_level: str = "DEBUG") -> Iterator[Running]:
-    """The peer with the model in `folder`; defaults are those of its docker-compose.yml."""
-    port = free_port()
+def launch(checkout: Path, python: Path, folder: Path, port: int, log_level: str = "DEBUG") -> Launch:
+    """How the peer is started with the model in `folder`; defaults are those of its docker-compose.yml."""
     environment = {
         "PYTHONPATH": str(checkout),
         "PYTHONUNBUFFERED": "1",
@@ -99,5 +97,12 @@ def serve(checkout: Path, python: Path, folder: Path, log: Path, log_level: str 
         *(str(python), "-m", "gunicorn", "--preload", "--bind", f"127.0.0.1:{port}"),
         *("--workers", "1", "--threads", "8", "--timeout", "0", "_wsgi:app"),
     ]
-    with serving(command, environment, port, log, checkout / EXAMPLE) as running:
+    return Launch(command, environment, checkout / EXAMPLE)
+
+
+@contextmanager
+def serve(checkout: Path, python: Path, folder: Path, log: Path, log_level: str = "DEBUG") -> Iterator[Running]:
+    """The peer with the model in `folder`, running."""
+    port = free_port()
+    with serving(launch(checkout, python, folder, port, log_level), port, log) as running:
         yield running

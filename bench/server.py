@@ -24,38 +24,68 @@ class Running:
     pid: int
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a server is started."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    """Beyond that of this process."""
+    folder: Path | None = None
+    """Where it runs."""
+
+    def start(self, log: Path) -> subprocess.Popen[bytes]:
+        """Its process, with the output in `log`."""
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environment},
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+
 @contextmanager
-def serving(
-    command: Sequence[str], environment: Mapping[str, str], port: int, log: Path, folder: Path | None = None
-) -> Iterator[Running]:
-    """Run `command` until the block ends; it is ready when GET /health answers 200.
+def serving(launch: Launch, port: int, log: Path) -> Iterator[Running]:
+    """Run a server until the block ends; it is ready when GET /health answers 200.
 
     Raises RuntimeError with the end of its output when it exits or does not answer in START_SECONDS.
     """
     url = f"http://127.0.0.1:{port}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=folder, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not _answers(url):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{command[0]} does not answer at {url}:\n{log.read_text()[-2000:]}")
-                time.sleep(0.1)
-            yield Running(url, process.pid)
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    process = launch.start(log)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{launch.command[0]} does not answer at {url}:\n{log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield Running(url, process.pid)
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a server to end, and see that it does."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
 def ours(rows: Sequence[tuple[str, str]], folder: Path) -> Iterator[Running]:
     """`labelloop serve` with a model trained by the library on all `rows` with its defaults."""
+    train_ours(rows, folder / "model")
+    port = free_port()
+    with serving(launch_ours(folder / "model", port), port, folder / "ours.log") as running:
+        yield running
+
+
+def train_ours(rows: Sequence[tuple[str, str]], folder: Path) -> None:
+    """Write the model that the library fits to all `rows` with its defaults."""
     from labelloop.datasets.examples import Example
     from labelloop.label_config import parse_label_config
     from labelloop.models.text_classifier import TextClassifier
@@ -64,16 +94,18 @@ def ours(rows: Sequence[tuple[str, str]], folder: Path) -> Iterator[Running]:
     examples = [Example(number, text, {CONTROL: (label,)}) for number, (text, label) in enumerate(rows)]
     model = TextClassifier.fit(examples, schema, {})
     model.version = "model-000000000000"
-    model.save(folder / "model")
-    port = free_port()
+    model.save(folder)
+
+
+def launch_ours(model: Path, port: int) -> Launch:
+    """How `labelloop serve` is started with a model folder."""
     environment = {
         "PORT": str(port),
-        "LABELLOOP_MODEL_DIR": str(folder / "model"),
-        "BENTOML_HOME": str(folder / "bentoml"),
+        "LABELLOOP_MODEL_DIR": str(model),
+        "BENTOML_HOME": str(model.parent / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "True",
     }
-    with serving([sys.executable, "-m", "labelloop", "serve"], environment, port, folder / "ours.log") as running:
-        yield running
+    return Launch([sys.executable, "-m", "labelloop", "serve"], environment)
 
 
 def labels_of(rows: Sequence[tuple[str, str]]) -> list[str]:
