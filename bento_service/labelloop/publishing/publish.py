@@ -5,10 +5,12 @@ In this order an image never names a snapshot that does not exist; a snapshot wi
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from labelloop.publishing.append import Addition, append_layer
 from labelloop.publishing.layer import model_layer
 from labelloop.publishing.published import created_at, image_labels
+from labelloop.publishing.reference import Reference
 from labelloop.publishing.role import LOG, run_role
 from labelloop.publishing.settings import PublishSettings
 from labelloop.publishing.snapshot_artifact import FILE_NAME, push_snapshot
@@ -23,33 +25,47 @@ def main() -> int:
 
 
 def run() -> Result:
-    """Push what a training made, a refused model too (for inspection); without a model the result is repeated.
+    """Push what a training made: the snapshot, if it left one, and the image, of a refused model too (for inspection).
 
+    Without a model the snapshot is pushed all the same: a text that was deleted must leave the newest one.
     Raises SettingsError, RegistryError, LayerError, ResultError.
     """
     settings = PublishSettings.from_environment()
     output = settings.work_directory / "out"
     result = read_result(output / "result.json")
-    if result.outcome not in ("Trained", "Refused"):
-        LOG.info("nothing to publish: %s, %s", result.outcome, result.message)
-        return result
-    if not result.version:
+    trained = result.outcome in ("Trained", "Refused")
+    if trained and not result.version:
         raise ResultError(f"{output / 'result.json'}: a trained model has no version")
     started = time.monotonic()
-    snapshots = settings.repository.below(SNAPSHOT_REPOSITORY)
-    with settings.registry.repository(snapshots) as repository:
-        snapshot = snapshots.with_digest(push_snapshot(repository, output / FILE_NAME, tag=result.version))
-    LOG.info("pushed the snapshot %s", snapshot)
+    snapshot = _push_snapshot(settings, output, result.version if trained else None)
+    if not trained:
+        LOG.info("no image to publish: %s, %s", result.outcome, result.message)
+        return replace(result, snapshot=str(snapshot)) if snapshot else result
     addition = Addition(model_layer(output / "model"), image_labels(result, snapshot), created_at(result))
     with (
         settings.registry.repository(settings.base_image) as source,
         settings.registry.repository(settings.repository) as target,
     ):
         # The Job's name last: where that tag exists, everything does.
-        digest = append_layer(source, settings.base_image, target, addition, [result.version, settings.job])
+        digest = append_layer(source, settings.base_image, target, addition, [result.version or "", settings.job])
     image = settings.repository.with_digest(digest)
     seconds = time.monotonic() - started
     LOG.info("pushed the image %s in %.2f s", image, seconds)
     return replace(
-        result, image=str(image), snapshot=str(snapshot), seconds={**result.seconds, "publish": round(seconds, 3)}
+        result,
+        image=str(image),
+        snapshot=str(snapshot) if snapshot else None,
+        seconds={**result.seconds, "publish": round(seconds, 3)},
     )
+
+
+def _push_snapshot(settings: PublishSettings, output: Path, version: str | None) -> Reference | None:
+    """Tagged with the model's version, or with the Job's name; None when the training left no snapshot."""
+    if not (output / FILE_NAME).exists():
+        return None
+    snapshots = settings.repository.below(SNAPSHOT_REPOSITORY)
+    with settings.registry.repository(snapshots) as repository:
+        digest = push_snapshot(repository, output / FILE_NAME, tag=version or settings.job)
+    snapshot = snapshots.with_digest(digest)
+    LOG.info("pushed the snapshot %s", snapshot)
+    return snapshot

@@ -17,14 +17,14 @@ SNAPSHOT = "labelloop.dev/snapshot"
 RESULT = "labelloop.dev/result"
 
 
-def image_labels(result: Result, snapshot: Reference) -> dict[str, str]:
-    """Labels of the image. Durations are left out of the result: they differ each time, the image must not."""
-    return {
+def image_labels(result: Result, snapshot: Reference | None) -> dict[str, str]:
+    """Labels of the image. How the data were read, and how long it took, differs each time; the image must not."""
+    labels = {
         MODEL_VERSION: result.version or "",
         DATASET_DIGEST: result.dataset_digest or "",
-        SNAPSHOT: str(snapshot),
-        RESULT: replace(result, seconds={}, image=None, snapshot=None).to_json(),
+        RESULT: replace(result, read={}, seconds={}, image=None, snapshot=None).to_json(),
     }
+    return labels if snapshot is None else {**labels, SNAPSHOT: str(snapshot)}
 
 
 def created_at(result: Result) -> str:

@@ -43,6 +43,8 @@ class Result:
     """What the comparison with the active model found: `accepted`, `reason`, `message`, `figures`."""
     counts: Mapping[str, int] = field(default_factory=dict)
     removed_labels: tuple[str, ...] = ()
+    read: Mapping[str, object] = field(default_factory=dict)
+    """How the annotations were read: `mode` (incremental or full), `why`, `tasks` (fetched with their texts)."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     image: str | None = None
     """`repository@sha256:...`, once pushed."""
