@@ -26,6 +26,7 @@ class Annotation:
     created_at: datetime
     updated_at: datetime
     was_cancelled: bool = False
+    label: str | None = None
 
     def answer(self) -> dict[str, Any]:
         return {
@@ -35,18 +36,26 @@ class Annotation:
             "was_cancelled": self.was_cancelled,
         }
 
+    def full_answer(self) -> dict[str, Any]:
+        value = {"choices": [self.label]}
+        result = {"from_name": "label", "to_name": "text", "type": "choices", "value": value}
+        rest = {"ground_truth": False, "completed_by": 1, "parent_prediction": None}
+        return {**self.answer(), **rest, "result": [] if self.label is None else [result]}
+
 
 @dataclass
 class Task:
     id: int
     updated_at: datetime
     annotations: dict[int, Annotation] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass
 class Project:
     id: int
     label_config: str = CONFIG
+    created_at: str = "2026-11-22T05:00:00.000000Z"
     tasks: dict[int, Task] = field(default_factory=dict)
 
 
@@ -92,6 +101,15 @@ class FakeLabelStudio:
             task = Task(next(self._ids), self._tick())
             project.tasks[task.id] = task
         return project
+
+    def add_labelled(self, project: int, text: str, label: str) -> Annotation:
+        """A new task with one annotation."""
+        now = self._tick()
+        task = Task(next(self._ids), now, text=text)
+        annotation = Annotation(next(self._ids), now, now, label=label)
+        task.annotations[annotation.id] = annotation
+        self.projects[project].tasks[task.id] = task
+        return annotation
 
     def annotate(self, project: int, count: int = 1, skipped: bool = False) -> list[Annotation]:
         made = []
@@ -165,7 +183,7 @@ class FakeLabelStudio:
             {
                 **self._counters(project),
                 "title": f"project {number}",
-                "created_at": "2026-11-22T05:00:00.000000Z",
+                "created_at": project.created_at,
                 "label_config": project.label_config,
                 "model_version": "",
             }
@@ -179,12 +197,19 @@ class FakeLabelStudio:
             for task in sorted(project.tasks.values(), key=lambda task: task.id)
             if all(_matches(task, item) for item in view["filters"]["items"])
         ]
+        if view["ordering"] == ["-tasks:updated_at"]:
+            found.sort(key=lambda task: task.updated_at, reverse=True)
         page = found[: int(request.query["page_size"])]
+        full = "result" in request.query["include"]
         tasks = [
             {
                 "id": task.id,
                 "updated_at": text(task.updated_at),
-                "annotations": [annotation.answer() for annotation in task.annotations.values()],
+                "data": {"text": task.text},
+                "annotations": [
+                    annotation.full_answer() if full else annotation.answer()
+                    for annotation in task.annotations.values()
+                ],
             }
             for task in page
         ]

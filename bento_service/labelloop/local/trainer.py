@@ -176,7 +176,6 @@ class LocalTrainer:
         attempt = secrets.token_hex(8)
         credentials = self._settings.credentials
         assert credentials is not None  # noqa: S101
-        store.clean_up()
         log.info("Project %d: training (%s)", store.project, reason)
         variables = {
             **self._variables,

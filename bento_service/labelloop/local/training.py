@@ -34,6 +34,7 @@ def main(variables: Mapping[str, str] | None = None) -> int:
     with (store.directory / "training.lock").open("wb") as lock:
         # One that outlives a killed trainer ends with its standard input; until then the next one waits.
         fcntl.flock(lock, fcntl.LOCK_EX)
+        store.clean_up()
         result = _train(store, dict(os.environ if variables is None else variables))
         _conclude(store, settings, environment, result)
     return result.exit_code
@@ -47,15 +48,23 @@ def _train(store: ProjectStore, variables: dict[str, str]) -> Result:
         # A copy: nothing that goes wrong in the folder of the training may reach the original.
         (restored / SNAPSHOT_FILE).write_bytes(store.snapshot_path.read_bytes())
     current = store.read().current
-    job.main(
-        {
-            **variables,
-            "LABELLOOP_WORK_DIR": str(work),
-            "LABELLOOP_TERMINATION_LOG": str(work / "termination.json"),
-            "LABELLOOP_ACTIVE_VERSION": current or "",
-            "LABELLOOP_MODEL_DIR": str(store.path_of(current)) if current else "",
-        }
-    )
+    if current is not None and store.path_of(current).is_dir():
+        (restored / MODEL_DIRECTORY).symlink_to(store.path_of(current))  # for the gate
+    variables = {
+        **variables,
+        "LABELLOOP_WORK_DIR": str(work),
+        "LABELLOOP_TERMINATION_LOG": str(work / "termination.json"),
+        "LABELLOOP_ACTIVE_VERSION": current or "",
+    }
+    result = _run_job(work, variables)
+    if result.reason == "TooFewLabels" and "LABELLOOP_HOLDOUT" not in variables:
+        # Of the first few texts none can be spared: too few would be held out to measure anything.
+        result = _run_job(work, {**variables, "LABELLOOP_HOLDOUT": "0"})
+    return result
+
+
+def _run_job(work: Path, variables: Mapping[str, str]) -> Result:
+    job.main(variables)
     return read_result(_output(work) / RESULT_FILE)
 
 
@@ -97,7 +106,7 @@ def _end_with_parent() -> None:
     """The trainer holds the other end of our standard input; when it is gone nobody waits for this training."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):
             pass
         os._exit(1)
 

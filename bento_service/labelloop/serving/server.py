@@ -127,7 +127,7 @@ def application(settings: ServingSettings) -> "Starlette":
     from labelloop.serving.service import NAME, build_service
 
     BentoMLContainer.metrics_client.set(
-        PrometheusClient(multiproc=is_worker, multiproc_dir=os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        PrometheusClient(multiproc=is_worker)
     )
     server_context.service_type = "entry_service"
     server_context.service_name = server_context.bento_name = NAME
