@@ -36,6 +36,8 @@ FORMAT = snapshot_header.FORMAT
 MAX_BYTES = 2 * 1024**3
 """Bytes that are read at most: of the file, and of its uncompressed rows."""
 MAX_HEADER = 256 * 1024**2
+WHY_FILE = "why-no-snapshot.txt"
+"""Stands where a snapshot should have been restored to and could not: the sentence that tells why."""
 
 
 class SnapshotError(ValueError):

@@ -6,7 +6,7 @@ compared with it, so only a registry that cannot be asked is a failure.
 
 import shutil
 
-from labelloop.datasets.snapshot import Snapshot, SnapshotError
+from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.model_image import NotAModelImageError, pull_model
 from labelloop.publishing.role import LOG, run_role
@@ -32,18 +32,17 @@ def run() -> Result | None:
     folder = settings.work_directory / "restored"
     folder.mkdir(exist_ok=True)
     path = folder / FILE_NAME
+    (folder / WHY_FILE).unlink(missing_ok=True)
     try:
         with settings.registry.repository(settings.snapshot) as repository:
             pull_snapshot(repository, settings.snapshot, path)
         Snapshot.read(path)
-    except (NotInRegistryError, NotASnapshotError, SnapshotError) as error:
-        path.unlink(missing_ok=True)
-        LOG.warning("the snapshot cannot be used, everything will be read from Label Studio: %s", error)
-    except RegistryError as error:
-        if error.reason != "Unknown":
+    except (RegistryError, NotASnapshotError, SnapshotError) as error:
+        if isinstance(error, RegistryError) and error.reason != "Unknown":
             raise
         path.unlink(missing_ok=True)
-        LOG.warning("the snapshot cannot be fetched, everything will be read from Label Studio: %s", error)
+        (folder / WHY_FILE).write_text(f"the snapshot of the last training cannot be used: {error}\n")
+        LOG.warning("the snapshot cannot be used, everything will be read from Label Studio: %s", error)
     else:
         LOG.info("restored %s, %d bytes", settings.snapshot, path.stat().st_size)
     return None

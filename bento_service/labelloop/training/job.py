@@ -8,17 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from labelloop.datasets.rows import RowError
-from labelloop.datasets.snapshot import Snapshot
+from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.environment import SettingsError
-from labelloop.label_config import LabelConfigError, Schema, parse_label_config
-from labelloop.label_studio import Credentials, LabelStudioError, NotFound, Unauthorized, labelled_tasks, project
+from labelloop.label_config import LabelConfigError
+from labelloop.label_studio import Credentials, LabelStudioError, NotFound, Unauthorized
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models.model import Model, ModelFileError, load_model
+from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message
 from labelloop.training.settings import ConnectionSettings, TrainingSettings, work_directory
-from labelloop.training.train import RESULT_FILE, train
+from labelloop.training.train import RESULT_FILE, SNAPSHOT_FILE, train
 
 OUTPUT_DIRECTORY = "out"
+RESTORED_DIRECTORY = "restored"
 _SETTING_REASONS = {
     "LABEL_STUDIO_URL": "LabelStudioUnreachable",
     "LABEL_STUDIO_CA_FILE": "LabelStudioUnreachable",
@@ -48,22 +50,54 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
     """Every way to fail ends in a result; only what nobody foresaw keeps a trace, without the error's own text."""
     try:
         settings = TrainingSettings.from_environment(variables)
-        snapshot, schema, seconds = _read(settings, ConnectionSettings.from_environment(variables))
-    except SettingsError as error:
-        return Result.failed(_SETTING_REASONS.get(str(error).split()[0].rstrip(":"), "Unknown"), str(error))
-    except Unauthorized as error:
-        return Result.failed("LabelStudioUnauthorized", error.message)
-    except NotFound as error:
-        return Result.failed("ProjectNotFound", error.message)
-    except (LabelStudioError, RowError) as error:
-        return Result.failed("LabelStudioUnreachable", str(error))
-    except LabelConfigError as error:
-        return Result.failed("LabelConfigUnsupported", str(error))
+        connection = ConnectionSettings.from_environment(variables)
+        restored = work_directory(variables) / RESTORED_DIRECTORY
+        reading, seconds = _read(settings, connection, *_earlier(restored, settings))
     except Exception as error:
-        return _unforeseen(error, "Unknown", "reading the annotations")
-    _report(f"read {len(snapshot.rows)} tasks of project {settings.project} in {seconds:.1f} s")
+        return _unread(error)
+    result = _train(reading, settings, output, restored)
+    if isinstance(result, SnapshotError):
+        try:
+            reading, seconds = _read(settings, connection, None, str(result))
+        except Exception as error:
+            return _unread(error)
+        result = _train(reading, settings, output, restored)
+    if isinstance(result, SnapshotError):
+        return Result.failed("Unknown", str(result))
+    return replace(
+        result,
+        message=f"{result.message}{_told(reading)}" if result.exit_code == 0 else result.message,
+        read=reading.to_json(),
+        seconds={"fetch": round(seconds, 3), **result.seconds},
+    )
+
+
+def _unread(error: Exception) -> Result:
+    """Why the annotations could not be read."""
+    match error:
+        case SettingsError():
+            reason = _SETTING_REASONS.get(str(error).split()[0].rstrip(":"), "Unknown")
+        case Unauthorized():
+            reason = "LabelStudioUnauthorized"
+        case NotFound():
+            reason = "ProjectNotFound"
+        case LabelStudioError() | RowError():
+            reason = "LabelStudioUnreachable"
+        case LabelConfigError():
+            reason = "LabelConfigUnsupported"
+        case _:
+            return _unforeseen(error, "Unknown", "reading the annotations")
+    return Result.failed(reason, str(error))
+
+
+def _train(reading: Reading, settings: TrainingSettings, output: Path, restored: Path) -> Result | SnapshotError:
+    """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
     try:
-        result = train(snapshot, schema, settings, output, _report, incumbent=_incumbent(work_directory(variables)))
+        return train(
+            reading.snapshot, reading.schema, settings, output, _report, incumbent=_incumbent(restored / "model")
+        )
+    except SnapshotError as error:
+        return error
     except OSError as error:
         message = f"{error.filename or output} cannot be written ({error.strerror}): check the volume and its size"
         return Result.failed("Unknown", message)
@@ -71,25 +105,48 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         return Result.failed("OutOfMemory", "the model did not fit into memory: raise spec.training.resources")
     except Exception as error:
         return _unforeseen(error, "ModelFailed", "fitting the model")
-    return replace(result, seconds={"fetch": round(seconds, 3), **result.seconds})
 
 
-def _read(settings: TrainingSettings, connection: ConnectionSettings) -> tuple[Snapshot, Schema, float]:
-    """All labelled tasks as a snapshot, the labelling configuration, and the seconds it took."""
+def _earlier(restored: Path, settings: TrainingSettings) -> tuple[Snapshot | None, str]:
+    """The snapshot that `restore` left, or why there is none."""
+    if not settings.store_snapshot:
+        return None, "snapshots are neither kept nor used (training.snapshot: Never)"
+    if (restored / SNAPSHOT_FILE).exists():
+        try:
+            return Snapshot.read(restored / SNAPSHOT_FILE), ""
+        except SnapshotError as error:
+            return None, str(error)
+    try:
+        return None, (restored / WHY_FILE).read_text().strip() or NO_SNAPSHOT
+    except OSError:
+        return None, NO_SNAPSHOT
+
+
+def _read(
+    settings: TrainingSettings, connection: ConnectionSettings, earlier: Snapshot | None, why_none: str
+) -> tuple[Reading, float]:
+    """All labelled tasks, and the seconds it took to read them."""
     began = time.monotonic()
     credentials = Credentials(connection.url, connection.token, connection.ca)
     with LabelStudioClient(credentials) as client:
-        schema = parse_label_config(client.run(project(settings.project)).label_config)
-        for sentence in schema.ignored:
-            _report(sentence)
-        tasks = client.run(labelled_tasks(settings.project))
-    snapshot = Snapshot.from_tasks(tasks, schema, project=settings.project, url=connection.url)
-    return snapshot, schema, time.monotonic() - began
+        reading = client.run(read_project(settings.project, connection.url, earlier, why_none))
+    for sentence in reading.schema.ignored:
+        _report(sentence)
+    seconds = time.monotonic() - began
+    read = f"{reading.mode} read of {reading.tasks} tasks"
+    _report(f"project {settings.project}: {read} in {seconds:.1f} s: {reading.why}")
+    return reading, seconds
 
 
-def _incumbent(directory: Path) -> Model | None:
+def _told(reading: Reading) -> str:
+    """What annotators should know about the reading: that a snapshot was there and could not be used."""
+    if reading.mode == "incremental":
+        return f" ({reading.why})"
+    return "" if reading.why == NO_SNAPSHOT or "Never" in reading.why else f" (read in full: {reading.why})"
+
+
+def _incumbent(folder: Path) -> Model | None:
     """The model that serves, when `restore` found it."""
-    folder = directory / "restored" / "model"
     if not folder.is_dir():
         return None
     try:

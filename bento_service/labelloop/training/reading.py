@@ -47,7 +47,7 @@ class Reading:
 
     def to_json(self) -> dict[str, object]:
         """As in `result.json`."""
-        return {"mode": self.mode, "why": self.why, "tasks": self.tasks}
+        return {"mode": self.mode, "why": self.why[:300], "tasks": self.tasks}
 
 
 class _FullReadNeededError(Exception):

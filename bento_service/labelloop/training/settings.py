@@ -25,6 +25,8 @@ class TrainingSettings:
     gate: GateRules = field(default_factory=GateRules)
     active_version: str | None = None
     """The version now served: making the same again is not worth a roll-out."""
+    store_snapshot: bool = True
+    """Whether to leave a snapshot for the next training; else every training reads everything."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "TrainingSettings":
@@ -39,6 +41,7 @@ class TrainingSettings:
             holdout=environment.number("LABELLOOP_HOLDOUT", DEFAULT_HOLDOUT, minimum=0, maximum=MAX_HOLDOUT),
             gate=_gate_rules(environment.json_object("LABELLOOP_EVALUATION")),
             active_version=environment.optional("LABELLOOP_ACTIVE_VERSION"),
+            store_snapshot=environment.flag("LABELLOOP_STORE_SNAPSHOT", default=True),
         )
 
 

@@ -39,11 +39,14 @@ def train(
     """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
 
     The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
-    parameter is the Failed result ModelFailed; other errors of fitting are raised.
+    parameter is the Failed result ModelFailed; other errors of fitting are raised, and SnapshotError when rows that
+    were kept of an earlier snapshot prove damaged.
     """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / MODEL_DIRECTORY, ignore_errors=True)
-    snapshot.write(directory / SNAPSHOT_FILE)
+    (directory / SNAPSHOT_FILE).unlink(missing_ok=True)
+    if settings.store_snapshot:
+        snapshot.write(directory / SNAPSHOT_FILE)
     example_set = snapshot.examples(schema)
     result = Result(
         outcome="NotEnoughData",

@@ -93,6 +93,33 @@ def test_a_users_outcome_pushes_nothing_and_is_repeated(
     assert read_result(str(repository), "intents-ml-train-0123456789", plain_http=True) is None
 
 
+def test_without_a_model_the_snapshot_is_pushed_so_that_deleted_texts_leave_it(
+    environment: Message, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LABELLOOP_WORK_DIR", str(finished_training(tmp_path / "few", outcome="NotEnoughData")))
+
+    publish.main()
+
+    name = Reference.parse(str(environment()["snapshot"]))
+    with Repository(name, plain_http=True) as remote:
+        assert remote.manifest("intents-ml-train-0123456789").digest == name.digest
+
+
+def test_a_training_that_keeps_no_snapshot_publishes_the_image_alone(
+    environment: Message, trained: Path, repository: Reference
+):
+    (trained / "out" / "snapshot.jsonl.gz").unlink()
+
+    assert publish.main() == 0
+
+    message = environment()
+    assert "snapshot" not in message
+    assert "labelloop.dev/snapshot" not in image_labels(str(message["image"]))
+    found = read_result(str(repository), "intents-ml-train-0123456789", plain_http=True)
+    assert found is not None
+    assert (found.image, found.snapshot) == (message["image"], None)
+
+
 def test_the_snapshot_comes_first(environment: Message, monkeypatch: pytest.MonkeyPatch, repository: Reference):
     """Without a base image there is no image, but the snapshot that one would have named is there."""
     monkeypatch.setenv("LABELLOOP_BASE_IMAGE", f"{repository}/base:none")

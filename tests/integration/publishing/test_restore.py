@@ -8,7 +8,7 @@ import pytest
 from tests.integration.publishing.jobs import snapshot
 from tests.support.ports import closed_port
 
-from labelloop.datasets.snapshot import Snapshot
+from labelloop.datasets.snapshot import WHY_FILE, Snapshot
 from labelloop.publishing import publish, restore
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
@@ -58,6 +58,7 @@ def test_a_snapshot_that_is_gone_means_a_full_read(
     assert restore.main() == 0
 
     assert not restored.exists()
+    assert f"{repository}/snapshot has no sha256:000" in (restored.parent / WHY_FILE).read_text()
 
 
 def test_a_corrupt_snapshot_means_a_full_read(
@@ -72,6 +73,7 @@ def test_a_corrupt_snapshot_means_a_full_read(
     assert restore.main() == 0
 
     assert not restored.exists()
+    assert "is truncated" in (restored.parent / WHY_FILE).read_text()
 
 
 def test_an_image_is_no_snapshot(

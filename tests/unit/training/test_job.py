@@ -1,12 +1,17 @@
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from examples.tickets.generator import LABELS
+from examples.tickets.generator import LABELS, tickets
+from tests.fakes.annotated_project import AnnotatedProject, choices_config, serve
 from tests.unit.training.annotated import TOKEN, annotation, config, label_studio, moment, task, ticket_tasks
 
-from labelloop.datasets.snapshot import Snapshot
+from labelloop.datasets.shards import shards_of
+from labelloop.datasets.snapshot import WHY_FILE, Snapshot
 from labelloop.models import load_model
 from labelloop.training import job
+from labelloop.training.reading import NO_SNAPSHOT
 from labelloop.training.result import Result, read_result
 
 
@@ -46,9 +51,104 @@ def test_annotations_become_a_model(tmp_path, capsys):
     assert load_model(tmp_path / "out" / "model").version == result.version
     assert len(Snapshot.read(tmp_path / "out" / "snapshot.jsonl.gz").rows) == 81
     log = capsys.readouterr().err
-    assert "read 81 tasks of project 7" in log
+    assert "project 7: full read of 81 tasks" in log
     assert TOKEN not in log
     assert not any(entry["data"]["text"] in log for entry in entries)
+
+
+def restored(directory):
+    """What `restore` would leave of the last training."""
+    folder = directory / "restored"
+    folder.mkdir(exist_ok=True)
+    (directory / "out" / "snapshot.jsonl.gz").rename(folder / "snapshot.jsonl.gz")
+    return folder / "snapshot.jsonl.gz"
+
+
+@pytest.fixture
+def changing():
+    """A project of 60 tickets that can change, and its address."""
+    project = AnnotatedProject(choices_config(LABELS))
+    for ticket in tickets(60, 7):
+        project.add_task({"text": ticket.text}, ticket.label)
+    with serve(project) as url:
+        yield project, url
+
+
+def test_the_next_training_reads_what_changed(tmp_path, changing):
+    project, url = changing
+    _, first = run(tmp_path, url)
+    restored(tmp_path)
+    project.now += timedelta(hours=1)
+    project.edit(3, 0, "login")
+    project.annotate(5, "refund")
+    project.delete_task(9)
+    project.tasks_given.clear()
+    _, second = run(tmp_path, url)
+    assert first.read == {"mode": "full", "why": NO_SNAPSHOT, "tasks": 60}
+    assert second.read == {"mode": "incremental", "why": "2 of 59 tasks read", "tasks": 2}
+    assert project.tasks_given["full"] == 2
+    assert "(2 of 59 tasks read)" in second.message
+    assert "read" not in first.message
+    (tmp_path / "again").mkdir()
+    _, full = run(tmp_path / "again", url)
+    assert (full.version, full.dataset_digest, full.cut) == (second.version, second.dataset_digest, second.cut)
+    for file in ("model.json", "arrays.npz"):
+        paths = (tmp_path / "out" / "model" / file, tmp_path / "again" / "out" / "model" / file)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda content: content[:-10], "is truncated"),
+        (lambda content: b"rubbish", "no gzip file"),
+        (lambda content: content[:-30] + bytes([content[-30] ^ 1]) + content[-29:], "is damaged in the rows"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_used_means_a_full_read_that_is_told(tmp_path, changing, damage, told):
+    _, url = changing
+    run(tmp_path, url)
+    path = restored(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    _, result = run(tmp_path, url)
+    assert (result.outcome, result.read["mode"], result.read["tasks"]) == ("Trained", "full", 60)
+    assert told in result.read["why"]
+    assert "read in full" in result.message
+
+
+def test_rows_that_prove_damaged_only_when_used_mean_a_full_read(tmp_path, changing):
+    """The header tells the right digests of a row that makes no sense."""
+    _, url = changing
+    run(tmp_path, url)
+    path = restored(tmp_path)
+    earlier = Snapshot.read(path)
+    lines = list(earlier.lines())
+    lines[5] = (lines[5][0], lines[5][1].replace(b'"origin":"manual"', b'"origin":"nobody"'))
+    replace(earlier, shards=shards_of(lines)).write(path)
+    _, result = run(tmp_path, url)
+    assert (result.outcome, result.read["mode"], result.read["tasks"]) == ("Trained", "full", 60)
+    assert "origin is unknown" in result.read["why"]
+
+
+def test_why_nothing_could_be_restored_is_told(tmp_path, changing):
+    _, url = changing
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "restored" / WHY_FILE).write_text("the registry has no such snapshot\n")
+    _, result = run(tmp_path, url)
+    assert result.read == {"mode": "full", "why": "the registry has no such snapshot", "tasks": 60}
+    assert "read in full: the registry has no such snapshot" in result.message
+
+
+def test_without_snapshots_nothing_is_kept_or_used(tmp_path, changing):
+    _, url = changing
+    _, first = run(tmp_path, url)
+    path = restored(tmp_path)
+    _, second = run(tmp_path, url, LABELLOOP_STORE_SNAPSHOT="false")
+    assert (second.read["mode"], second.read["tasks"]) == ("full", 60)
+    assert "Never" in second.read["why"]
+    assert path.exists()
+    assert not (tmp_path / "out" / "snapshot.jsonl.gz").exists()
+    assert second.version == first.version
 
 
 def test_the_same_again_is_unchanged(tmp_path):
