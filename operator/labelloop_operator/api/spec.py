@@ -75,7 +75,14 @@ class TrainingSpec:
     min_annotations: int = 0
     backoff: float = 30.0
     deadline: float = 3600.0
+    snapshot: str = "Registry"
+    """`Registry`: what a training read is kept there for the next one; `Never`: it is kept nowhere."""
     resources: Resources = TRAINING_RESOURCES
+
+    @property
+    def keeps_snapshots(self) -> bool:
+        """Whether a training may leave texts and labels behind, and use what an earlier one left."""
+        return self.snapshot == "Registry"
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ def _spec(root: Fields) -> Spec:
             min_annotations=training.integer("minAnnotations", 0, minimum=0),
             backoff=training.duration("backoff", 30.0, "1h"),
             deadline=training.duration("deadline", 3600.0, "168h"),
+            snapshot=training.choice("snapshot", ("Registry", "Never")),
             resources=_resources(training, TRAINING_RESOURCES),
         ),
         evaluation=EvaluationSpec(

@@ -163,7 +163,8 @@ def _registry_environment(spec: Spec, training: Training) -> list[dict[str, Any]
 
 
 def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
-    snapshot = [variable("LABELLOOP_SNAPSHOT", training.snapshot)] if training.snapshot else []
+    kept = training.snapshot if spec.training.keeps_snapshots else None
+    snapshot = [variable("LABELLOOP_SNAPSHOT", kept)] if kept else []
     active = [variable("LABELLOOP_ACTIVE_IMAGE", training.active_image)] if training.active_image else []
     return [*snapshot, *active, *_registry_environment(spec, training)]
 
@@ -182,6 +183,8 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     found.append(variable("LABELLOOP_EVALUATION", json.dumps(gate_rules(spec.evaluation), sort_keys=True)))
     if training.active_version:
         found.append(variable("LABELLOOP_ACTIVE_VERSION", training.active_version))
+    if not spec.training.keeps_snapshots:
+        found.append(variable("LABELLOOP_STORE_SNAPSHOT", "false"))
     return found
 
 

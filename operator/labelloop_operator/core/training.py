@@ -208,7 +208,8 @@ def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None
     )
     if outcome.kind is OutcomeKind.FAILED or outcome.cut is None:
         return _record_failure(draft, spec, outcome, training)
-    draft.set_training(_consumed(training, outcome, outcome.cut))
+    consumed = _consumed(training, outcome, outcome.cut)
+    draft.set_training(consumed if spec.training.keeps_snapshots else replace(consumed, snapshot=None))
     status = ConditionStatus.FALSE if outcome.kind is OutcomeKind.NOT_ENOUGH_DATA else ConditionStatus.TRUE
     draft.set(_TYPE, status, outcome.reason, outcome.message)
     if outcome.gate is not None:

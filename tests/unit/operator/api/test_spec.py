@@ -52,6 +52,7 @@ def test_every_field_is_read() -> None:
             "deadline": "1.5h",
             "minInterval": "5m",
             "minAnnotations": 20,
+            "snapshot": "Never",
         },
         evaluation={"holdout": 0.1, "metric": "log_loss", "tolerance": 0.05, "minimum": 0.6, "policy": "Report"},
         rollout={"progressDeadline": "90s"},
@@ -65,6 +66,7 @@ def test_every_field_is_read() -> None:
     )
     assert spec.model == ModelSpec({"C": 3}, "model-0123456789ab", 2)
     assert (spec.training.min_interval, spec.training.min_annotations) == (300.0, 20)
+    assert not spec.training.keeps_snapshots
     assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report")
     assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
     assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
@@ -89,6 +91,7 @@ def test_every_field_is_read() -> None:
         ({"labelStudio": {"connectionSecretRef": {"name": "x"}}}, "spec.labelStudio.project", "missing", "at least 1"),
         ({"training": {"everyUpdates": 0}}, "spec.training.everyUpdates", "0", "at least 1"),
         ({"training": {"everyUpdates": True}}, "spec.training.everyUpdates", "True", "whole number"),
+        ({"training": {"snapshot": "S3"}}, "spec.training.snapshot", "S3", "must be Registry or Never"),
         ({"training": {"backoff": "1d"}}, "spec.training.backoff", "'1d'", "30s or 1h30m"),
         ({"training": {"backoff": 30}}, "spec.training.backoff", "30", "30s or 1h30m"),
         ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "from 1s to 24h"),

@@ -75,6 +75,12 @@ def test_the_environment_is_the_agreed_one() -> None:
     }
 
 
+def test_without_snapshots_none_is_restored_and_none_is_left() -> None:
+    found = containers(job(OWNER, spec(training={"snapshot": "Never"}), TRAINING))
+    assert "LABELLOOP_SNAPSHOT" not in environment(found["restore"])
+    assert environment(found["train"])["LABELLOOP_STORE_SNAPSHOT"] == "false"
+
+
 def test_nobody_holds_both_the_token_and_the_registrys_credentials() -> None:
     for name, container in containers(job(OWNER, FULL, TRAINING)).items():
         mounts = {item["name"] for item in container["volumeMounts"]}
