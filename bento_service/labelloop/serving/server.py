@@ -1,6 +1,6 @@
 """`labelloop serve`: the Bento's ASGI application in one process, without BentoML's supervisor.
 
-One process instead of two saves a second of start-up and 80 MB. WORKERS above 1 starts that many such processes behind one port.
+One process instead of two saves a second of start-up and 80 MB. WORKERS above 1 starts that many behind one port.
 """
 
 import logging
