@@ -41,7 +41,11 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
 
         @bentoml.on_startup  # type: ignore[untyped-decorator]
         async def start(self) -> None:
+            # Imports the HTTP protocol, which the supervisor of `bentoml serve` has no use for.
+            from labelloop.serving import one_write
+
             reasons.install()
+            one_write.install()
             await self.backend.start()
             # What was imported lives as long as the process; scanning it costs 0.1 s in every full collection.
             gc.collect()
