@@ -18,6 +18,9 @@ from labelloop.models.model import Model
 from labelloop.serving.control_answers import ControlAnswers, Region
 
 SCHEMAS_KEPT = 16
+# Characters of all choices times their number. The cold start keeps a matrix that grows with it, 120 MB for a thousand
+# choices of 30 characters; beyond twice that a control is silent until it is trained.
+COLD_START_LIMIT = 60_000_000
 
 
 class Entry(TypedDict, total=False):
@@ -81,7 +84,9 @@ class Predictor:
     def _all_answers(self, schema: Schema) -> list[ControlAnswers]:
         """A control that the trained model knows nothing about stays at the cold start."""
         answers = {control.name: self._answer(self._trained, control) for control in schema.controls}
-        unknown = tuple(control for control in schema.controls if answers[control.name] is None)
+        unknown = tuple(
+            c for c in schema.controls if answers[c.name] is None and _cold_start_size(c) <= COLD_START_LIMIT
+        )
         if unknown:
             cold = ColdStart(replace(schema, controls=unknown), self.version)
             answers |= {control.name: self._answer(cold, control) for control in unknown}
@@ -89,6 +94,10 @@ class Predictor:
 
     def _answer(self, model: Model | None, control: Control) -> ControlAnswers | None:
         return None if model is None else ControlAnswers.of(model, control, self.version)
+
+
+def _cold_start_size(control: Control) -> int:
+    return len(control.choices) * sum(len(choice.label) + len(choice.hint or "") for choice in control.choices)
 
 
 def _add(entry: Entry, region: Region) -> None:

@@ -216,6 +216,12 @@ def test_a_model_that_learnt_what_the_editor_stored_predicts_exactly_that(name: 
     ]
 
 
+def test_a_cold_start_of_far_too_many_choices_is_silent_instead_of_taking_the_memory():
+    names = "".join(f'<Choice value="{"x" * 100}{number}"/>' for number in range(800))
+    schema = parse_label_config(f'<View>{TEXT}<Choices name="label" toName="text">{names}</Choices></View>')
+    assert Predictor("cold-1", None).predict([task("a")], schema) == [{"model_version": "cold-1"}]
+
+
 @settings(max_examples=50)
 @given(TASKS)
 def test_any_tasks_give_as_many_sound_entries(tasks: list[object]):
