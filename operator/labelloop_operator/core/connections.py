@@ -60,6 +60,7 @@ async def connection(secrets: Secrets, namespace: str, spec: Spec, not_before: f
     basic_auth, basic_auth_problem = await _basic_auth(secrets, namespace, spec.serving.basic_auth_secret, not_before)
     facts = ConnectionFacts(
         problem=trouble,
+        address=credentials.url if credentials else "",
         has_ca=credentials is not None and bool(credentials.ca),
         basic_auth_problem=basic_auth_problem,
         basic_auth=basic_auth,

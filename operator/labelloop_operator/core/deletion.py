@@ -4,6 +4,7 @@ from datetime import datetime
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import LabelStudioStatus
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import LabelStudioFacts
@@ -32,7 +33,7 @@ def delete(draft: Draft, requested_at: datetime) -> None:
         _deregister(draft)
         draft.look_again(gives_up_at(given))
     elif departure is Departure.ABANDON or (given.skip and registered):
-        draft.act(Emit("Warning", str(Reason.DEREGISTRATION_INCOMPLETE), _what_stays(draft)))
+        draft.act(Emit("Warning", str(Reason.DEREGISTRATION_INCOMPLETE), _what_stays(draft, given.skip)))
     draft.act(SetFinalizer(present=False))
 
 
@@ -52,22 +53,41 @@ def _url(draft: Draft) -> str:
     return draft.status.url or names.service_url(draft.owner.name, draft.owner.namespace, domain)
 
 
-def _failure(draft: Draft) -> str:
+def _problem(draft: Draft) -> Problem | None:
     facts = draft.observed.label_studio or LabelStudioFacts()
-    problem = facts.registration_problem or draft.observed.connection.problem or facts.problem
-    return f" ({problem})" if problem else ""
+    return facts.registration_problem or draft.observed.connection.problem or facts.problem
 
 
 def _message(draft: Draft) -> str:
-    return f"removing ML backend and webhook from Label Studio{_failure(draft)}"
+    problem = _problem(draft)
+    told = f" ({problem})" if problem else ""
+    return f"removing ML backend and webhook from {_label_studio(draft)}{told}"
 
 
-def _what_stays(draft: Draft) -> str:
+def _label_studio(draft: Draft) -> str:
+    address = draft.observed.connection.address
+    return f"Label Studio at {address}" if address else "Label Studio"
+
+
+def _what_stays(draft: Draft, skipped: bool) -> str:
     spec, known = draft.observed.resource.spec, draft.status.label_studio
     project = f"project {spec.label_studio.project}" if spec else "the project"
     backend = f"ML backend {known.backend_id}" if known.backend_id is not None else "an ML backend"
     webhook = f"webhook {known.webhook_id}" if known.webhook_id is not None else "a webhook"
     return (
-        f"{backend} and {webhook} of {project} may stay in Label Studio with URL {_url(draft)}{_failure(draft)}; "
-        "remove them there under Settings > Model and Settings > Webhooks"
+        f"{backend} and {webhook} of {project} may stay in Label Studio with URL {_url(draft)}: "
+        f"{_why(draft, skipped)}; remove them there under Settings > Model and Settings > Webhooks"
     )
+
+
+def _why(draft: Draft, skipped: bool) -> str:
+    if skipped:
+        return f"it was not asked, as the annotation {names.ANNOTATION_SKIP_DEREGISTRATION} says"
+    if draft.observed.resource.spec is None:
+        return "it was not asked, since the spec that names project and connection cannot be used"
+    patience = draft.observed.operator.deregister_timeout
+    unusable = draft.observed.connection.problem
+    if unusable is not None:
+        return f"it could not be asked within {patience:g} s: {unusable}"
+    cause = _problem(draft) or "no answer in that time"
+    return f"{_label_studio(draft)} was asked to remove them for {patience:g} s, without success: {cause}"

@@ -106,8 +106,9 @@ class Gatherer:
                 await self._watch.forget(key)
                 return found.facts, None
             # The Secret may go before the resource does: what was known last is used to deregister.
-            known = self._watch.watches(key)
-            return replace(found.facts, problem=None) if known else found.facts, self._watch.facts(key)
+            address = self._watch.address(key)
+            facts = replace(found.facts, problem=None, address=address) if address else found.facts
+            return facts, self._watch.facts(key)
         owner = Owner(
             uid=resource.uid,
             project=spec.label_studio.project,

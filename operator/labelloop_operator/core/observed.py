@@ -67,9 +67,11 @@ class OperatorFacts:
 
 @dataclass(frozen=True)
 class ConnectionFacts:
-    """The connection Secret, without its values: problems only, and what builders need to mount."""
+    """The connection Secret, without its token: problems, the address, and what builders need to mount."""
 
     problem: Problem | None = None
+    address: str = ""
+    """Label Studio's; empty while no usable one was ever read."""
     has_ca: bool = False
     basic_auth_problem: Problem | None = None
     basic_auth: tuple[str, str] | None = None

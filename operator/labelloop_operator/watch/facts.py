@@ -31,9 +31,9 @@ def problem(error: library.LabelStudioError) -> Problem:
     return Problem(field="", value="", message=error.message, reason=reason)
 
 
-def timed_out(what: str, seconds: float) -> Problem:
-    """Label Studio answered each request, but the whole took too long."""
-    message = f"{what} took longer than {seconds:.0f} s: is Label Studio overloaded?"
+def timed_out(what: str, address: str, seconds: float) -> Problem:
+    """Label Studio may have answered each request, but the whole took too long."""
+    message = f"{what} at {address} did not end within {seconds:g} s: is Label Studio overloaded, or does it hang?"
     return Problem("", "", message, Reason.LABEL_STUDIO_UNREACHABLE)
 
 

@@ -47,9 +47,10 @@ class LabelStudioWatch:
         watch = self._projects.get(key)
         return None if watch is None else watch.facts
 
-    def watches(self, key: Key) -> bool:
-        """Whether a usable connection is known for the resource."""
-        return key in self._projects
+    def address(self, key: Key) -> str:
+        """Where the resource's Label Studio was last; empty when no usable connection is known."""
+        watch = self._projects.get(key)
+        return "" if watch is None else watch.target.credentials.url
 
     def failed_at(self, key: Key) -> float | None:
         """Loop time of the newest failure; None when all is well or nothing is known."""

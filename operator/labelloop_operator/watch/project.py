@@ -63,7 +63,7 @@ class ProjectWatch:
         self._webhooks: tuple[RegisteredWebhook, ...] | None = None
         self._counters: library.Counters | None = None
         self._told: LabelStudioFacts | None = None
-        self._writes = Writes(self._write, lambda delay: wake(key, delay))
+        self._writes = Writes(target.credentials.url, self._write, lambda delay: wake(key, delay))
         self._task = asyncio.create_task(self._run())
 
     @property

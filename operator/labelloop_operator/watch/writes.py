@@ -13,7 +13,7 @@ from labelloop.label_studio import LabelStudioError
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients.errors import NotLeading
-from labelloop_operator.core.plan import Deregister
+from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook
 from labelloop_operator.watch.facts import problem, timed_out
 from labelloop_operator.watch.target import LabelStudioAction, Outcome, Progress
 
@@ -27,12 +27,20 @@ _MAXIMUM_PAUSE = 300.0
 _DEREGISTER_PAUSE = 5.0
 _REPEAT_PAUSE = 10.0
 """The same action is not run again sooner, even if Label Studio does not show what it was told."""
+_TOLD_AS = {
+    EnsureWebhook: "making the webhook",
+    EnsureBackend: "connecting the ML backend",
+    Deregister: "removing ML backend and webhook",
+}
 
 
 class Writes:
-    """At most one action at a time for one resource."""
+    """At most one action at a time for one resource, in the Label Studio at `address`."""
 
-    def __init__(self, run: Callable[[LabelStudioAction], Awaitable[None]], wake: Callable[[float], None]) -> None:
+    def __init__(
+        self, address: str, run: Callable[[LabelStudioAction], Awaitable[None]], wake: Callable[[float], None]
+    ) -> None:
+        self._address = address
         self._run = run
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +81,7 @@ class Writes:
         except LabelStudioError as error:
             self.problem = problem(error)
         except TimeoutError:
-            self.problem = timed_out(what, seconds)
+            self.problem = timed_out(_TOLD_AS[type(action)], self._address, seconds)
         except NotLeading:
             self._last = None
         except Exception:

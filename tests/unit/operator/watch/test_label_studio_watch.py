@@ -290,7 +290,7 @@ async def test_other_credentials_start_anew_and_a_forgotten_resource_is_asked_fo
     await until(lambda: watching.pending() == 0)
     await watching.watch.forget(KEY)
     assert watching.watch.facts(KEY) is None
-    assert not watching.watch.watches(KEY)
+    assert not watching.watch.address(KEY)
     calls = sum(fake.calls.values())
     other = Watching(fake)
     await other.observe()
