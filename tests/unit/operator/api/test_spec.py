@@ -91,7 +91,7 @@ def test_every_field_is_read() -> None:
         ({"labelStudio": {"connectionSecretRef": {"name": "x"}}}, "spec.labelStudio.project", "missing", "at least 1"),
         ({"training": {"everyUpdates": 0}}, "spec.training.everyUpdates", "0", "at least 1"),
         ({"training": {"everyUpdates": True}}, "spec.training.everyUpdates", "True", "whole number"),
-        ({"training": {"snapshot": "S3"}}, "spec.training.snapshot", "S3", "must be Registry or Never"),
+        ({"training": {"snapshot": "S3"}}, "spec.training.snapshot", "'S3'", "must be Registry or Never"),
         ({"training": {"backoff": "1d"}}, "spec.training.backoff", "'1d'", "30s or 1h30m"),
         ({"training": {"backoff": 30}}, "spec.training.backoff", "30", "30s or 1h30m"),
         ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "from 1s to 24h"),
