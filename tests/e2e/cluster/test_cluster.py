@@ -38,7 +38,7 @@ def measured(what):
 @pytest.fixture(scope="module")
 def cluster():
     with measured("create"):
-        made = Cluster.create("cluster-test")
+        made = Cluster.create(f"cluster-test-{os.getpid()}")
     yield made
     made.delete()
 
@@ -200,7 +200,7 @@ def test_components_can_be_killed_started_stopped_and_continued(cluster):
 
 def test_pytest_kind_runs_one_beside_the_other(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # pytest-kind works in ./.pytest-kind
-    kind = KindCluster("cluster-test-beside", kind_path=KIND, kubectl_path=TOOLS / "kubectl")
+    kind = KindCluster(f"cluster-test-{os.getpid()}-beside", kind_path=KIND, kubectl_path=TOOLS / "kubectl")
     with measured("create beside"):
         kind.create()
     second = Cluster.get(kind.name)
@@ -229,7 +229,7 @@ def test_pytest_kind_runs_one_beside_the_other(cluster, tmp_path, monkeypatch):
 
 
 def test_a_killed_creation_is_cleaned_up_by_the_next(tmp_path):
-    name, kubeconfig = "cluster-test-crash", tmp_path / "kubeconfig"
+    name, kubeconfig = f"cluster-test-{os.getpid()}-crash", tmp_path / "kubeconfig"
     create = [KIND, "create", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}"]
     first = subprocess.Popen(create, stderr=subprocess.DEVNULL)
 
