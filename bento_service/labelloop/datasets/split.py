@@ -14,6 +14,22 @@ MAX_CHARACTERS = 8_000
 """Longer texts are told apart by their beginning: normalising takes quadratic time on hostile ones."""
 
 
+FEWEST_HELD_OUT, MOST_HELD_OUT = 20, 500
+"""Fewer say little about a model; more hardly say more, and each one is a label the model does not learn from."""
+_SHARE = 0.1
+
+
+def holdout_fraction(examples: int, limit: float) -> float:
+    """The share of `examples` to hold out: a tenth, more when that are too few, less when they are many.
+
+    Never above `limit`, the share the user allows. It only falls when examples are added, so a model's held-out texts
+    are among those that were held out for the model before it.
+    """
+    if not examples:
+        return limit
+    return min(limit, max(FEWEST_HELD_OUT / examples, min(_SHARE, MOST_HELD_OUT / examples)))
+
+
 def holdout(examples: Sequence[Example], salt: str, fraction: float) -> tuple[list[Example], list[Example]]:
     """(train, held out), each in the given order. `salt` differs per project. Raises ValueError for the fraction."""
     if not 0 <= fraction < 1:

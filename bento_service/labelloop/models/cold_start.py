@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from labelloop.models.features import WindowParameters
 from labelloop.models.model import Model, ModelFileError
+from labelloop.models.scoring import Scorer
 from labelloop.models.version import cold_version
 from labelloop.models.vocabulary import Vocabulary
 
@@ -39,7 +40,7 @@ class ColdStart(Model):
         controls = [control for control in schema.controls if control.labels]
         self.labels = {control.name: control.labels for control in controls}
         self._multiple = {control.name: control.multiple for control in controls}
-        self._parts = {control.name: _described(control) for control in controls}
+        self._scorers = {control.name: _described(control) for control in controls}
 
     @classmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:  # noqa: ARG003
@@ -57,8 +58,7 @@ class ColdStart(Model):
 
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """See Model.probabilities; the range is told at the class."""
-        vocabulary, weights = self._parts[control]
-        similarity = np.clip(vocabulary.scores(texts, weights), 0, 1)
+        similarity = np.clip(self._scorers[control].scores(texts), 0, 1)
         if self._multiple[control]:
             return similarity * np.float32(_MULTIPLE_SHARE)
         share: NDArray[np.float32] = np.exp(similarity * np.float32(_SHARPNESS))
@@ -70,16 +70,21 @@ class ColdStart(Model):
         return np.full(len(self.labels[control]), _MULTIPLE_THRESHOLD, np.float32)
 
 
-def _described(control: "Control") -> tuple[Vocabulary, NDArray[np.float32]]:
-    """Vocabulary of the labels' descriptions and, as weights (features, k), the description vectors."""
-    descriptions = [_description(choice) for choice in control.choices]
-    vocabulary, entries = Vocabulary.learn(descriptions, WindowParameters(), minimum_texts=1)
+def _described(control: "Control") -> Scorer:
+    """Its weights are the vectors of the labels' descriptions."""
+    descriptions = [description(choice) for choice in control.choices]
+    vocabulary, vectors = Vocabulary.learn(descriptions, WindowParameters(), minimum_texts=1)
     weights = np.zeros((len(vocabulary), len(descriptions)), np.float32)
-    weights[entries.columns, entries.rows] = entries.values
-    return vocabulary, weights
+    words = vectors.words
+    first = np.searchsorted(words.rows, np.arange(vectors.shape[1] + 1)).tolist()
+    for label, word, value in zip(*vectors.occurrences, strict=True):
+        entries = slice(first[word], first[word + 1])
+        weights[words.columns[entries], label] += value * words.values[entries]
+    weights[vocabulary.windows_known + vectors.pairs.columns, vectors.pairs.rows] = vectors.pairs.values
+    return Scorer(vocabulary, weights)
 
 
-def _description(choice: "Choice") -> str:
+def description(choice: "Choice") -> str:
     """All a choice says about itself, with identifiers such as `card_arrival` or `cardArrival` taken apart."""
     parts = [*choice.path, choice.value, choice.alias or "", choice.hint or ""]
     return _WORD_BORDER.sub(" ", " ".join(dict.fromkeys(parts)))

@@ -1,26 +1,30 @@
-"""Hashed character n-grams, computed with numpy for a whole batch of texts at once; needs no tokeniser or vocabulary.
+"""Hashed character n-grams of words and hashed pairs of words, computed with numpy for a whole batch at once.
 
-Words are padded with one space on each side and windows of 1 to 5 characters never cross a word, as in scikit-learn's
-`char_wb` analyser. A window's feature id is a multilinear hash of its code points: the sum of code point times a fixed
-random constant per (position, length), modulo 2**32, of which the top bits are kept. That family is pairwise
-independent in its top bits (Lemire and Kaser, "Strongly universal string hashing is fast", 2014), so it needs no
-further mixing, and all windows of a batch are one small integer matrix product.
+Words (what white space parts) are padded with one space on each side, and windows of 1 to 5 characters never cross a
+word, as in scikit-learn's `char_wb` analyser. A window's feature id is a multilinear hash of its code points: the sum
+of code point times a fixed random constant per (position, length), modulo 2**32, of which the top bits are kept. That
+family is pairwise independent in its top bits (Lemire and Kaser, "Strongly universal string hashing is fast", 2014),
+so it needs no further mixing, and all windows of a batch are one small integer matrix product. A pair's id is the same
+kind of hash of the two words' checksums, modulo 2**64.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+FORMAT = 1
+"""Raised whenever a text comes to have other features."""
 # Longer texts are cut: beyond this many characters a document's topic is settled, and one request with a text of a
 # megabyte must not hold up the others.
 MAX_CHARACTERS = 20_000
 LONGEST_WINDOW = 5
 # Bounds the memory of one pass (about 60 bytes per character).
-_CHARACTERS_PER_BATCH = 1 << 18
+CHARACTERS_PER_BATCH = 1 << 18
 _SPACE = 32
 _WINDOW_LENGTHS = np.arange(1, LONGEST_WINDOW + 1)
 
@@ -36,6 +40,10 @@ _CONSTANTS: NDArray[np.uint32] = np.array(
     ],
     dtype=np.uint32,
 )
+
+# Factors of the first and the second word's checksum: the first outputs of SplitMix64 with seed 2, made odd.
+_PAIR_CONSTANTS = (np.uint64(0x975835DE1C9756CF), np.uint64(0xBFC846100BFC1E43))
+PAIR_BITS = 18
 
 
 @dataclass(frozen=True)
@@ -70,17 +78,21 @@ def normalise(text: str) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
-def batches(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Normalised texts in batches of bounded size, each with the index of its first text."""
+def batches(texts: Sequence[str], characters: int = CHARACTERS_PER_BATCH) -> Iterator[tuple[int, list[str]]]:
+    """Normalised texts in batches of about `characters` at most, each with the index of its first text."""
+    return grouped(map(normalise, texts), characters)
+
+
+def grouped(texts: Iterable[str], characters: int = CHARACTERS_PER_BATCH) -> Iterator[tuple[int, list[str]]]:
+    """As `batches`, of texts that are normalised already."""
     batch: list[str] = []
     first = size = 0
     for index, text in enumerate(texts):
-        normalised = normalise(text)
-        if batch and size + len(normalised) > _CHARACTERS_PER_BATCH:
+        if batch and size + len(text) > characters:
             yield first, batch
             first, batch, size = index, [], 0
-        batch.append(normalised)
-        size += len(normalised)
+        batch.append(text)
+        size += len(text)
     if batch:
         yield first, batch
 
@@ -115,6 +127,22 @@ def windows(batch: Sequence[str], parameters: WindowParameters) -> tuple[NDArray
         return np.zeros(len(ids), np.int64), ids
     text_of_start = np.arange(len(batch)).repeat(np.fromiter(map(len, batch), np.int64, len(batch)))
     return text_of_start.repeat(valid.sum(axis=1)), ids
+
+
+def checksums(words: Sequence[str]) -> NDArray[np.uint64]:
+    """CRC-32 of each word: what pairs are made of."""
+    return np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint64, len(words))
+
+
+def pairs(texts: NDArray[np.int64], words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every two neighbouring words of a text: (text, id below 2**PAIR_BITS).
+
+    `texts` and `words` hold, for each word of the batch in order, its text's index and its checksum.
+    """
+    same = (texts[:-1] == texts[1:]).nonzero()[0]
+    hashed = words[same] * _PAIR_CONSTANTS[0]
+    hashed += words[same + 1] * _PAIR_CONSTANTS[1]
+    return texts[same], (hashed >> np.uint64(64 - PAIR_BITS)).astype(np.int64)
 
 
 def count(texts: NDArray[np.int64], features: NDArray[np.int64], bits: int) -> Counts:

@@ -7,10 +7,15 @@ allocated, arrays are taken from their raw bytes (never unpickled), and a checks
 import hashlib
 import io
 import json
+import lzma
 import math
+import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -24,7 +29,14 @@ ARRAYS = "arrays.npz"
 MAX_DOCUMENT_BYTES = 8 * 2**20
 MAX_ARRAY_BYTES = 512 * 2**20
 MAX_ARRAYS = 256
+MAX_NUMBER = 1e9
+"""Of no array that training writes; far below it products stay finite."""
 _CHECKSUM = "sha256"
+# What reading a damaged zip archive raises.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
+    ValueError, OverflowError,
+)  # fmt: skip
 _ALLOWED_DTYPES = frozenset({"|i1", "<i4", "<u4", "<f4"})
 # The earliest time a zip entry can carry: the archive must not depend on when it was written.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -55,7 +67,7 @@ def read_document(directory: Path) -> Document:
         raise ModelFileError(f"{path}: a {type(document).__name__} instead of an object: write the model again")
     if document.get("format") != FORMAT:
         raise ModelFileError(
-            f"{path}: format is {document.get('format')!r}, known is {FORMAT}: "
+            f"{path}: format is {document.get('format')!r:.100}, known is {FORMAT}: "
             "serve this model with the version of labelloop that made it"
         )
     return document
@@ -65,7 +77,7 @@ def read_arrays(directory: Path, document: Document) -> dict[str, NDArray[Any]]:
     """The arrays that belong to `document`; raises ModelFileError when they are damaged, too large or another's."""
     path = directory / ARRAYS
     packed = _read_bounded(path, MAX_ARRAY_BYTES)
-    if document.get(_CHECKSUM) != _checksum(document, packed):
+    if not _fits(document, packed):
         raise ModelFileError(f"{path}: does not match the checksum in {DOCUMENT}: one of them is damaged or incomplete")
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -73,8 +85,11 @@ def read_arrays(directory: Path, document: Document) -> dict[str, NDArray[Any]]:
             if len(members) > MAX_ARRAYS or sum(member.file_size for member in members) > MAX_ARRAY_BYTES:
                 raise ModelFileError(f"{path}: more than {MAX_ARRAYS} arrays or {MAX_ARRAY_BYTES} bytes unpacked")
             return {member.filename.removesuffix(".npy"): _read_array(path, archive, member) for member in members}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise ModelFileError(f"{path}: not a readable archive ({error}): write the model again") from None
+    except ModelFileError:
+        raise
+    except _UNREADABLE as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ModelFileError(f"{path}: not a readable archive ({told!r:.200}): write the model again") from None
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
@@ -82,13 +97,15 @@ def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
         shape, dtype = _read_header(path, file, member.filename)
         wanted = math.prod(shape) * dtype.itemsize
         if wanted > member.file_size:
-            raise ModelFileError(f"{path}: {member.filename} promises {wanted} bytes in {member.file_size}")
+            raise ModelFileError(f"{path}: {member.filename!r:.100} promises {wanted} bytes in {member.file_size}")
         data = file.read(wanted + 1)
     if len(data) != wanted:
-        raise ModelFileError(f"{path}: {member.filename} holds {len(data)} bytes of data instead of {wanted}")
+        raise ModelFileError(f"{path}: {member.filename!r:.100} holds {len(data)} bytes of data instead of {wanted}")
     array = np.frombuffer(data, dtype).reshape(shape)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ModelFileError(f"{path}: {member.filename} holds numbers that are not finite")
+    if array.dtype.kind == "f" and not (np.abs(array) <= MAX_NUMBER).all():
+        raise ModelFileError(
+            f"{path}: {member.filename!r:.100} holds numbers that are not finite or beyond {MAX_NUMBER:g}"
+        )
     return array
 
 
@@ -97,10 +114,11 @@ def _read_header(path: Path, file: IO[bytes], name: str) -> tuple[tuple[int, ...
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("not version 1.0 of the npy format")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ModelFileError(f"{path}: {name} has no readable header ({error})") from None
+    except (*_UNREADABLE, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise ModelFileError(f"{path}: {name!r:.100} has no readable header ({type(error).__name__})") from None
     if fortran or dtype.str not in _ALLOWED_DTYPES or len(shape) > 2 or min(shape, default=0) < 0:
-        raise ModelFileError(f"{path}: {name} is {dtype.str} of shape {shape}: not what labelloop writes")
+        told = f"{dtype.str} of shape {shape}"
+        raise ModelFileError(f"{path}: {name!r:.100} is {told:.200}: not what labelloop writes")
     return shape, dtype
 
 
@@ -117,14 +135,25 @@ def _pack(arrays: Arrays) -> bytes:
 
 
 def _read_bounded(path: Path, limit: int) -> bytes:
+    """Of a regular file, or a link to one: a pipe would be waited for, a device never ends."""
     try:
+        if path.exists() and not path.is_file():
+            raise ModelFileError(f"{path}: not a file: write the model again")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(limit + 1) if size <= limit else b""
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > limit:
+    if max(size, len(data)) > limit:
         raise ModelFileError(f"{path}: larger than {limit} bytes, which no model of labelloop is")
     return data
+
+
+def _fits(document: Mapping[str, object], packed: bytes) -> bool:
+    try:
+        return document.get(_CHECKSUM) == _checksum(document, packed)
+    except (ValueError, RecursionError):  # 1e999 can be read as JSON, and not be written
+        return False
 
 
 def _checksum(document: Mapping[str, object], packed: bytes) -> str:

@@ -77,6 +77,6 @@ def load_model(directory: Path) -> Model:
     if kind == TextClassifier.KIND:
         return TextClassifier.load(directory)
     raise ModelFileError(
-        f"{directory / files.DOCUMENT}: kind is {kind!r}, known is {TextClassifier.KIND!r}: "
+        f"{directory / files.DOCUMENT}: kind is {kind!r:.100}, known is {TextClassifier.KIND!r}: "
         "serve this model with the version of labelloop that made it"
     )

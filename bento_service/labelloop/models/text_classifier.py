@@ -1,4 +1,4 @@
-"""The text classifier: hashed character n-grams and logistic regression, trained by scikit-learn, served by numpy."""
+"""The text classifier: hashed n-grams and pairs of words, logistic regression; trained by scipy, served by numpy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,21 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.models import features, files, linear
+from labelloop.models.cold_start import description
 from labelloop.models.features import WindowParameters
-from labelloop.models.linear import LinearHead
+from labelloop.models.linear import HeadTask, LinearHead
 from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError
-from labelloop.models.vocabulary import Vocabulary
+from labelloop.models.scoring import Scorer
+from labelloop.models.vocabulary import Vocabulary, id_limit
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
     from labelloop.datasets.examples import Example
     from labelloop.label_config import Control, Schema
 
 DEFAULT_C = 10.0
 MAX_CLASSES = 10_000
+MAX_UNUSED = 1_000
+"""Of more configured labels only those that examples have are learned."""
 _HEAD_ARRAYS = ("weights", "scale", "bias", "slope", "offset", "thresholds")
-_FEATURE_METHOD = "hashed-character-windows"
+_FEATURE_METHOD = "hashed-words"
 
 
 class TextClassifier(Model):
@@ -37,33 +39,36 @@ class TextClassifier(Model):
         self.labels = dict(labels)
         self._vocabulary = vocabulary
         self._heads = dict(heads)
-        self._folded = {name: head.folded() for name, head in self._heads.items()}
+        self._scorers, self._bias = {}, {}
+        for name, head in heads.items():
+            weights, self._bias[name] = head.folded()
+            self._scorers[name] = Scorer(vocabulary, weights)
 
     @classmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:
         """See Model.fit. `parameters`: `C`, the inverse strength of regularisation (default 10)."""
+        from labelloop.models.fitting import fit_text_heads
+
         c = regularisation(parameters)
-        targets = {control.name: _targets(examples, control) for control in schema.controls}
-        labels = {name: unique_labels(chosen) for name, chosen in targets.items()}
+        chosen = {control.name: _chosen(examples, control) for control in schema.controls}
+        labels = {name: unique_labels(labels) for name, labels in chosen.items()}
         if max(map(len, labels.values())) < 2:
             raise NotEnoughExamplesError(_too_few(labels))
         texts = [example.text for example in examples]
-        vocabulary, entries = Vocabulary.learn(texts, WindowParameters(), minimum_texts=2)
-        if not len(vocabulary):
+        if not any(map(str.strip, texts)):
             raise NotEnoughExamplesError("none of the texts has a character to learn from: check the tasks' text")
-        matrix = vocabulary.matrix(entries, len(texts))
-        usable = [control for control in schema.controls if len(labels[control.name]) >= 2]
-        heads = {
-            control.name: _fit_head(matrix, targets[control.name], labels[control.name], control.multiple, c)
-            for control in usable
-        }
-        return cls(vocabulary, heads, {name: labels[name] for name in heads})
+        tasks = [
+            HeadTask(control.name, chosen[control.name], _descriptions(control, labels[control.name]), control.multiple)
+            for control in schema.controls
+            if len(labels[control.name]) >= 2
+        ]
+        vocabulary, heads = fit_text_heads(texts, tasks, c)
+        return cls(vocabulary, heads, {task.name: tuple(task.descriptions) for task in tasks})
 
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """See Model.probabilities."""
-        weights, bias = self._folded[control]
-        logits = self._vocabulary.scores(texts, weights)
-        logits += bias
+        logits = self._scorers[control].scores(texts)
+        logits += self._bias[control]
         return linear.probabilities(logits, multiple=self._heads[control].multiple)
 
     def thresholds(self, control: str) -> NDArray[np.float32]:
@@ -85,6 +90,7 @@ class TextClassifier(Model):
                 "shortest": self._vocabulary.windows.shortest,
                 "longest": self._vocabulary.windows.longest,
                 "bits": self._vocabulary.windows.bits,
+                "pair_bits": features.PAIR_BITS,
                 "max_characters": features.MAX_CHARACTERS,
             },
         }
@@ -102,9 +108,9 @@ class TextClassifier(Model):
         try:
             return cls._from_parts(document, arrays)
         except KeyError as error:
-            raise ModelFileError(f"{directory}: {error} is missing: write the model again") from None
+            raise ModelFileError(f"{directory}: {str(error)[:200]} is missing: write the model again") from None
         except (ValueError, TypeError, AttributeError, IndexError) as error:
-            raise ModelFileError(f"{directory}: {error}: write the model again") from None
+            raise ModelFileError(f"{directory}: {str(error)[:500]}: write the model again") from None
 
     @classmethod
     def _from_parts(cls, document: files.Document, arrays: files.Arrays) -> Self:
@@ -114,12 +120,14 @@ class TextClassifier(Model):
             raise ValueError(f"kind {document['kind']!r} with features {described['method']!r} is unknown")
         if described["max_characters"] != features.MAX_CHARACTERS:
             raise ValueError(f"max_characters is {described['max_characters']!r}, known is {features.MAX_CHARACTERS}")
+        if described["pair_bits"] != features.PAIR_BITS:
+            raise ValueError(f"pair_bits is {described['pair_bits']!r}, known is {features.PAIR_BITS}")
         windows = WindowParameters(*(_integer(described[key]) for key in ("shortest", "longest", "bits")))
         ids, idf = arrays["ids"], arrays["idf"]
         _check_shape("idf", idf, "<f4", (len(ids),))
         _check_shape("ids", ids, "<u4", (len(ids),))
-        if len(ids) == 0 or (ids[1:] <= ids[:-1]).any() or ids[-1] >= 1 << windows.bits:
-            raise ValueError(f"the feature ids are not ascending below 2**{windows.bits}")
+        if len(ids) == 0 or (ids[1:] <= ids[:-1]).any() or ids[-1] >= id_limit(windows):
+            raise ValueError(f"the feature ids are not ascending below {id_limit(windows)}")
         heads, labels = {}, {}
         for position, control in enumerate(document["controls"]):
             name = _text(control["name"])
@@ -143,7 +151,7 @@ def regularisation(parameters: Mapping[str, object]) -> float:
     return float(value)
 
 
-def _targets(examples: Sequence["Example"], control: "Control") -> list[tuple[str, ...]]:
+def _chosen(examples: Sequence["Example"], control: "Control") -> list[tuple[str, ...]]:
     """Per example the labels for one control (empty: none), of a single-choice control at most one."""
     chosen = [tuple(example.labels.get(control.name, ())) for example in examples]
     return chosen if control.multiple else [labels[:1] for labels in chosen]
@@ -154,24 +162,16 @@ def unique_labels(chosen: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted({label for labels in chosen for label in labels}))
 
 
+def _descriptions(control: "Control", found: Sequence[str]) -> dict[str, str]:
+    """Class -> what it says about itself. Classes nobody has used yet are known by their names alone."""
+    described = {choice.stored: description(choice) for choice in control.choices}
+    unused = described if len(described) <= MAX_UNUSED else {}
+    return {label: described.get(label, label) for label in sorted({*found, *unused})}
+
+
 def _too_few(labels: Mapping[str, Sequence[str]]) -> str:
     found = "; ".join(f"{name!r}: {', '.join(map(repr, names)) or 'none'}" for name, names in labels.items())
     return f"examples of at least two labels are needed to train, found for {found}: annotate texts of other labels"
-
-
-def _fit_head(
-    matrix: "csr_array", labels: Sequence[tuple[str, ...]], classes: tuple[str, ...], multiple: bool, c: float
-) -> LinearHead:
-    labelled = np.array([bool(chosen) for chosen in labels])
-    matrix = matrix[np.flatnonzero(labelled)]
-    column = {label: index for index, label in enumerate(classes)}
-    if not multiple:
-        targets = np.array([column[chosen[0]] for chosen in labels if chosen])
-        return linear.fit_single_choice(matrix, targets, len(classes), c)
-    members = np.zeros((matrix.shape[0], len(classes)), np.bool_)
-    for row, chosen in enumerate(chosen for chosen in labels if chosen):
-        members[row, [column[label] for label in chosen]] = True
-    return linear.fit_multiple_choice(matrix, members, c)
 
 
 def _stored_head(arrays: files.Arrays, position: int, size: int, k: int, multiple: bool) -> LinearHead:

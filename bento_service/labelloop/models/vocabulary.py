@@ -1,100 +1,197 @@
-"""The hashed n-grams that count, their weights, and texts as sparse vectors of them (TF-IDF, length 1)."""
+"""The features that count, their weights, and texts as sparse vectors of them.
 
-import math
+A text's vector is the sum of its words' vectors (n-grams within a word: `features.windows`) and of its pairs of words.
+So it is kept in two factors, texts x words and words x n-grams: a word's part is computed once, however often the word
+occurs, both when a model is fitted and when it answers (fastText adds up its words likewise: Bojanowski et al.,
+"Enriching word vectors with subword information", 2017). For texts without spaces a "word" is a run of characters.
+
+Weights are TF-IDF with 1 + ln(count), counted per word, per word of a text and per pair. A vector is scaled by the root
+of the sum of its parts' squared lengths, as if the words had no n-gram in common: that needs no look at the n-grams.
+"""
+
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.models import features
-from labelloop.models.features import Counts, WindowParameters
+from labelloop.models.features import PAIR_BITS, Counts, WindowParameters
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+MAX_PAIRS = 1 << 15
+"""The most frequent pairs of words are kept: more make models larger, not better."""
 
 
 class Entries(NamedTuple):
-    """The non-zero values of text vectors, ordered by text (`rows`): arrays of one length."""
+    """Non-zero values of a sparse matrix, ordered by row: three arrays of one length."""
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     values: NDArray[np.float32]
 
 
+class Vectors(NamedTuple):
+    """Texts as factors: vectors = occurrences @ words + pairs, the columns of `pairs` behind those of `words`."""
+
+    occurrences: Entries
+    """(texts, distinct words)"""
+    words: Entries
+    """(distinct words, n-grams)"""
+    pairs: Entries
+    """(texts, known pairs)"""
+    shape: tuple[int, int]
+    """(texts, distinct words)"""
+
+
 class Vocabulary:
-    """`ids`: the known feature ids, ascending; `idf`: their weights. A column is a position in `ids`."""
+    """`ids`: known feature ids, ascending: n-grams below 2**bits, then pairs; `idf`: their weights.
+
+    A column is a position in `ids`; the first `windows_known` are n-grams.
+    """
 
     def __init__(self, windows: WindowParameters, ids: NDArray[np.uint32], idf: NDArray[np.float32]) -> None:
         self.windows = windows
         self.ids = ids
         self.idf = idf
-        # Unknown features get the column after the last, which sorts them behind a text's known ones.
-        self._unknown = len(ids)
-        self._columns = np.full(1 << windows.bits, self._unknown, np.int64)
-        self._columns[ids] = np.arange(len(ids))
+        self.windows_known = int(np.searchsorted(ids, 1 << windows.bits))
+        # Unknown features get the column after the last.
+        self.unknown = len(ids)
+        self._columns = np.full(id_limit(windows), self.unknown, np.int32)
+        self._columns[ids] = np.arange(len(ids), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def learn(cls, texts: Sequence[str], windows: WindowParameters, minimum_texts: int) -> tuple["Vocabulary", Entries]:
-        """The features seen in at least `minimum_texts` texts (all, when there is none), and the texts' vectors."""
-        parts = [Counts(*(np.zeros(0, np.int64) for _ in Counts._fields))]
-        for first, batch in features.batches(texts):
-            rows, ids = features.windows(batch, windows)
-            part = features.count(rows, ids.astype(np.int64), windows.bits)
-            parts.append(part._replace(texts=part.texts + first))
-        counts = Counts(*map(np.concatenate, zip(*parts, strict=True)))
-        frequency = np.bincount(counts.features, minlength=1)
-        kept = (frequency >= minimum_texts).nonzero()[0]
-        if not len(kept):
-            kept = frequency.nonzero()[0]
+    def learn(
+        cls, texts: Sequence[str], windows: WindowParameters, minimum_texts: int, maximum: int | None = None
+    ) -> tuple["Vocabulary", Vectors]:
+        """The features seen in at least `minimum_texts` texts (all, when there is none), and the texts' vectors.
+
+        Beyond `maximum` the most frequent are kept. An n-gram's texts are counted as if no two words of a text shared
+        it; the count is bounded by the number of texts.
+        """
+        read = TextCounts(texts)
+        windows_of_words = read.windows(windows)
+        frequency = np.zeros(id_limit(windows), np.int64)
+        by_windows = np.bincount(windows_of_words.features, read.frequency[windows_of_words.texts], 1 << windows.bits)
+        frequency[: 1 << windows.bits] = np.minimum(by_windows, len(texts))
+        frequency[1 << windows.bits :] = np.bincount(read.pairs.features, minlength=1 << PAIR_BITS)
+        kept = _kept(frequency, 1 << windows.bits, minimum_texts, maximum)
         idf = features.inverse_document_frequency(frequency[kept], len(texts))
         vocabulary = cls(windows, kept.astype(np.uint32), idf)
-        known = counts._replace(features=vocabulary._columns[counts.features])
-        return vocabulary, vocabulary._entries(known, len(texts))
+        return vocabulary, vocabulary._vectors(read, windows_of_words)
 
-    def scores(self, texts: Sequence[str], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Text vectors times `weights` (len(self), k): shape (len(texts), k), zeros for a text without features."""
-        scores = np.zeros((len(texts), weights.shape[1]), np.float32)
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Any texts, as `learn` gave those it learned from."""
+        read = TextCounts(texts)
+        return self._vectors(read, read.windows(self.windows))
+
+    def word_vectors(self, words: Sequence[str]) -> Entries:
+        """Known n-grams of words; every word stands alone."""
+        return self._word_entries(_windows(words, self.windows))
+
+    def pair_columns(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Columns of pairs, `unknown` for those that do not count."""
+        return self._columns[(1 << self.windows.bits) :].take(ids)
+
+    def _vectors(self, read: "TextCounts", windows: Counts) -> Vectors:
+        texts, distinct = read.texts, len(read.words)
+        words = self._word_entries(windows)
+        squares = np.bincount(words.rows, words.values * words.values, distinct)
+        columns = self.pair_columns(read.pairs.features)
+        known = (columns < self.unknown).nonzero()[0]
+        columns = columns[known]
+        pairs = features.term_weights(read.pairs.counts[known]) * self.idf[columns]
+        occurrences = features.term_weights(read.occurrences.counts)
+        lengths = np.bincount(read.occurrences.texts, occurrences**2 * squares[read.occurrences.features], texts)
+        lengths += np.bincount(read.pairs.texts[known], pairs * pairs, texts)
+        scale = (1 / np.sqrt(np.where(lengths > 0, lengths, 1))).astype(np.float32)
+        occurrences *= scale[read.occurrences.texts]
+        pairs *= scale[read.pairs.texts[known]]
+        return Vectors(
+            Entries(read.occurrences.texts, read.occurrences.features, occurrences),
+            words,
+            Entries(read.pairs.texts[known], (columns - self.windows_known).astype(np.int64), pairs),
+            (texts, distinct),
+        )
+
+    def _word_entries(self, windows: Counts) -> Entries:
+        columns = self._columns.take(windows.features)
+        known = (columns < self.unknown).nonzero()[0]
+        values = features.term_weights(windows.counts[known])
+        values *= self.idf[columns[known]]
+        return Entries(windows.texts[known], columns[known].astype(np.int64), values)
+
+
+def id_limit(windows: WindowParameters) -> int:
+    """Every feature id is below."""
+    return (1 << windows.bits) + (1 << PAIR_BITS)
+
+
+class TextCounts:
+    """Texts taken apart: distinct words, how often each occurs in which text, and pairs of words."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        index: dict[str, int] = {}
+        self.texts = len(texts)
+        occurrences, pairs = [], []
+        checksums = np.zeros(0, np.uint64)
         for first, batch in features.batches(texts):
-            rows, ids = features.windows(batch, self.windows)
-            counts = features.count(rows, self._columns.take(ids), self.windows.bits + 1)
-            entries = self._entries(counts, len(batch))
-            _multiply(entries, weights, scores[first : first + len(batch)])
-        return scores
+            split = [text.split() for text in batch]
+            lengths = np.fromiter(map(len, split), np.int64, len(split))
+            # setdefault with the dictionary's length numbers the words in the order in which they appear.
+            flat = [index.setdefault(word, len(index)) for words in split for word in words]
+            words = np.array(flat, np.int64)
+            new = list(index)[len(checksums) :] if len(index) > len(checksums) else []
+            checksums = np.concatenate([checksums, features.checksums(new)])
+            owners = np.arange(len(split)).repeat(lengths)
+            bits = max(len(index), 1).bit_length()
+            occurrences.append(_moved(features.count(owners, words, bits), first))
+            owners, ids = features.pairs(owners, checksums[words])
+            pairs.append(_moved(features.count(owners, ids, PAIR_BITS), first))
+        self.words = list(index)
+        self.occurrences = _joined(occurrences)
+        self.pairs = _joined(pairs)
 
-    def matrix(self, entries: Entries, texts: int) -> "csr_array":
-        """The same vectors as CSR float32 of shape (texts, len(self)), for scikit-learn."""
-        from scipy.sparse import csr_array
+    @property
+    def frequency(self) -> NDArray[np.int64]:
+        """In how many texts each distinct word occurs."""
+        return np.bincount(self.occurrences.features, minlength=len(self.words))
 
-        ends = np.searchsorted(entries.rows, np.arange(texts + 1))
-        # scikit-learn's solvers take 32-bit indices only.
-        indices = (entries.values, entries.columns.astype(np.int32), ends.astype(np.int32))
-        return csr_array(indices, shape=(texts, len(self)))
-
-    def _entries(self, counts: Counts, texts: int) -> Entries:
-        """Counts per column -> unit vectors, unknown features left out."""
-        known = (counts.features < self._unknown).nonzero()[0]
-        rows, columns = counts.texts[known], counts.features[known]
-        values = features.term_weights(counts.counts[known])
-        values *= self.idf[columns]
-        if texts == 1:
-            values *= np.float32(1 / math.sqrt(float(values @ values) or 1))
-        else:
-            norms = np.sqrt(np.bincount(rows, values * values, texts)).astype(np.float32)
-            values /= norms[rows]
-        return Entries(rows, columns, values)
+    def windows(self, parameters: WindowParameters) -> Counts:
+        """N-grams of the distinct words: `texts` are positions in `words`."""
+        return _windows(self.words, parameters)
 
 
-def _multiply(entries: Entries, weights: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
-    """CSR times dense into `scores`. One small product per text: faster than np.add.reduceat over gathered rows."""
-    if len(scores) == 1:
-        np.dot(entries.values, weights[entries.columns], out=scores[0])
-        return
-    start = 0
-    for row, end in enumerate(np.searchsorted(entries.rows, np.arange(len(scores)), side="right").tolist()):
-        if end > start:
-            np.dot(entries.values[start:end], weights[entries.columns[start:end]], out=scores[row])
-        start = end
+def _windows(words: Sequence[str], parameters: WindowParameters) -> Counts:
+    parts = []
+    for first, batch in features.grouped(f" {word} " for word in words):
+        rows, ids = features.windows(batch, parameters)
+        parts.append(_moved(features.count(rows, ids.astype(np.int64), parameters.bits), first))
+    return _joined(parts)
+
+
+def _moved(counts: Counts, first: int) -> Counts:
+    return counts._replace(texts=counts.texts + first)
+
+
+def _joined(parts: list[Counts]) -> Counts:
+    empty = Counts(*(np.zeros(0, np.int64) for _ in Counts._fields))
+    return Counts(*map(np.concatenate, zip(empty, *parts, strict=True)))
+
+
+def _kept(frequency: NDArray[np.int64], windows: int, minimum: int, maximum: int | None) -> NDArray[np.int64]:
+    """Ids that stay, ascending; among equally frequent ones the smaller id is kept."""
+    kept = (frequency >= minimum).nonzero()[0]
+    if not (kept < windows).any():
+        kept = frequency.nonzero()[0]
+    pairs = kept[kept >= windows]
+    kept = np.concatenate([kept[kept < windows], _most_frequent(pairs, frequency, MAX_PAIRS)])
+    return kept if maximum is None else _most_frequent(kept, frequency, maximum)
+
+
+def _most_frequent(ids: NDArray[np.int64], frequency: NDArray[np.int64], maximum: int) -> NDArray[np.int64]:
+    if len(ids) <= maximum:
+        return ids
+    return np.sort(ids[np.argsort(-frequency[ids], kind="stable")[:maximum]])

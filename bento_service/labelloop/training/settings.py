@@ -21,7 +21,7 @@ class TrainingSettings:
     project: int
     parameters: Mapping[str, object] = field(default_factory=dict)
     holdout: float = DEFAULT_HOLDOUT
-    """Fraction of the texts never trained on; 0 trains on everything and measures nothing."""
+    """At most this share of the texts is never trained on (split.holdout_fraction); 0 measures nothing."""
     gate: GateRules = field(default_factory=GateRules)
     active_version: str | None = None
     """The version now served: making the same again is not worth a roll-out."""

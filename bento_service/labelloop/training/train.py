@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.datasets.split import holdout, position
+from labelloop.datasets.split import holdout, holdout_fraction, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError
@@ -80,7 +80,8 @@ def _fit(
     model_class: type[Model],
     incumbent: Model | None,
 ) -> Result:
-    training, held_out = holdout(example_set.examples, str(settings.project), settings.holdout)
+    fraction = holdout_fraction(len(example_set.examples), settings.holdout)
+    training, held_out = holdout(example_set.examples, str(settings.project), fraction)
     seconds: dict[str, float] = {}
     try:
         with _timed(seconds, "fit"):
@@ -93,7 +94,7 @@ def _fit(
     report(f"fitted on {len(training)} texts in {seconds['fit']:.1f} s")
     with _timed(seconds, "evaluate"):
         # The fraction: a later training compares on texts that were held out for both.
-        metrics = {**evaluate(model, held_out, schema), "holdout": settings.holdout}
+        metrics = {**evaluate(model, held_out, schema), "holdout": fraction}
         verdict = compare(incumbent, model, _held_out_for(incumbent, held_out, settings), schema, settings.gate)
     model.version = result.version or ""
     if result.cut and result.cut.updated_at:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop.datasets.examples import Example
-from labelloop.datasets.split import holdout, normalised
+from labelloop.datasets.split import FEWEST_HELD_OUT, MOST_HELD_OUT, holdout, holdout_fraction, normalised
 
 TEXTS = st.lists(st.text(alphabet="aAbB \t\n1é\uff21ßﬁ", max_size=6), max_size=40)
 FRACTIONS = st.floats(0, 0.95)
@@ -81,3 +81,17 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 
 def test_hostile_texts_take_no_quadratic_time() -> None:
     normalised("a" + "\u0301\u0316" * 500_000)
+
+
+@pytest.mark.parametrize(
+    ("examples", "share"), [(0, 0.2), (50, 0.2), (100, 0.2), (150, 20 / 150), (1000, 0.1), (10_000, 0.05)]
+)
+def test_few_and_many_examples_hold_out_what_says_enough(examples, share):
+    assert holdout_fraction(examples, 0.2) == pytest.approx(share)
+
+
+@given(st.integers(1, 100_000), st.integers(0, 1000), st.floats(0, 0.9))
+def test_the_share_never_exceeds_the_limit_and_only_falls(examples, more, limit):
+    share = holdout_fraction(examples, limit)
+    assert holdout_fraction(examples + more, limit) <= share <= limit
+    assert share * examples <= max(FEWEST_HELD_OUT, MOST_HELD_OUT) + 1e-6

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression
 from tests.unit.models.samples import (
     ODD_TEXTS,
     WORDS,
@@ -17,9 +16,7 @@ from tests.unit.models.samples import (
 )
 
 from labelloop.models import NotEnoughExamplesError, ParameterError, load_model
-from labelloop.models.features import WindowParameters
 from labelloop.models.text_classifier import TextClassifier
-from labelloop.models.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +62,20 @@ def test_a_text_has_the_same_answer_alone_and_in_company(model, texts):
         np.testing.assert_allclose(model.probabilities("label", [text])[0], together[row], atol=1e-5)
 
 
-@pytest.mark.parametrize("labels", [("billing", "delivery"), tuple(WORDS)])
-def test_probabilities_are_those_of_scikit_learn(labels):
-    """Two classes need the sigmoid, more the softmax; rounding to 8 bits moves them little."""
-    chosen = [item for item in examples() if item.labels["label"][0] in labels]
-    texts = [item.text for item in chosen]
-    vocabulary, entries = Vocabulary.learn(texts, WindowParameters(), minimum_texts=2)
-    estimator = LogisticRegression(C=10, solver="sag", tol=5e-2, max_iter=200, random_state=0)
-    matrix = vocabulary.matrix(entries, len(texts))
-    estimator.fit(matrix, [item.labels["label"][0] for item in chosen])
-    found = TextClassifier.fit(chosen, schema(), {}).probabilities("label", texts)
-    np.testing.assert_allclose(found, estimator.predict_proba(matrix), atol=0.02)
+def test_labels_nobody_has_used_yet_are_known_by_their_names():
+    seen = [item for item in examples() if item.labels["label"][0] != "delivery"]
+    described = control(labels=("billing", "delivery", "login"))
+    model = TextClassifier.fit(seen, schema(described), {})
+    assert model.labels["label"] == ("billing", "delivery", "login")
+    assert best(model, "my delivery") == "delivery"
 
 
-def test_vectors_have_length_one():
-    texts = ["Where is my order?", "where", "", "order order order"]
-    vocabulary, entries = Vocabulary.learn(texts, WindowParameters(), minimum_texts=1)
-    lengths = np.sqrt(vocabulary.matrix(entries, len(texts)).power(2).sum(axis=1))
-    np.testing.assert_allclose(lengths, [1, 1, 0, 1], atol=1e-6)
+def test_names_that_say_nothing_do_not_spoil_what_examples_say():
+    names = dict(zip(WORDS, ("1", "2", "3"), strict=True))
+    renamed = [example(item.task, item.text, label=[names[item.labels["label"][0]]]) for item in examples()]
+    model = TextClassifier.fit(renamed, schema(control(labels=("1", "2", "3"))), {})
+    for label, sentences in WORDS.items():
+        assert [best(model, sentence) for sentence in sentences] == [names[label]] * len(sentences)
 
 
 def test_multiple_choice_labels_stand_alone():
