@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.ports import free_port
+
 from bench import http_load, peer, report, server
 from bench.label_studio_requests import label_config, predict_body
 from bench.measuring import alternating, median, ratio
@@ -62,7 +64,7 @@ def start_once(side: Side, folder: Path, bodies: Sequence[bytes]) -> Start:
 
     Raises RuntimeError with the end of its output when it does not become ready.
     """
-    port = server.free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = folder / "server.log"
     began = time.perf_counter()

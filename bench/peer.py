@@ -16,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 from bench.label_studio_requests import CONTROL, label_config
 from bench.report import ROOT
-from bench.server import Launch, Running, free_port, labels_of, serving
+from bench.server import Launch, Running, labels_of, serving
 
 EXAMPLE = "label_studio_ml/examples/sklearn_text_classifier"
 ENVIRONMENT = ROOT / "build/bench/peer"

@@ -36,6 +36,8 @@ from bench.predict_report import (
 )
 from bench.report import Rows
 
+ASKED = 200
+"""Texts whose answers are looked at."""
 BODIES = 200
 """Different requests in turns: no cache of answers would help."""
 
@@ -54,8 +56,7 @@ class Side:
 def measure(sides: Mapping[str, Side], rows: Rows, chosen: argparse.Namespace) -> Measured:
     """All cases with the texts of one data set."""
     config = label_config(server.labels_of(rows))
-    for side in sides.values():
-        check(side, rows[0][0], config)
+    agreed = {name: agreement(side, rows, config) for name, side in sides.items()}
     bodies = {case: _bodies(rows, config, case.tasks) for case in (ONE, BATCH, MANY)}
     memory: dict[str, tuple[float, float]] = {}
     loads = {case: _rounds(sides, case, bodies[case], chosen.rounds, chosen.round_seconds) for case in (ONE, BATCH)}
@@ -64,19 +65,24 @@ def measure(sides: Mapping[str, Side], rows: Rows, chosen: argparse.Namespace) -
     loads[HEALTH] = _rounds(sides, HEALTH, [b""], chosen.rounds, chosen.round_seconds)
     model = sides[OURS].model
     steps = {} if model is None else {case: request_steps.milliseconds(model, bodies[case]) for case in (ONE, BATCH)}
-    return Measured(rows, loads, memory, steps)
+    return Measured(rows, agreed, loads, memory, steps)
 
 
-def check(side: Side, text: str, config: str) -> None:
-    """Set up as Label Studio does, and see that a prediction comes back. Leaves the program when none does."""
+def agreement(side: Side, rows: Rows, config: str) -> float:
+    """Share of some of the texts that get their own label: shows that a model of these data answers.
+
+    Sets up first, as Label Studio does. Leaves the program when no predictions come back.
+    """
+    asked = rows[:: max(1, len(rows) // ASKED)]
     try:
         http_load.fetch(side.url, http_load.request(side.url, "/setup", setup_body(config)))
-        body = predict_body([text, f"{text} again"], config)
+        body = predict_body([text for text, _label in asked], config)
         results = json.loads(http_load.fetch(side.url, http_load.request(side.url, "/predict", body)))["results"]
-        if len(results) != 2 or not all(entry["result"][0]["value"]["choices"] for entry in results):
-            raise SystemExit(f"{side.url} predicts nothing for {config[:200]}: has it a model of this data?")
+        answers = [entry["result"][0]["value"]["choices"] for entry in results]
     except (OSError, ValueError, LookupError) as error:
-        raise SystemExit(f"{side.url} does not answer as an ML backend of Label Studio does: {error}") from None
+        raise SystemExit(f"{side.url} does not predict as an ML backend of Label Studio does: {error!r}") from None
+    own: list[bool] = [answer == [label] for answer, (_text, label) in zip(answers, asked, strict=True)]
+    return sum(own) / len(asked)
 
 
 def _bodies(rows: Rows, config: str, tasks: int) -> list[bytes]:

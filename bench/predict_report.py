@@ -40,6 +40,8 @@ class Measured:
     """One data set."""
 
     rows: Rows
+    agreement: Mapping[str, float]
+    """Share of texts answered with their own label, by backend."""
     loads: Mapping[Case, Mapping[str, list[Load]]]
     """By case and backend, one for each round."""
     memory: Mapping[str, tuple[float, float]]
@@ -55,7 +57,9 @@ def write(measured: Mapping[str, Measured], chosen: argparse.Namespace) -> Path:
     ratios: dict[str, float] = {}
     for name, found in measured.items():
         labels = len({label for _text, label in found.rows})
-        lines += [f"## {name} ({len(found.rows):,} texts, {labels} labels)", "", *_loads(found), *_goals(found)]
+        agreed = ", ".join(f"{side} {share:.0%}" for side, share in found.agreement.items())
+        lines += [f"## {name} ({len(found.rows):,} texts, {labels} labels)", ""]
+        lines += [f"Of the texts trained on, answered with their label: {agreed}.", "", *_loads(found), *_goals(found)]
         lines += [*_memory(found), *_steps(found)]
         data[name] = _raw(found)
         ratios |= {f"{name}: {told}": value for told, value in _ratios(found).items()}
@@ -142,7 +146,12 @@ def _raw(found: Measured) -> dict[str, object]:
         for case, sides in found.loads.items()
     }
     steps = {case.name: dict(found_steps) for case, found_steps in found.milliseconds.items()}
-    return {"loads": loads, "resident_mb": dict(found.memory), "our_ms_by_step": steps}
+    return {
+        "agreement": dict(found.agreement),
+        "loads": loads,
+        "resident_mb": dict(found.memory),
+        "our_ms_by_step": steps,
+    }
 
 
 def _ratios(found: Measured) -> dict[str, float]:

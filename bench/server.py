@@ -1,7 +1,6 @@
 """Servers started for a measurement: on loopback, with their output in a file, ended afterwards."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,8 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 from bench import http_load
 from bench.label_studio_requests import CONTROL, label_config
+from bench.report import ROOT
 
 START_SECONDS = 120
 
@@ -100,6 +102,7 @@ def train_ours(rows: Sequence[tuple[str, str]], folder: Path) -> None:
 def launch_ours(model: Path, port: int) -> Launch:
     """How `labelloop serve` is started with a model folder."""
     environment = {
+        "PYTHONPATH": str(ROOT / "bento_service"),
         "PORT": str(port),
         "LABELLOOP_MODEL_DIR": str(model),
         "BENTOML_HOME": str(model.parent / "bentoml"),
@@ -111,14 +114,6 @@ def launch_ours(model: Path, port: int) -> Launch:
 def labels_of(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Every label once, sorted."""
     return sorted({label for _text, label in rows})
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def resident_megabytes(pid: int) -> float:
