@@ -58,6 +58,11 @@ class Report:
         if self.is_new(finding.problem):
             self.findings.append(finding)
 
+    def end_memory(self) -> None:
+        """A finding, when memory grew."""
+        if self.memory and self.memory.problem:
+            self.add(Finding(self.target, self.cases, self.memory.problem, self.memory.samples))
+
     def count(self, outcome: str) -> None:
         """One more case with this outcome."""
         self.seen[outcome] = self.seen.get(outcome, 0) + 1
@@ -158,28 +163,28 @@ def shrunk(case: C, still_fails: Callable[[C], bool], attempts: int = 400) -> C:
     improved = True
     while improved:
         improved = False
-        for smaller in _smaller(case):
+        for candidate in smaller(case):
             attempts -= 1
             if attempts < 0 or time.monotonic() > ends:
                 return case
-            if still_fails(smaller):
-                case, improved = smaller, True
+            if still_fails(candidate):
+                case, improved = candidate, True
                 break
     return case
 
 
-def _smaller(value: Any) -> Iterator[Any]:
+def smaller(value: Any) -> Iterator[Any]:
     """Simpler values of the same type, the simplest first."""
     if isinstance(value, str | bytes) and value:
         yield value[:0]
         yield from (value[:start] + value[start + size :] for start, size in _pieces(len(value)))
     elif isinstance(value, dict):
         yield from ({name: item for name, item in value.items() if name != key} for key in value)
-        yield from ({**value, key: smaller} for key, item in value.items() for smaller in _smaller(item))
+        yield from ({**value, key: small} for key, item in value.items() for small in smaller(item))
     elif isinstance(value, list):
         yield from (value[:index] + value[index + 1 :] for index in range(len(value)))
         for index, item in enumerate(value):
-            yield from ([*value[:index], smaller, *value[index + 1 :]] for smaller in _smaller(item))
+            yield from ([*value[:index], small, *value[index + 1 :]] for small in smaller(item))
     elif hasattr(value, "smaller"):
         yield from value.smaller()
 

@@ -60,6 +60,7 @@ class RegistryTarget:
             return self.check(case)
 
         fuzz(report, cases, seed, self.make, check, show)
+        report.end_memory()
         return report
 
     def make(self, random: Random) -> "Case":

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -198,3 +199,68 @@ def test_too_large_files_are_refused(stored, tmp_path, monkeypatch):
 def test_an_archive_that_is_none_is_told(stored, tmp_path, archive):
     with pytest.raises(ModelFileError):
         load_model(with_archive(stored, tmp_path, archive))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("name", [files.DOCUMENT, files.ARRAYS])
+def test_what_is_no_file_is_neither_waited_for_nor_read_for_ever(stored, tmp_path, name, make):
+    directory = copy(stored, tmp_path)
+    (directory / name).unlink()
+    make(directory / name)
+    with pytest.raises(ModelFileError, match="not a file"):
+        load_model(directory)
+
+
+def test_a_link_to_a_file_is_followed(stored, tmp_path):
+    directory = copy(stored, tmp_path)
+    for name in (files.DOCUMENT, files.ARRAYS):
+        (directory / name).unlink()
+        (directory / name).symlink_to(stored / name)
+    assert load_model(directory).labels == load_model(stored).labels
+
+
+def test_a_file_larger_than_the_limit_is_not_read(stored, tmp_path):
+    directory = copy(stored, tmp_path)
+    os.truncate(directory / files.ARRAYS, 1 << 40)  # takes no room on the disk
+    with pytest.raises(ModelFileError, match="larger than"):
+        load_model(directory)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_within_a_compressed_array_is_told_even_when_the_checksum_fits(stored, tmp_path, compression):
+    noise = np.arange(5000, dtype=np.uint32) * np.uint32(2654435761)
+    archive = bytearray(packed({"ids.npy": npy(noise)}, compression))
+    for place in range(60, len(archive) - 200):
+        archive[place] ^= 0x55
+    with pytest.raises(ModelFileError, match="not a readable archive|header"):
+        load_model(with_archive(stored, tmp_path, bytes(archive)))
+
+
+@pytest.mark.parametrize("header", ["'", "{'descr': '<f4', (", "(" * 3000, "{'descr': '|O', 'shape': (1,)}", "\x00"])
+def test_a_header_that_is_no_header_is_told(stored, tmp_path, header):
+    text = header.encode() + b"\n"
+    member = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with pytest.raises(ModelFileError, match="no readable header"):
+        load_model(with_archive(stored, tmp_path, packed({"ids.npy": member})))
+
+
+@pytest.mark.parametrize("name", ["control0.scale", "control0.slope", "idf"])
+def test_numbers_that_make_answers_overflow_are_refused(stored, tmp_path, name):
+    with pytest.raises(ModelFileError, match="beyond 1e\\+09"):
+        load_model(rewritten(stored, tmp_path, replaced(name, lambda array: np.full_like(array, 3e38))))
+
+
+def test_a_number_that_json_cannot_write_is_told(stored, tmp_path):
+    directory = copy(stored, tmp_path)
+    content = (directory / files.DOCUMENT).read_text()
+    (directory / files.DOCUMENT).write_text(content.replace('"format":1', '"format":1,"x":1e999'))
+    with pytest.raises(ModelFileError, match="checksum"):
+        load_model(directory)
+
+
+@pytest.mark.parametrize("field", ["format", "kind"])
+def test_messages_are_bounded(stored, tmp_path, field):
+    (tmp_path / files.DOCUMENT).write_text(json.dumps({"format": 1, field: "x" * 100_000}))
+    with pytest.raises(ModelFileError) as caught:
+        load_model(tmp_path)
+    assert len(str(caught.value)) < 500
