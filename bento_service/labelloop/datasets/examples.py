@@ -27,6 +27,8 @@ class Example:
     text: str = field(repr=False)
     labels: Mapping[str, tuple[str, ...]]
     origin: Origin = "manual"
+    place: float | None = field(default=None, compare=False, repr=False)
+    """`split.position` of the text in its project, when somebody worked it out already."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from labelloop.label_studio.answers import parse_time
 COMPRESSION = 6
 GZIP = 31
 """zlib's name for 15 bits of window and a gzip header, whose time it leaves at 0."""
-SMALLEST_SHARD = 256
-SHARDS = 32
-"""At least so many shards of a large snapshot (at most twice as many): few enough to fetch one by one."""
+BITS = 8
+"""log2 of the mean number of rows: a change costs so many rows of compression, however large the project is."""
 # 2**64 divided by the golden ratio: multiples of it are spread evenly, so runs of ids give shards of like sizes (Knuth,
 # The Art of Computer Programming, volume 3, 6.4, "Fibonacci hashing").
 _SPREAD = 0x9E3779B97F4A7C15
@@ -122,7 +121,7 @@ def parse_line(line: Line, sources: Sequence[str]) -> Row:
 
 def shards_of(lines: Sequence[Line]) -> tuple[Shard, ...]:
     """Shards of all lines, ordered by task."""
-    return tuple(_regrouped([lines], _bits(len(lines)))) if lines else ()
+    return tuple(_regrouped([lines]))
 
 
 def merged(shards: Sequence[Shard], changed: Mapping[int, bytes], gone: Collection[int]) -> tuple[Shard, ...]:
@@ -140,11 +139,7 @@ def merged(shards: Sequence[Shard], changed: Mapping[int, bytes], gone: Collecti
             parts.append(_edited(old.lines() if old else [], edits[position]))
         elif old:
             parts.append(old)
-    before = _bits(sum(shard.rows for shard in shards))
-    bits = _bits(sum(part.rows if isinstance(part, Shard) else len(part) for part in parts))
-    if bits != before:
-        parts = [part.lines() if isinstance(part, Shard) else part for part in parts]
-    return tuple(_regrouped(parts, bits))
+    return tuple(_regrouped(parts))
 
 
 def has_usual(line: bytes) -> bool:
@@ -157,14 +152,9 @@ def has_skipped(line: bytes) -> bool:
     return _SKIPPED in line
 
 
-def _bits(rows: int) -> int:
-    """log2 of the mean size of a shard."""
-    return max(SMALLEST_SHARD, rows // SHARDS).bit_length() - 1
-
-
-def _begins(task: int, bits: int) -> bool:
-    """Whether a shard begins at this task: at one of 2**bits."""
-    return (task * _SPREAD & 0xFFFFFFFFFFFFFFFF) >> (64 - bits) == 0
+def _begins(task: int) -> bool:
+    """Whether a shard begins at this task: at one of 2**BITS."""
+    return (task * _SPREAD & 0xFFFFFFFFFFFFFFFF) >> (64 - BITS) == 0
 
 
 def _position(shards: Sequence[Shard], task: int) -> int:
@@ -184,17 +174,17 @@ def _edited(lines: Iterable[Line], edits: Mapping[int, bytes | None]) -> list[Li
     return [(task, line) for task, line in sorted(now.items()) if line is not None]
 
 
-def _regrouped(parts: Iterable[Shard | Sequence[Line]], bits: int) -> Iterator[Shard]:
+def _regrouped(parts: Iterable[Shard | Sequence[Line]]) -> Iterator[Shard]:
     """Shards cut where they must be; one that is already cut so stays the object it was."""
     open_: Shard | list[Line] | None = None
     for part in parts:
-        if isinstance(part, Shard) and (open_ is None or _begins(part.first, bits)):
+        if isinstance(part, Shard) and (open_ is None or _begins(part.first)):
             if open_ is not None:
                 yield _closed(open_)
             open_ = part
             continue
         for line in part.lines() if isinstance(part, Shard) else part:
-            if open_ is None or _begins(line[0], bits):
+            if open_ is None or _begins(line[0]):
                 if open_ is not None:
                     yield _closed(open_)
                 open_ = []

@@ -31,13 +31,17 @@ def holdout_fraction(examples: int, limit: float) -> float:
 
 
 def holdout(examples: Sequence[Example], salt: str, fraction: float) -> tuple[list[Example], list[Example]]:
-    """(train, held out), each in the given order. `salt` differs per project. Raises ValueError for the fraction."""
+    """(train, held out), each in the given order. `salt` differs per project; an example's `place` is of the same salt.
+
+    Raises ValueError for the fraction.
+    """
     if not 0 <= fraction < 1:
         raise ValueError(f"the holdout fraction is {fraction!r}: use a number from 0 to below 1, such as 0.2")
     train: list[Example] = []
     held_out: list[Example] = []
     for example in examples:
-        (held_out if position(example.text, salt) < fraction else train).append(example)
+        place = position(example.text, salt) if example.place is None else example.place
+        (held_out if place < fraction else train).append(example)
     return train, held_out
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
+from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.environment import SettingsError
@@ -92,10 +94,10 @@ def _unread(error: Exception) -> Result:
 
 def _train(reading: Reading, settings: TrainingSettings, output: Path, restored: Path) -> Result | SnapshotError:
     """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
+    cache = ExampleCache.read(restored / CACHE_FILE, cache_key(reading.schema, settings.project))
+    incumbent = _incumbent(restored / "model")
     try:
-        return train(
-            reading.snapshot, reading.schema, settings, output, _report, incumbent=_incumbent(restored / "model")
-        )
+        return train(reading.snapshot, reading.schema, settings, output, _report, incumbent=incumbent, cache=cache)
     except SnapshotError as error:
         return error
     except OSError as error:

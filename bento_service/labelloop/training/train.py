@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
+from labelloop.datasets.example_cache import ExampleCache, cached_examples
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction, position
@@ -35,8 +37,11 @@ def train(
     report: Report = lambda _line: None,
     model_class: type[Model] = TextClassifier,
     incumbent: Model | None = None,
+    cache: ExampleCache | None = None,
 ) -> Result:
     """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
+
+    `cache`: examples of an earlier snapshot; those of shards that are still the same are taken from it.
 
     The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
     parameter is the Failed result ModelFailed; other errors of fitting are raised, and SnapshotError when rows that
@@ -44,10 +49,12 @@ def train(
     """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / MODEL_DIRECTORY, ignore_errors=True)
-    (directory / SNAPSHOT_FILE).unlink(missing_ok=True)
+    for name in (SNAPSHOT_FILE, CACHE_FILE):
+        (directory / name).unlink(missing_ok=True)
+    example_set, cache = cached_examples(snapshot, schema, cache)
     if settings.store_snapshot:
         snapshot.write(directory / SNAPSHOT_FILE)
-    example_set = snapshot.examples(schema)
+        cache.write(directory / CACHE_FILE)
     result = Result(
         outcome="NotEnoughData",
         reason="NoUsableAnnotations",

@@ -60,7 +60,8 @@ def restored(directory):
     """What `restore` would leave of the last training."""
     folder = directory / "restored"
     folder.mkdir(exist_ok=True)
-    (directory / "out" / "snapshot.jsonl.gz").rename(folder / "snapshot.jsonl.gz")
+    for name in ("snapshot.jsonl.gz", "examples.cache"):
+        (directory / "out" / name).rename(folder / name)
     return folder / "snapshot.jsonl.gz"
 
 

@@ -1,0 +1,179 @@
+"""Examples kept beside a snapshot: a later training need not derive those of unchanged shards again.
+
+Derived data, and optional: keyed by what they are derived from (a shard's digest, the labelling configuration, the
+project, the code), and made anew whenever they are missing, of something else, or damaged.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from labelloop import __version__
+from labelloop.datasets.examples import Counts, Example, ExampleSet, examples_of_rows
+from labelloop.datasets.rows import ORIGINS, Origin
+from labelloop.datasets.shards import Shard, ShardError
+from labelloop.datasets.snapshot import Snapshot, SnapshotError
+from labelloop.datasets.split import position
+from labelloop.label_config import Schema
+
+FILE_NAME = "examples.cache"
+FORMAT = 1
+MAX_BYTES = 2 * 1024**3
+MAX_PART = 256 * 1024**2
+"""Bytes of one shard's examples, uncompressed: 256 rows on average."""
+_FASTEST = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ExampleCache:
+    """Shard's digest -> its examples, compressed."""
+
+    key: str
+    parts: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path, key: str) -> "ExampleCache":
+        """The cache in a file; an empty one for any that cannot be used."""
+        try:
+            with path.open("rb") as file:
+                return cls(key, _parts(file.read(MAX_BYTES), key))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return cls(key, {})
+
+    def write(self, path: Path) -> None:
+        """Write the file; the same content gives the same bytes."""
+        table = [[digest, len(part), zlib.crc32(part)] for digest, part in self.parts.items()]
+        header = {"format": FORMAT, "key": self.key, "parts": table}
+        with path.open("wb") as file:
+            file.write(json.dumps(header, separators=(",", ":")).encode() + b"\n")
+            for part in self.parts.values():
+                file.write(part)
+
+
+def cache_key(schema: Schema, project: int) -> str:
+    """Of everything besides its shard that decides about an example, and about where the holdout has it."""
+    return hashlib.sha256(f"{FORMAT} {__version__} {schema.digest} {project}".encode()).hexdigest()
+
+
+def cached_examples(
+    snapshot: Snapshot, schema: Schema, cache: ExampleCache | None = None
+) -> tuple[ExampleSet, ExampleCache]:
+    """As `snapshot.examples(schema)`, with the positions for the holdout; and the cache for the next time.
+
+    Raises SnapshotError when a shard that has to be read is damaged.
+    """
+    key = cache_key(schema, snapshot.project)
+    known = cache.parts if cache is not None and cache.key == key else {}
+    parts: dict[str, bytes] = {}
+    found: list[Example] = []
+    counts: dict[str, int] = {}
+    removed: set[str] = set()
+    for shard in snapshot.shards:
+        document = _unpacked(known.get(shard.digest))
+        if document is None:
+            document = _document(shard, snapshot.sources, schema, str(snapshot.project))
+            parts[shard.digest] = zlib.compress(_encoded(document), _FASTEST)
+        else:
+            parts[shard.digest] = known[shard.digest]
+        found.extend(document.examples)
+        removed.update(document.removed)
+        for name, number in document.counts.items():
+            counts[name] = counts.get(name, 0) + number
+    return ExampleSet(tuple(found), Counts(**counts), tuple(sorted(removed))), ExampleCache(key, parts)
+
+
+@dataclass(frozen=True)
+class _Document:
+    examples: Sequence[Example]
+    counts: Mapping[str, int]
+    removed: Sequence[str]
+
+
+def _document(shard: Shard, sources: Sequence[str], schema: Schema, salt: str) -> _Document:
+    try:
+        made = examples_of_rows(shard.parsed(sources), schema)
+    except ShardError as error:
+        raise SnapshotError(f"the snapshot is damaged: {error}; a full read of the project replaces it") from None
+    placed = [
+        Example(example.task, example.text, example.labels, example.origin, position(example.text, salt))
+        for example in made.examples
+    ]
+    return _Document(placed, made.counts.to_json(), made.removed_labels)
+
+
+def _encoded(document: _Document) -> bytes:
+    columns = {
+        "counts": dict(document.counts),
+        "removed": list(document.removed),
+        "tasks": [example.task for example in document.examples],
+        "texts": [example.text for example in document.examples],
+        "labels": [{name: list(labels) for name, labels in example.labels.items()} for example in document.examples],
+        "origins": [example.origin for example in document.examples],
+        "places": [example.place for example in document.examples],
+    }
+    return json.dumps(columns, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _unpacked(part: bytes | None) -> _Document | None:
+    """None when there is nothing, or nothing that makes sense."""
+    if part is None:
+        return None
+    decompressor = zlib.decompressobj()
+    try:
+        content = decompressor.decompress(part, MAX_PART + 1)
+        if len(content) > MAX_PART or not decompressor.eof:
+            return None
+        return _decoded(json.loads(content))
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _decoded(columns: Mapping[str, Any]) -> _Document:
+    """Raises ValueError, KeyError, TypeError or AttributeError."""
+    counts = {name: _typed(columns["counts"][name], int) for name in Counts().to_json()}
+    examples = []
+    for task, text, labels, origin, place in zip(
+        *(columns[name] for name in ("tasks", "texts", "labels", "origins", "places")), strict=True
+    ):
+        if type(task) is not int or type(text) is not str or type(place) is not float or not 0 <= place < 1:
+            raise TypeError("an example of other types")
+        examples.append(Example(task, text, _labels(labels), _origin(origin), place))
+    return _Document(examples, counts, [_typed(name, str) for name in columns["removed"]])
+
+
+def _labels(labels: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    made = {name: tuple(chosen) for name, chosen in labels.items()}
+    if not made or not all(chosen and all(type(label) is str for label in chosen) for chosen in made.values()):
+        raise TypeError("labels are no names")
+    return made
+
+
+def _origin(value: str) -> Origin:
+    return ORIGINS[value]
+
+
+def _typed(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected")
+    return value
+
+
+def _parts(content: bytes, key: str) -> dict[str, bytes]:
+    """Raises ValueError, KeyError or TypeError."""
+    line, _, rest = content.partition(b"\n")
+    header = json.loads(line)
+    if header["format"] != FORMAT or header["key"] != key:
+        return {}
+    parts: dict[str, bytes] = {}
+    start = 0
+    for digest, length, checksum in header["parts"]:
+        part = rest[start : start + _typed(length, int)]
+        start += len(part)
+        if zlib.crc32(part) == checksum:
+            parts[_typed(digest, str)] = part
+    return parts
