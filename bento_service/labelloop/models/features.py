@@ -69,38 +69,44 @@ class Counts(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def normalise(text: str) -> str:
-    """NFKC, lower case, white space collapsed, a space on each side; at most MAX_CHARACTERS of the input."""
+def words(text: str) -> list[str]:
+    """What white space parts, NFKC and lower case; of at most MAX_CHARACTERS of the input."""
     text = text[:MAX_CHARACTERS]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    words = text.lower().split()
-    return f" {' '.join(words)} " if words else " "
+    return text.lower().split()
 
 
-def batches(texts: Sequence[str], characters: int = CHARACTERS_PER_BATCH) -> Iterator[tuple[int, list[str]]]:
-    """Normalised texts in batches of about `characters` at most, each with the index of its first text."""
-    return grouped(map(normalise, texts), characters)
+def padded(word: str) -> str:
+    """As windows see it: with a space on each side."""
+    return f" {word} "
+
+
+def batches(texts: Sequence[str], characters: int = CHARACTERS_PER_BATCH) -> Iterator[tuple[int, list[list[str]]]]:
+    """Words of texts in batches of about `characters` at most, each with the index of its first text."""
+    for first, batch in grouped(texts, characters):
+        yield first, [words(text) for text in batch]
 
 
 def grouped(texts: Iterable[str], characters: int = CHARACTERS_PER_BATCH) -> Iterator[tuple[int, list[str]]]:
-    """As `batches`, of texts that are normalised already."""
+    """Texts as they are in batches of about `characters` at most, each with the index of its first text."""
     batch: list[str] = []
     first = size = 0
     for index, text in enumerate(texts):
-        if batch and size + len(text) > characters:
+        length = min(len(text), MAX_CHARACTERS)
+        if batch and size + length > characters:
             yield first, batch
             first, batch, size = index, [], 0
         batch.append(text)
-        size += len(text)
+        size += length
     if batch:
         yield first, batch
 
 
 def windows(batch: Sequence[str], parameters: WindowParameters) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """Every window of normalised texts: (index of its text within the batch, feature id), ordered by text.
+    """Every window of padded words: (index of its text within the batch, feature id), ordered by text.
 
-    The stream is " first text  second text ": texts meet in two spaces, so a window that spans neither an inner space
+    A text may be several words. The stream is " first text  second text ": texts meet in two spaces, so a window that spans neither an inner space
     nor two adjacent spaces stays within one word of one text.
     """
     stream = "".join(batch)

@@ -41,14 +41,12 @@ class Scorer:
             self._score(batch, scores[first : first + len(batch)])
         return scores
 
-    def _score(self, batch: Sequence[str], scores: NDArray[np.float32]) -> None:
-        split = [text.split() for text in batch]
-        words = [word for text in split for word in text]
+    def _score(self, batch: Sequence[Sequence[str]], scores: NDArray[np.float32]) -> None:
+        words = [word for text in batch for word in text]
         if not words:
             return
-        table = self._filled(words)
-        rows = np.array([table.rows[word] for word in words], np.int64)
-        texts = np.arange(len(split)).repeat([len(text) for text in split])
+        table, rows = self._find(words)
+        texts = np.arange(len(batch)).repeat([len(text) for text in batch])
         owners, ids = features.pairs(texts, table.checksums[rows])
         columns = self._vocabulary.pair_columns(ids)
         known = (columns < self._vocabulary.unknown).nonzero()[0]
@@ -62,8 +60,17 @@ class Scorer:
         _multiply(counts.texts, counts.features, values, table.products, scores)
         scores *= (1 / np.sqrt(np.where(squares > 0, squares, 1))).astype(np.float32)[:, None]
 
+    def _find(self, words: Sequence[str]) -> "tuple[_Table, NDArray[np.int64]]":
+        """The table with all of these words, and where they stand in it."""
+        table = self._table
+        try:
+            return table, np.array([table.rows[word] for word in words], np.int64)
+        except KeyError:
+            table = self._filled(words)
+            return table, np.array([table.rows[word] for word in words], np.int64)
+
     def _filled(self, words: Sequence[str]) -> "_Table":
-        """The table with all of these words."""
+        """A table with all of these words."""
         with self._lock:
             table = self._table
             missing = [word for word in dict.fromkeys(words) if word not in table.rows]

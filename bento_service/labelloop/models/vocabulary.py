@@ -137,8 +137,7 @@ class TextCounts:
         self.texts = len(texts)
         occurrences, pairs = [], []
         checksums = np.zeros(0, np.uint64)
-        for first, batch in features.batches(texts):
-            split = [text.split() for text in batch]
+        for first, split in features.batches(texts):
             lengths = np.fromiter(map(len, split), np.int64, len(split))
             # setdefault with the dictionary's length numbers the words in the order in which they appear.
             flat = [index.setdefault(word, len(index)) for words in split for word in words]
@@ -166,7 +165,7 @@ class TextCounts:
 
 def _windows(words: Sequence[str], parameters: WindowParameters) -> Counts:
     parts = []
-    for first, batch in features.grouped(f" {word} " for word in words):
+    for first, batch in features.grouped(map(features.padded, words)):
         rows, ids = features.windows(batch, parameters)
         parts.append(_moved(features.count(rows, ids.astype(np.int64), parameters.bits), first))
     return _joined(parts)

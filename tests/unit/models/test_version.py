@@ -28,7 +28,7 @@ def test_every_part_counts(monkeypatch):
 
 
 def test_code_version_names_library_and_formats():
-    assert version.code_version() == f"{labelloop.__version__}+model1.snapshot1"
+    assert version.code_version() == f"{labelloop.__version__}+model1.snapshot2"
 
 
 def test_cold_versions_differ_by_image():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelloop.models import scoring, vocabulary
-from labelloop.models.features import WindowParameters, checksums, normalise, pairs
+from labelloop.models.features import WindowParameters, checksums, pairs
 from labelloop.models.scoring import Scorer
 from labelloop.models.text_matrix import TextMatrix
 from labelloop.models.vocabulary import Vocabulary
@@ -123,4 +123,3 @@ def test_what_was_learned_from_is_transformed_alike():
         back = matrix.backward(np.eye(len(TEXTS), dtype=np.float32))[:-1]
     np.testing.assert_allclose(found, dense(TEXTS, learned), atol=1e-6)
     np.testing.assert_allclose(back, found.T, atol=1e-6)
-    assert normalise(TEXTS[0]).split() == ["where", "is", "my", "order?"]
