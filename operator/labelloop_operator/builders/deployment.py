@@ -63,7 +63,8 @@ def _container(owner: Owner, spec: Spec, version: str, image: str, relay_url: st
         ],
         "env": _environment(owner, spec, version, relay_url),
         "resources": resource_requirements(spec.serving.resources),
-        "readinessProbe": _probe("/readyz", period=1, timeout=2, failures=3),
+        # Slow answers are better than none: only what hangs for long leaves the Service.
+        "readinessProbe": _probe("/readyz", period=1, timeout=5, failures=3),
         "livenessProbe": _probe("/livez", period=10, timeout=5, failures=6),
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_SECONDS)]}}},
         "securityContext": container_security(),
@@ -93,6 +94,9 @@ def _environment(owner: Owner, spec: Spec, version: str, relay_url: str) -> list
         user, password = BASIC_AUTH_KEYS
         found.append(secret_variable("BASIC_AUTH_USER", spec.serving.basic_auth_secret, user))
         found.append(secret_variable("BASIC_AUTH_PASS", spec.serving.basic_auth_secret, password))
+    if spec.evaluation.blind:
+        found.append(variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}"))
+        found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
     found.append(variable("PORT", str(names.SERVING_PORT)))
     found.append(variable("HOME", "/tmp"))  # noqa: S108 - an emptyDir
     found.append(variable("BENTOML_HOME", "/tmp/bentoml"))  # noqa: S108

@@ -84,8 +84,9 @@ def _controller_manager(layout: Layout) -> list[str]:
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         "--profiling=false",
-        "--node-monitor-period=2s",
-        "--node-monitor-grace-period=20s",
+        # A busy machine may keep kubelet or API server silent for long: the only node must not be given up for it,
+        # since its pods would then leave their Services.
+        "--node-monitor-grace-period=600s",
         "--kube-api-qps=100",
         "--kube-api-burst=200",
         f"--flex-volume-plugin-dir={layout.state}/volplugins",
