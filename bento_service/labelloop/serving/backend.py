@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
+from labelloop.serving.batching import Batcher
 from labelloop.serving.loading import Serving, load_serving
 from labelloop.serving.local_mode import NOT_CONFIGURED, local_mode
 from labelloop.serving.metrics import ServingMetrics
@@ -40,6 +41,7 @@ class Backend:
         self._local = local_mode(settings, self._base)
         # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
         self._heavy = anyio.CapacityLimiter(settings.threads)
+        self._batcher = Batcher()
         self._schema = lru_cache(SCHEMAS_KEPT)(_read_schema)
 
     async def start(self) -> None:
@@ -92,11 +94,12 @@ class Backend:
         schema = self._schema(label_config)
         known = None if isinstance(schema, LabelConfigError) else schema
         if len(tasks) <= INLINE_TASKS and size <= INLINE_BYTES:
-            return predictor.predict(tasks, known)
+            return await self._batcher.predict(predictor, tasks, known, size)
         entries: list[Entry] = []
         for first in range(0, len(tasks), CHUNK_TASKS):
             chunk = tasks[first : first + CHUNK_TASKS]
-            entries += await anyio.to_thread.run_sync(predictor.predict, chunk, known, first, limiter=self._heavy)
+            indices = range(first, first + len(chunk))
+            entries += await anyio.to_thread.run_sync(predictor.predict, chunk, known, indices, limiter=self._heavy)
         return entries
 
     def hint(self, event: Event, authenticated: bool) -> None:

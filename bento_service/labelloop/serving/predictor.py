@@ -6,7 +6,7 @@ stored (aliases), and only those that stand in the labelling configuration of th
 never asked for again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Required, TypedDict
@@ -36,6 +36,8 @@ class Predictor:
 
     def __init__(self, version: str, model: Model | None) -> None:
         self.version = version
+        self.held_back: Callable[[str], bool] | None = None
+        """Tells the texts to which nothing is said; None: there are none."""
         self._trained = model
         self._answers = lru_cache(SCHEMAS_KEPT)(self._answers_by_source)
 
@@ -49,11 +51,13 @@ class Predictor:
         """What a trained model can answer: control -> classes. Empty for a cold start, which answers anything."""
         return {} if self._trained is None else self._trained.labels
 
-    def predict(self, tasks: Sequence[object], schema: Schema | None, first_index: int = 0) -> list[Entry]:
+    def predict(
+        self, tasks: Sequence[object], schema: Schema | None, indices: Sequence[int] | None = None
+    ) -> list[Entry]:
         """One entry for each task, in order; `schema` None (an unsupported configuration) leaves all without result.
 
-        An entry's score is that of its least sure region. `first_index` is the position of the first task in the whole
-        request: region ids are made of it.
+        An entry's score is that of its least sure region. `indices` are the positions of the tasks in their requests,
+        of which region ids are made; by default these are all of one.
         """
         entries: list[Entry] = [{"model_version": self.version} for _ in tasks]
         if schema is None:
@@ -63,13 +67,14 @@ class Predictor:
                 (position, text)
                 for position, task in enumerate(tasks)
                 if (text := _task_text(task, answers[0].control)) is not None
+                and (self.held_back is None or not self.held_back(text))
             ]
             if not found:
                 continue
             texts = [text for _, text in found]
-            indices = [first_index + position for position, _ in found]
+            numbers = [position if indices is None else indices[position] for position, _ in found]
             for answer in answers:
-                for (position, _), region in zip(found, answer.regions(texts, indices), strict=True):
+                for (position, _), region in zip(found, answer.regions(texts, numbers), strict=True):
                     if region is not None:
                         _add(entries[position], region)
         return entries

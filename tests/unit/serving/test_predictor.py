@@ -160,7 +160,7 @@ def test_the_text_is_found_under_the_key_of_the_configuration():
 def test_region_ids_are_unique_over_chunks_and_equal_for_equal_requests():
     tasks = [task("a") for _ in range(300)]
     whole = PREDICTOR.predict(tasks, SCHEMA)
-    chunks = PREDICTOR.predict(tasks[:100], SCHEMA) + PREDICTOR.predict(tasks[100:], SCHEMA, 100)
+    chunks = PREDICTOR.predict(tasks[:100], SCHEMA) + PREDICTOR.predict(tasks[100:], SCHEMA, range(100, 300))
     assert whole == chunks
     assert len({entry["result"][0]["id"] for entry in whole}) == 300
 
