@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from tests.fuzz.cases import Target
 from tests.fuzz.files import FilesTarget
 from tests.fuzz.label_config import LabelConfigTarget
+from tests.fuzz.label_studio import LabelStudioTarget
 from tests.fuzz.registry import RegistryTarget
 from tests.fuzz.routes import RoutesTarget
 from tests.fuzz.spec import SpecTarget
 
-TARGETS: Mapping[str, Callable[[], Target]] = {
-    made.name: made for made in (SpecTarget, LabelConfigTarget, RegistryTarget, RoutesTarget, FilesTarget)
-}
+_ALL = (SpecTarget, LabelConfigTarget, RegistryTarget, LabelStudioTarget, FilesTarget, RoutesTarget)
+TARGETS: Mapping[str, Callable[[], Target]] = {made.name: made for made in _ALL}

@@ -45,8 +45,8 @@ class Body:
         more = min(amount - len(piece), self._endless)
         self._endless -= more
         self.taken += len(piece) + more
-        if self.taken > 2**26:
-            raise Broken("more than 64 MiB of an answer are read")
+        if self.taken > 2**27:
+            raise Broken("more than 128 MiB of an answer are read")
         return piece + b"\0" * more
 
     read1 = read

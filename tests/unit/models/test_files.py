@@ -232,7 +232,7 @@ def test_damage_within_a_compressed_array_is_told_even_when_the_checksum_fits(st
     archive = bytearray(packed({"ids.npy": npy(noise)}, compression))
     for place in range(60, len(archive) - 200):
         archive[place] ^= 0x55
-    with pytest.raises(ModelFileError, match="not a readable archive|header"):
+    with pytest.raises(ModelFileError, match=r"not a readable archive|header"):
         load_model(with_archive(stored, tmp_path, bytes(archive)))
 
 
@@ -246,7 +246,7 @@ def test_a_header_that_is_no_header_is_told(stored, tmp_path, header):
 
 @pytest.mark.parametrize("name", ["control0.scale", "control0.slope", "idf"])
 def test_numbers_that_make_answers_overflow_are_refused(stored, tmp_path, name):
-    with pytest.raises(ModelFileError, match="beyond 1e\\+09"):
+    with pytest.raises(ModelFileError, match=r"beyond 1e\+09"):
         load_model(rewritten(stored, tmp_path, replaced(name, lambda array: np.full_like(array, 3e38))))
 
 
