@@ -2,7 +2,7 @@
 
 Single choice: temperature scaling, one slope for all logits (Guo et al., "On calibration of modern neural networks",
 2017). Multiple choice: Platt scaling with one slope and offset for all classes, then per class the threshold with the
-best F1; a class with few examples gets the threshold that is best for all classes together.
+best F1, the nearer to the one that is best for all classes together the fewer examples the class has.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 DEFAULT_THRESHOLD = 0.5
-ENOUGH_EXAMPLES = 20
-"""Of a class, to have a threshold of its own."""
+HALF_TRUSTED = 20
+"""With so many examples a class's own threshold counts half."""
 # Outside, the texts are so few or so alike that they say nothing.
 _SLOPES = (0.2, 10.0)
 _THRESHOLDS = (0.05, 0.95)
@@ -86,12 +86,11 @@ def _platt(logits: Doubles, truth: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _thresholds(probabilities: Doubles, truth: NDArray[np.bool_]) -> NDArray[np.float32]:
-    together = _best_threshold(probabilities.ravel(), truth.ravel())
-    own = [
-        _best_threshold(probabilities[:, column], truth[:, column]) if positives >= ENOUGH_EXAMPLES else together
-        for column, positives in enumerate(truth.sum(axis=0).tolist())
-    ]
-    return np.array(own, np.float32)
+    """Each class's own, drawn towards the common one the fewer examples the class has."""
+    common = _best_threshold(probabilities.ravel(), truth.ravel())
+    own = np.array([_best_threshold(probabilities[:, column], truth[:, column]) for column in range(truth.shape[1])])
+    share = truth.sum(axis=0) / (truth.sum(axis=0) + HALF_TRUSTED)
+    return (share * own + (1 - share) * common).astype(np.float32)
 
 
 def _best_threshold(probabilities: Doubles, truth: NDArray[np.bool_]) -> float:

@@ -106,8 +106,8 @@ def grouped(texts: Iterable[str], characters: int = CHARACTERS_PER_BATCH) -> Ite
 def windows(batch: Sequence[str], parameters: WindowParameters) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """Every window of padded words: (index of its text within the batch, feature id), ordered by text.
 
-    A text may be several words. The stream is " first text  second text ": texts meet in two spaces, so a window that spans neither an inner space
-    nor two adjacent spaces stays within one word of one text.
+    A text may be several words. The stream is " first text  second text ": texts meet in two spaces, so a window that
+    spans neither an inner space nor two adjacent spaces stays within one word of one text.
     """
     stream = "".join(batch)
     # Plain constructors instead of np.diff and as_strided: for one short text their overhead would be half the time.

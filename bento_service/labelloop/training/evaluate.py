@@ -1,5 +1,6 @@
 """How good a model is on texts it was not trained on."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,24 +15,38 @@ if TYPE_CHECKING:
 
 MINIMUM_EXAMPLES = 10
 """With fewer texts held out, a figure says more about chance than about the model."""
+CALIBRATION_BINS = 15
+MAX_CONFUSIONS = 20
+_FIGURES = ("accuracy", "macro_f1", "log_loss", "ece")
 # A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
 _SMALLEST_PROBABILITY = 1e-7
 _DIGITS = 6
 
 
 def evaluate(model: Model, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
-    """Metrics of the first control the model covers; with several, those of each under `controls`.
+    """Metrics of the control the model covers; of several the means, and those of each under `controls`.
 
     Each: `accuracy` (of a multiple choice: exactly the right set), `macro_f1` (over classes that are true or predicted,
-    as in scikit-learn), `log_loss`, `examples` (how many texts) and `per_class`. The first three are finite, or None
-    with fewer than MINIMUM_EXAMPLES texts.
+    as in scikit-learn), `log_loss`, `ece` (expected calibration error of the most probable class), `examples` (how many
+    texts), `per_class`, `calibration` and, for a single choice, `confusions`. The first four are finite, or None with
+    fewer than MINIMUM_EXAMPLES texts. Counts and labels only, no texts.
     """
     metrics: dict[str, dict[str, object]] = {}
     for control in schema.controls:
         if control.name in model.labels:
             metrics[control.name] = _evaluate_control(model, examples, control.name, multiple=control.multiple)
-    first = next(iter(metrics.values()), _metrics_unknown(0))
-    return {**first, "controls": metrics} if len(metrics) > 1 else dict(first)
+    if len(metrics) > 1:
+        return {**_means(list(metrics.values())), "controls": metrics}
+    return dict(next(iter(metrics.values()), _metrics_unknown(0)))
+
+
+def _means(metrics: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Over the controls that have figures; `examples` is that of the control with the most."""
+    means: dict[str, object] = {}
+    for name in _FIGURES:
+        known = [value for part in metrics if isinstance(value := part[name], float)]
+        means[name] = _rounded(sum(known) / len(known)) if known else None
+    return {**means, "examples": max(count for part in metrics if isinstance(count := part["examples"], int))}
 
 
 def _evaluate_control(
@@ -50,17 +65,40 @@ def _evaluate_control(
     probabilities = np.zeros(true.shape)
     probabilities[:, : len(known)] = model.probabilities(control, texts)
     predicted = _chosen(probabilities, model.thresholds(control) if multiple else None)
-    return {
+    bins = _calibration_bins(probabilities, true)
+    found: dict[str, object] = {
         "accuracy": _rounded(float((predicted == true).all(axis=1).mean())),
         "macro_f1": _rounded(float(_f1(predicted, true)[(predicted | true).any(axis=0)].mean())),
         "log_loss": _rounded(_log_loss(probabilities, true, multiple=multiple)),
+        "ece": _rounded(sum(abs(sure - right) * size for sure, right, size in bins) / len(texts)),
         "examples": len(texts),
         "per_class": _per_class(names, predicted, true),
+        "calibration": [
+            {"confidence": _rounded(sure), "accuracy": _rounded(right), "examples": size} for sure, right, size in bins
+        ],
     }
+    return found if multiple else {**found, "confusions": _confusions(names, predicted, true)}
 
 
 def _metrics_unknown(examples: int) -> dict[str, object]:
-    return {"accuracy": None, "macro_f1": None, "log_loss": None, "examples": examples}
+    return {**dict.fromkeys(_FIGURES), "examples": examples}
+
+
+def _calibration_bins(probabilities: NDArray[np.float64], true: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
+    """(mean probability, share of right ones, texts) of the most probable class, in bins of equally many texts."""
+    best = probabilities.argmax(axis=1)
+    rows = np.arange(len(best))
+    sure, right = probabilities[rows, best], true[rows, best]
+    parts = np.array_split(np.argsort(sure, kind="stable"), min(CALIBRATION_BINS, len(best)))
+    return [(float(sure[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+
+
+def _confusions(names: Sequence[str], predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> list[list[object]]:
+    """[true, predicted, how often] of the mistakes made most, at most MAX_CONFUSIONS; one class per row."""
+    pairs = zip(true.argmax(axis=1).tolist(), predicted.argmax(axis=1).tolist(), strict=True)
+    counted = Counter((names[truth], names[said]) for truth, said in pairs if truth != said)
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return [[truth, said, number] for (truth, said), number in ranked[:MAX_CONFUSIONS]]
 
 
 def _membership(truths: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ TERMINATION_BYTES = 4096
 """What the kubelet keeps of a termination message."""
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
-_HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "examples")
+_HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
 Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Failed"]
 

@@ -92,12 +92,47 @@ def test_a_label_the_model_has_never_seen_is_wrong_and_finite():
 @pytest.mark.parametrize("number", [0, 1, MINIMUM_EXAMPLES - 1])
 def test_too_few_texts_give_no_figures(number):
     found = evaluate(Told({}), held_out([["a"]] * number), schema())
-    assert found == {"accuracy": None, "macro_f1": None, "log_loss": None, "examples": number}
+    assert found == {"accuracy": None, "macro_f1": None, "log_loss": None, "ece": None, "examples": number}
 
 
-def test_several_controls_are_told_apart():
+def test_several_controls_are_told_apart_and_their_means():
     answers = {str(i): [0.8, 0.1, 0.1] for i in range(10)}
     examples = [Example(i, str(i), {"label": ("a",), "mood": ("b",)}) for i in range(10)]
     found = evaluate(Told(answers, controls=("mood", "label")), examples, schema(names=("label", "mood")))
-    assert found["accuracy"] == found["controls"]["label"]["accuracy"] == 1
+    assert found["controls"]["label"]["accuracy"] == 1
     assert found["controls"]["mood"]["accuracy"] == 0
+    assert (found["accuracy"], found["ece"], found["examples"]) == (0.5, 0.5, 10)
+
+
+def test_a_control_without_figures_does_not_count_in_the_means():
+    answers = {str(i): [0.8, 0.1, 0.1] for i in range(10)}
+    examples = [Example(i, str(i), {"label": ("a",), **({"mood": ("b",)} if i < 5 else {})}) for i in range(10)]
+    found = evaluate(Told(answers, controls=("mood", "label")), examples, schema(names=("label", "mood")))
+    assert found["controls"]["mood"]["accuracy"] is None
+    assert (found["accuracy"], found["examples"]) == (1, 10)
+
+
+def test_the_calibration_error_is_what_the_bins_say():
+    rows = [[0.9, 0.1, 0.0]] * 30 + [[0.6, 0.4, 0.0]] * 30
+    truths = [["a"]] * 27 + [["b"]] * 3 + [["a"]] * 12 + [["b"]] * 18
+    found = evaluate(Told({str(i): row for i, row in enumerate(rows)}), held_out(truths), schema())
+    assert sum(part["examples"] for part in found["calibration"]) == 60
+    assert len(found["calibration"]) == 15
+    assert [part["confidence"] for part in found["calibration"]] == sorted(
+        p["confidence"] for p in found["calibration"]
+    )
+    by_bins = [abs(part["confidence"] - part["accuracy"]) * part["examples"] for part in found["calibration"]]
+    assert found["ece"] == pytest.approx(sum(by_bins) / 60, abs=1e-5)
+    assert found["confusions"] == [["b", "a", 21]]
+
+
+def test_the_most_frequent_confusions_come_first_and_are_few():
+    names = tuple(f"{number:02}" for number in range(30))
+    rows, truths = {}, []
+    for number in range(1, 30):
+        for _ in range(number):
+            rows[str(len(truths))] = [1.0, *[0.0] * 29]
+            truths.append([names[number]])
+    found = evaluate(Told(rows, names), held_out(truths), schema())
+    assert found["confusions"][0] == ["29", "00", 29]
+    assert len(found["confusions"]) == 20
