@@ -2,15 +2,16 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelloop.datasets.split import position
 from labelloop.label_config import Choice, Control, Schema
 from labelloop.models import ModelFileError, load_model
 from labelloop.models.version import cold_version
 from labelloop.serving.predictor import Entry, Predictor
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.settings import BlindHoldout, ServingSettings
 
 COLD_PREFIX = "cold-"
 GOLDEN_TEXTS = (
@@ -50,6 +51,7 @@ def load_serving(settings: ServingSettings) -> Serving:
     try:
         predictor = _predictor(settings)
         problem = self_check(predictor) or _version_problem(predictor.version, settings.expected_version)
+        predictor.held_back = _held_back(settings.blind)
     except ModelFileError as error:
         predictor, problem = None, f"The model cannot be loaded. {error}"
     except OSError as error:
@@ -73,6 +75,12 @@ def _predictor(settings: ServingSettings) -> Predictor:
     if not model.version:
         raise ModelFileError(f"{settings.model_directory}/model.json has no version: train the model again.")
     return Predictor(model.version, model)
+
+
+def _held_back(blind: BlindHoldout | None) -> Callable[[str], bool] | None:
+    if blind is None:
+        return None
+    return lambda text: position(text, str(blind.project)) < blind.fraction
 
 
 def _is_empty(directory: Path) -> bool:

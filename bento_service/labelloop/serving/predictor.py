@@ -42,6 +42,11 @@ class Predictor:
         self._answers = lru_cache(SCHEMAS_KEPT)(self._answers_by_source)
 
     @property
+    def model(self) -> Model | None:
+        """What was trained; None for a cold start."""
+        return self._trained
+
+    @property
     def model_class(self) -> str:
         """Name for people: what kind of model answers."""
         return ColdStart.__name__ if self._trained is None else type(self._trained).__name__

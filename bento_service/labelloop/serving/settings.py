@@ -35,6 +35,15 @@ class RelayTarget:
 
 
 @dataclass(frozen=True)
+class BlindHoldout:
+    """Texts that annotators label without a pre-selection, since they will measure the next model."""
+
+    project: int
+    fraction: float
+    """The share of texts that a training may hold out, `spec.evaluation.holdout`."""
+
+
+@dataclass(frozen=True)
 class ServingSettings:
     """What the server needs to know before it starts."""
 
@@ -47,6 +56,8 @@ class ServingSettings:
     """None: local mode, no operator behind this backend."""
     webhook_secret: str | None = field(default=None, repr=False)
     basic_auth: BasicAuth | None = None
+    blind: BlindHoldout | None = None
+    """None: every text is answered."""
     workers: int = 1
     """Processes that share the port."""
     threads: int = 1
@@ -80,6 +91,7 @@ class ServingSettings:
             relay=read(lambda: _relay(environment), None),
             webhook_secret=environment.optional("LABELLOOP_WEBHOOK_SECRET"),
             basic_auth=read(lambda: _basic_auth(environment), None),
+            blind=read(lambda: _blind(environment), None),
             workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
             threads=read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1),
             local=read(lambda: _local(environment, variables), None),
@@ -95,6 +107,15 @@ def _local(environment: Environment, variables: Mapping[str, str] | None) -> "Lo
     from labelloop.local.settings import LocalSettings  # a pod does without
 
     return LocalSettings.from_environment(variables)
+
+
+def _blind(environment: Environment) -> BlindHoldout | None:
+    if environment.optional("LABELLOOP_BLIND_HOLDOUT") is None:
+        return None
+    return BlindHoldout(
+        project=environment.integer("LABELLOOP_PROJECT", minimum=1),
+        fraction=environment.number("LABELLOOP_BLIND_HOLDOUT", minimum=0, maximum=0.9),
+    )
 
 
 def _relay(environment: Environment) -> RelayTarget | None:

@@ -94,6 +94,7 @@ class EvaluationSpec:
     tolerance: float | None = None
     minimum: float | None = None
     policy: str = "Enforce"
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _spec(root: Fields) -> Spec:
             tolerance=evaluation.optional_number("tolerance", minimum=0.0, maximum=10.0),
             minimum=evaluation.optional_number("minimum", minimum=0.0, maximum=1.0),
             policy=evaluation.choice("policy", ("Enforce", "Report")),
+            blind=evaluation.boolean("blind", default=False),
         ),
         progress_deadline=root.section("rollout").duration("progressDeadline", 300.0, "24h"),
         registry=RegistrySpec(

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, FixedModel, task, train
 
+from labelloop.datasets.split import position
 from labelloop.label_config import parse_label_config
 from labelloop.serving.loading import load_serving, self_check
 from labelloop.serving.predictor import Predictor
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.settings import BlindHoldout, ServingSettings
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,16 @@ def test_the_self_check_refuses_models_that_fail():
             raise MemoryError
 
     assert "MemoryError" in self_check(Predictor("v", Failing({"label": {"a": 0.5, "b": 0.5}})))
+
+
+def test_a_blind_holdout_says_nothing_about_texts_that_will_measure_the_next_model(trained: Path):
+    texts = [f"where is parcel number {number}" for number in range(200)]
+    blind = ServingSettings(model_directory=trained, blind=BlindHoldout(project=7, fraction=0.2))
+    serving = load_serving(blind)
+    assert serving.problem is None
+    assert serving.predictor is not None
+    entries = serving.predictor.predict([{"data": {"text": text}} for text in texts], parse_label_config(LABEL_CONFIG))
+
+    silent = {text for text, entry in zip(texts, entries, strict=True) if "result" not in entry}
+    assert silent == {text for text in texts if position(text, "7") < 0.2}
+    assert 20 < len(silent) < 60

@@ -54,7 +54,14 @@ def test_every_field_is_read() -> None:
             "minAnnotations": 20,
             "snapshot": "Never",
         },
-        evaluation={"holdout": 0.1, "metric": "log_loss", "tolerance": 0.05, "minimum": 0.6, "policy": "Report"},
+        evaluation={
+            "holdout": 0.1,
+            "metric": "log_loss",
+            "tolerance": 0.05,
+            "minimum": 0.6,
+            "policy": "Report",
+            "blind": True,
+        },
         rollout={"progressDeadline": "90s"},
         registry={
             "repository": "r:5000/x",
@@ -67,7 +74,7 @@ def test_every_field_is_read() -> None:
     assert spec.model == ModelSpec({"C": 3}, "model-0123456789ab", 2)
     assert (spec.training.min_interval, spec.training.min_annotations) == (300.0, 20)
     assert not spec.training.keeps_snapshots
-    assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report")
+    assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report", True)
     assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
     assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
     assert (spec.registry.push_secret, spec.registry.pull_secret, spec.serving.basic_auth_secret) == (
