@@ -9,6 +9,7 @@ from a clone of its repository as its README says, and again with its model fold
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,6 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     if chosen.start == bool(chosen.ours):
         parser.error("give either --start or --ours URL (with --peer URL)")
+    chosen.load = os.getloadavg()[0]
     measured: dict[str, Measured] = {}
     for name, rows in report.data_sets(chosen).items():
         if chosen.start:

@@ -53,7 +53,10 @@ class Measured:
 def write(measured: Mapping[str, Measured], chosen: argparse.Namespace) -> Path:
     """Write page, JSON and plot; the page's path."""
     lines = _method(chosen)
-    data: dict[str, object] = {"options": {"rounds": chosen.rounds, "seconds": chosen.seconds}}
+    data: dict[str, object] = {
+        "options": {"rounds": chosen.rounds, "seconds": chosen.seconds},
+        "load_before": chosen.load,
+    }
     ratios: dict[str, float] = {}
     for name, found in measured.items():
         labels = len({label for _text, label in found.rows})
@@ -73,7 +76,8 @@ def write(measured: Mapping[str, Measured], chosen: argparse.Namespace) -> Path:
 METHOD = """
 {rounds} interleaved rounds of {round_seconds:g} s (64 connections: one of {seconds:g} s) against each backend: a closed loop over
 kept-alive connections on loopback, 200 different requests in turns, in the form Label Studio sends. Figures are medians of
-the rounds, ratios the median of the rounds' own. Client and server share the machine.
+the rounds, ratios the median of the rounds' own. Client and server share the machine, whose load average before the start
+was {load:.1f}: what is above 0 is other work, and slows both.
 
 `peer` is label-studio-ml's sklearn_text_classifier, trained by its own `fit` on the same texts (handed the tasks that it
 would have downloaded from Label Studio) and started by the command and settings of its Dockerfile and docker-compose.yml:
