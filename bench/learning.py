@@ -49,11 +49,14 @@ def peer(rows: Rows, labels: Sequence[str]) -> Answerer:
     return lambda texts: Answers(tuple(pipeline.classes_), np.asarray(pipeline.predict_proba(texts), np.float64))
 
 
-def ours(rows: Rows, labels: Sequence[str], salt: str) -> Answerer:
-    """The default model as a training makes it: `salt` chooses the held-out texts, which it never sees."""
+def ours(rows: Rows, labels: Sequence[str], salt: str, limit: float = DEFAULT_HOLDOUT) -> Answerer:
+    """The default model as a training makes it: `salt` chooses the held-out texts, which it never sees.
+
+    At most the share `limit` is held out.
+    """
     schema = Schema((Control(CONTROL, "text", "Text", "text", tuple(map(Choice, labels)), multiple=False),), "")
     examples = [Example(task, text, {CONTROL: (label,)}) for task, (text, label) in enumerate(rows)]
-    training, _ = holdout(examples, salt, holdout_fraction(len(examples), DEFAULT_HOLDOUT))
+    training, _ = holdout(examples, salt, holdout_fraction(len(examples), limit))
     model = TextClassifier.fit(training, schema, {}) if training else ColdStart(schema)
     return lambda texts: Answers(model.labels[CONTROL], model.probabilities(CONTROL, texts).astype(np.float64))
 

@@ -90,7 +90,7 @@ def _thresholds(probabilities: Doubles, truth: NDArray[np.bool_]) -> NDArray[np.
     common = _best_threshold(probabilities.ravel(), truth.ravel())
     own = np.array([_best_threshold(probabilities[:, column], truth[:, column]) for column in range(truth.shape[1])])
     share = truth.sum(axis=0) / (truth.sum(axis=0) + HALF_TRUSTED)
-    return (share * own + (1 - share) * common).astype(np.float32)
+    return np.asarray(share * own + (1 - share) * common, np.float32)
 
 
 def _best_threshold(probabilities: Doubles, truth: NDArray[np.bool_]) -> float:
