@@ -62,6 +62,8 @@ class LocalSettings:
         nothing: tuple[Credentials | None, str | None] = (None, None)
         credentials, unconfigured = read(lambda: _credentials(environment), nothing)
         directory, temporary = _directory(environment)
+        if credentials is not None and not _can_be_written(directory):
+            problems.append(f"MODEL_DIR is {str(directory)!r}, which cannot be written: use a folder that can")
         none: tuple[int, ...] = ()
         projects = read(lambda: _projects(environment), none)
         settings = cls(

@@ -2,7 +2,7 @@
 
     versions/model-0123456789ab/   a model directory, complete from the moment it has this name
     state.json                     which version serves and what was counted; replaced by rename
-    snapshot.jsonl.gz              what the newest training read
+    snapshot.jsonl.gz, ...         what the newest training read, for the next one
     work/                          the training under way; removed before the next
     hint, requested                told by the workers: something changed, somebody pressed Start Training
 
@@ -23,7 +23,6 @@ from pathlib import Path
 from labelloop.local.state import ProjectState, Promoted, StateError
 
 STATE_FILE = "state.json"
-SNAPSHOT_FILE = "snapshot.jsonl.gz"
 _VERSION = re.compile(r"model-[0-9a-f]{12}")
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ class ProjectStore:
         self.directory = directory
         self.versions_directory = directory / "versions"
         self.work_directory = directory / "work"
-        self.snapshot_path = directory / SNAPSHOT_FILE
         self._state_path = directory / STATE_FILE
 
     @property

@@ -1,5 +1,6 @@
 """Whether this backend looks after itself, and the parts it then needs; loaded only then."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from labelloop.serving.loading import Serving
@@ -7,6 +8,8 @@ from labelloop.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.local.mode import LocalMode
+
+log = logging.getLogger(__name__)
 
 NOT_CONFIGURED = "LABEL_STUDIO_API_KEY is not set"
 
@@ -16,6 +19,8 @@ def local_mode(settings: ServingSettings, base: Serving) -> "LocalMode | None":
     local = settings.local
     if local is None or base.predictor is None:
         return None
+    for line in local.told():
+        log.warning(line)
     if local.credentials is None and not (local.directory / "projects").is_dir():
         return None
     from labelloop.local.mode import LocalMode

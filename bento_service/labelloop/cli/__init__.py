@@ -1,4 +1,4 @@
-"""The `labelloop` command: one sub-command per role of the backend image, each imported only when it runs."""
+"""The `labelloop` command. What a command needs is imported when it runs: serving needs no training library."""
 
 import sys
 from typing import NoReturn
@@ -6,11 +6,18 @@ from typing import NoReturn
 import typer
 
 from labelloop import __version__
+from labelloop.cli import check, data_commands, models, roles
+from labelloop.cli.output import CommandError
 from labelloop.environment import SettingsError
+
+EPILOG = (
+    "Exit codes: 0 done; 1 it failed, or `check` found a trouble; 2 wrong use or setting; 3 not enough labelled data."
+)
 
 app = typer.Typer(
     name="labelloop",
     help="Label Studio ML backends that retrain and roll out by themselves. Settings come from environment variables.",
+    epilog=EPILOG,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -34,36 +41,14 @@ def _options(
         typer.echo(context.get_help())
 
 
-@app.command()
-def serve() -> None:
-    """Serve predictions to Label Studio (port 9090)."""
-    from labelloop.serving.server import run
-
-    run()
-
-
-@app.command()
-def restore() -> None:
-    """Fetch the snapshot of the last training from the registry."""
-    from labelloop.publishing.restore import main as run
-
-    raise typer.Exit(run())
-
-
-@app.command()
-def train() -> None:
-    """Read the annotations from Label Studio, fit a model and write it with its result."""
-    from labelloop.training.job import main as run
-
-    raise typer.Exit(run())
-
-
-@app.command()
-def publish() -> None:
-    """Push the snapshot and the image with the trained model."""
-    from labelloop.publishing.publish import main as run
-
-    raise typer.Exit(run())
+app.command(epilog="Example: labelloop serve --model ./my-model --port 9090")(roles.serve)
+app.command(epilog="Example: labelloop train --data tickets.csv --out ./my-model --json")(data_commands.train)
+app.command(epilog="Example: labelloop evaluate --model ./my-model --data unseen.csv --json")(data_commands.evaluate)
+app.command(epilog='Example: labelloop predict --model ./my-model --text "where is my parcel"')(data_commands.predict)
+app.add_typer(models.app, name="models")
+app.command(epilog="Example: labelloop check --project 7 --url http://localhost:9090")(check.check)
+app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop restore (in a training pod)")(roles.restore)
+app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop publish (in a training pod)")(roles.publish)
 
 
 def main() -> None:
@@ -73,6 +58,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except SettingsError as error:
         _give_up(str(error))
+    except CommandError as error:
+        _give_up(str(error), error.exit_code)
     except typer.TyperException as error:
         _give_up(f"{error} See labelloop --help.")
     except ModuleNotFoundError as error:
@@ -88,6 +75,6 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _give_up(message: str) -> NoReturn:
+def _give_up(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(f"labelloop: {message}\n")
-    sys.exit(2)
+    sys.exit(code)

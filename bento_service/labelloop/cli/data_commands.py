@@ -1,0 +1,267 @@
+"""`train`, `evaluate` and `predict`: a model from a file or a project, without a server."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypedDict
+
+import typer
+
+from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, tell, working
+
+if TYPE_CHECKING:
+    from labelloop.datasets.files import LabelledFile
+    from labelloop.models.model import Model
+    from labelloop.training.result import Result
+    from labelloop.training.settings import TrainingSettings
+
+DataOption = Annotated[Path | None, typer.Option(help="CSV or TSV table, or Label Studio's JSON export.")]
+TextColumn = Annotated[str, typer.Option(help="Column of a table that holds the text.")]
+LabelColumn = Annotated[str, typer.Option(help="Column of a table that holds the label.")]
+ConfigOption = Annotated[Path | None, typer.Option("--label-config", help="Labelling configuration (XML), if any.")]
+ModelOption = Annotated[Path, typer.Option(help="Model folder, as `train` writes it.")]
+
+
+class Answer(TypedDict):
+    """What a model says about one text."""
+
+    choices: list[str]
+    score: float
+
+
+_HEADLINE = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
+
+
+def train(
+    data: DataOption = None,
+    project: Annotated[
+        int | None, typer.Option(min=1, help="Project of Label Studio (LABEL_STUDIO_* say which).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the model.")] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    label_config: ConfigOption = None,
+    holdout: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the texts that metrics are measured on.")
+    ] = 0.2,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Train a model from --data or --project into --out; without arguments it is the role of a training pod.
+
+    The metrics are those of a model that never saw the held-out texts; the one that is written is fitted on all texts.
+    C is taken from LOGISTIC_REGRESSION_C, or from LABELLOOP_PARAMETERS.
+    """
+    if data is None and project is None and out is None:
+        from labelloop.training.job import main as run
+
+        raise typer.Exit(run())
+    if (data is None) == (project is None) or out is None:
+        raise CommandError("train needs --out and either --data FILE or --project N; see labelloop train --help")
+    with working("reading"):
+        settings, labelled, address = _labelled(data, project, text_column, label_column, label_config)
+    result = _train(settings, labelled, address, out, holdout)
+    document = {
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "message": result.message,
+        "version": result.version,
+        "fit_seconds": result.seconds.get("fit"),
+        **{name: result.metrics.get(name) for name in _HEADLINE if name in result.metrics},
+        "metrics": dict(result.metrics),
+        "counts": dict(result.counts),
+        "labels": list(result.labels),
+        "model": str(out) if result.outcome == "Trained" else None,
+    }
+    told = [f"{result.version}: {result.message}", f"written to {out}"] if result.outcome == "Trained" else []
+    tell(as_json, document, told)
+    if result.outcome != "Trained":
+        code = NOT_ENOUGH_DATA if result.outcome == "NotEnoughData" else FAILED
+        raise CommandError(f"nothing was trained ({result.reason}): {result.message}", code)
+
+
+def evaluate(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option(help="CSV or TSV table, or Label Studio's JSON export.")],
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    label_config: ConfigOption = None,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Tell how good a model is on labelled texts: accuracy, macro F1, log loss, calibration error, and by class."""
+    from labelloop.datasets.examples import examples_of_rows
+    from labelloop.datasets.rows import rows_of
+    from labelloop.training.evaluate import evaluate as measure
+
+    with working("reading"):
+        loaded = _model(model)
+        control = next(iter(loaded.labels))
+        labelled = _file(data, text_column, label_column, label_config, control)
+        rows = rows_of(labelled.tasks, labelled.schema.controls)
+        examples = examples_of_rows(rows, labelled.schema).examples
+    if not any(control.name in loaded.labels for control in labelled.schema.controls):
+        raise CommandError(
+            f"{data} has labels for {labelled.schema.controls[0].name!r}, the model answers "
+            f"{', '.join(loaded.labels)}: "
+            "give the labelling configuration with --label-config"
+        )
+    with working("evaluating"):
+        metrics = measure(loaded, examples, labelled.schema)
+    headline = {name: metrics[name] for name in _HEADLINE if name in metrics}
+    document = {"version": loaded.version, **metrics}
+    tell(as_json, document, [loaded.version, *(f"{name:<10} {_number(value)}" for name, value in headline.items())])
+    if metrics.get("accuracy") is None:
+        raise CommandError(f"{data} has {metrics.get('examples')} labelled texts, too few to measure", NOT_ENOUGH_DATA)
+
+
+def predict(
+    model: ModelOption,
+    text: Annotated[list[str] | None, typer.Option(help="A text; may be given several times.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Table with the texts; without --text and --data: one a line from standard input."),
+    ] = None,
+    text_column: TextColumn = "text",
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Predict the labels of texts, with the probability of each."""
+    loaded = _model(model)
+    texts = list(text or ()) + (_texts(data, text_column) if data is not None else [])
+    if text is None and data is None:
+        texts = [line.rstrip("\n") for line in sys.stdin]
+    predictions = [_prediction(loaded, item) for item in texts]
+    document = {"version": loaded.version, "predictions": predictions}
+    lines = (
+        "\t".join(f"{', '.join(answer['choices'])}\t{answer['score']:.3f}" for answer in prediction.values())
+        for prediction in predictions
+    )
+    tell(as_json, document, lines)
+
+
+def _prediction(model: "Model", text: str) -> dict[str, Answer]:
+    """By control: the most probable label (single choice) and its probability."""
+    answers: dict[str, Answer] = {}
+    for control, labels in model.labels.items():
+        (shares,) = model.probabilities(control, [text])
+        best = int(shares.argmax())
+        answers[control] = Answer(choices=[labels[best]], score=round(float(shares[best]), 6))
+    return answers
+
+
+def _labelled(
+    data: Path | None, project: int | None, text_column: str, label_column: str, label_config: Path | None
+) -> "tuple[TrainingSettings, LabelledFile, str]":
+    from labelloop.training.settings import TrainingSettings
+
+    settings = TrainingSettings.from_environment({**os.environ, "LABELLOOP_PROJECT": str(project or 1)})
+    settings = replace(settings, active_version=None, store_snapshot=False)
+    if data is not None:
+        return settings, _file(data, text_column, label_column, label_config, "label"), "file"
+    labelled, address = _from_project(project or 1)
+    return settings, labelled, address
+
+
+def _from_project(number: int) -> "tuple[LabelledFile, str]":
+    from labelloop.datasets.files import LabelledFile
+    from labelloop.label_config import LabelConfigError, parse_label_config
+    from labelloop.label_studio import LabelStudioError, labelled_tasks, project
+    from labelloop.label_studio.client import LabelStudioClient
+    from labelloop.local.settings import LocalSettings
+
+    settings = LocalSettings.from_environment()
+    if settings.credentials is None:
+        raise CommandError(settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
+    try:
+        with LabelStudioClient(settings.credentials) as client:
+            schema = parse_label_config(client.run(project(number)).label_config)
+            return LabelledFile(client.run(labelled_tasks(number)), schema), settings.credentials.url
+    except (LabelStudioError, LabelConfigError) as error:
+        raise CommandError(str(error), FAILED) from None
+
+
+def _train(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path, holdout: float) -> "Result":
+    """Once without the held-out texts for the metrics, then on all of them."""
+    from labelloop.datasets.snapshot import Snapshot
+    from labelloop.models.model import load_model
+    from labelloop.training.result import write_result
+    from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE
+    from labelloop.training.train import train as run
+
+    schema = labelled.schema
+    snapshot = Snapshot.from_tasks(labelled.tasks, schema, project=settings.project, url=address)
+    with _work_folder(out) as work:
+        with working("measuring on held-out texts"):
+            measured = run(snapshot, schema, replace(settings, holdout=holdout), work / "measured") if holdout else None
+        with working("fitting on all texts"):
+            result = run(snapshot, schema, replace(settings, holdout=0.0), work / "whole")
+        if result.outcome != "Trained":
+            return result
+        if measured is not None and measured.outcome == "Trained":
+            message = f"{measured.message} (measured on {measured.metrics.get('examples', 0)} held-out texts)"
+            result = replace(result, metrics={**measured.metrics, "holdout": 0.0}, message=message)
+            model = load_model(work / "whole" / MODEL_DIRECTORY)
+            model.metrics = {**model.metrics, **result.metrics}
+            model.save(work / "whole" / MODEL_DIRECTORY)
+        for file in (work / "whole" / MODEL_DIRECTORY).iterdir():
+            file.replace(out / file.name)
+        write_result(result, out / RESULT_FILE)
+    return result
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".training-", dir=out))
+    except OSError as error:
+        raise CommandError(f"--out {out} cannot be written ({error.strerror}): use another folder") from None
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _file(data: Path, text_column: str, label_column: str, label_config: Path | None, control: str) -> "LabelledFile":
+    from labelloop.datasets.files import DataFileError, read_labelled
+
+    try:
+        config = None if label_config is None else label_config.read_text()
+        return read_labelled(
+            data, text_column=text_column, label_column=label_column, label_config=config, control=control
+        )
+    except OSError as error:
+        raise CommandError(f"--label-config {label_config} cannot be read ({error.strerror})") from None
+    except DataFileError as error:
+        raise CommandError(str(error)) from None
+
+
+def _texts(data: Path, text_column: str) -> list[str]:
+    if data.suffix.lower() == ".json":
+        labelled = _file(data, text_column, "", None, "label")
+        from labelloop.task_text import text_of
+
+        return [text_of(task.data, labelled.schema.controls[0]) or "" for task in labelled.tasks]
+    from labelloop.datasets.files import DataFileError, read_texts
+
+    try:
+        return read_texts(data, text_column)
+    except DataFileError as error:
+        raise CommandError(str(error)) from None
+
+
+def _model(folder: Path) -> "Model":
+    from labelloop.models import ModelFileError, load_model
+
+    try:
+        return load_model(folder / "model" if (folder / "model" / "model.json").exists() else folder)
+    except ModelFileError as error:
+        raise CommandError(f"--model cannot be used: {error}") from None
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else json.dumps(value)

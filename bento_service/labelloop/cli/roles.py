@@ -1,0 +1,35 @@
+"""Commands that containers run: serving, and the pods' roles without arguments."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[Path | None, typer.Option(help="Model folder to start with (else LABELLOOP_MODEL_DIR).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen at (else PORT, or 9090).")] = None,
+) -> None:
+    """Serve predictions to Label Studio (port 9090); with LABEL_STUDIO_API_KEY it counts and trains as well."""
+    from labelloop.serving.server import run
+
+    if model is not None:
+        os.environ["LABELLOOP_MODEL_DIR"] = str(model.absolute())
+    if port is not None:
+        os.environ["PORT"] = str(port)
+    run()
+
+
+def restore() -> None:
+    """Fetch the snapshot of the last training from the registry (role of a training pod)."""
+    from labelloop.publishing.restore import main as run
+
+    raise typer.Exit(run())
+
+
+def publish() -> None:
+    """Push the snapshot and the image with the trained model (role of a training pod)."""
+    from labelloop.publishing.publish import main as run
+
+    raise typer.Exit(run())
