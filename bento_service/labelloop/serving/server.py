@@ -108,6 +108,7 @@ def _serve(settings: ServingSettings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing asks who the client is
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     Server(config).run(sockets=[listener])
@@ -126,9 +127,7 @@ def application(settings: ServingSettings) -> "Starlette":
     from labelloop.serving.app_factory import AppFactory
     from labelloop.serving.service import NAME, build_service
 
-    BentoMLContainer.metrics_client.set(
-        PrometheusClient(multiproc=is_worker)
-    )
+    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=is_worker))
     server_context.service_type = "entry_service"
     server_context.service_name = server_context.bento_name = NAME
     server_context.bento_version = __version__
