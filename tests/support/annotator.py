@@ -119,8 +119,12 @@ class Annotator:
         self._go_on('button[aria-label="skip-task"]')
 
     def _go_on(self, button: str) -> None:
-        with self.page.expect_response(lambda answer: "id=next_task" in answer.url):
+        with self.page.expect_response(lambda answer: "id=next_task" in answer.url) as waited:
             self.page.click(button)
+        # The answered task stays on screen for a while: its boxes must not be taken for those of the next.
+        shown = self.page.locator(".lsf-current-task__task-id").first
+        following = re.compile(rf"^\s*{waited.value.json()['id']}\b")
+        expect(shown).to_have_text(following, use_inner_text=True, timeout=_PATIENCE)
         expect(self.page.locator(button)).to_be_enabled(timeout=_PATIENCE)
 
     # Settings > Model
