@@ -55,6 +55,7 @@ class Task:
 class Project:
     id: int
     label_config: str = CONFIG
+    model_version: str = ""
     created_at: str = "2026-11-22T05:00:00.000000Z"
     tasks: dict[int, Task] = field(default_factory=dict)
 
@@ -185,7 +186,7 @@ class FakeLabelStudio:
                 "title": f"project {number}",
                 "created_at": project.created_at,
                 "label_config": project.label_config,
-                "model_version": "",
+                "model_version": project.model_version,
             }
         )
 

@@ -1,0 +1,69 @@
+"""`labelloop models` on a folder of local mode."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.serving_models import train
+from typer.testing import CliRunner
+
+from labelloop.cli import app
+from labelloop.cli.output import CommandError
+from labelloop.local.state import Promoted
+from labelloop.local.store import Store
+
+ONE, TWO = "model-000000000001", "model-000000000002"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    store = Store(tmp_path).project(7)
+    for number, version in enumerate((ONE, TWO)):
+        train(tmp_path / version, version=version)
+        store.add(tmp_path / version, version)
+        promoted = Promoted(version, "2026-11-22T06:00:00Z", {"accuracy": 0.5 + number / 10})
+        store.change(lambda state, promoted=promoted: state.promoted(promoted))
+    return tmp_path
+
+
+def answer(folder: Path, *arguments: str) -> dict:
+    done = CliRunner().invoke(app, ["models", *arguments, "--model-dir", str(folder), "--json"])
+    assert done.exit_code == 0, done.exception
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def refusal(folder: Path, *arguments: str) -> str:
+    done = CliRunner().invoke(app, ["models", *arguments, "--model-dir", str(folder)])
+    assert isinstance(done.exception, CommandError)
+    return str(done.exception)
+
+
+def test_list_and_show(folder: Path):
+    (project,) = answer(folder, "list")["projects"]
+    assert (project["project"], project["serves"]) == (7, TWO)
+    assert [(item["version"], item["serves"], item["accuracy"]) for item in project["versions"]] == [
+        (ONE, False, 0.5),
+        (TWO, True, 0.6),
+    ]
+    assert answer(folder, "show")["version"] == TWO
+    assert answer(folder, "show", ONE)["labels"] == {"label": ["billing", "delivery", "login"]}
+    shown = CliRunner().invoke(app, ["models", "list", "--model-dir", str(folder)]).stdout
+    assert ONE in shown
+    assert "serves" in shown
+
+
+def test_rollback_and_prune(folder: Path):
+    assert answer(folder, "rollback") == {"project": 7, "version": ONE, "before": TWO}
+    assert Store(folder).project(7).read().current == ONE
+    assert answer(folder, "prune", "--keep", "1") == {"removed": []}
+    assert answer(folder, "rollback", TWO)["version"] == TWO
+    assert answer(folder, "prune", "--keep", "1") == {"removed": [{"project": 7, "version": ONE}]}
+
+
+def test_what_is_not_there_is_told_with_what_is(folder: Path, tmp_path_factory: pytest.TempPathFactory):
+    assert "there is no project 8; there are: 7" in refusal(folder, "show", "--project", "8")
+    assert f"there are: {ONE}, {TWO}" in refusal(folder, "rollback", "model-ffffffffffff")
+    assert "has no version model-ffffffffffff" in refusal(folder, "show", "model-ffffffffffff")
+    assert "holds no projects" in refusal(tmp_path_factory.mktemp("empty"), "list")
+    Store(folder).project(9).hint()
+    assert "several projects (7, 9)" in refusal(folder, "rollback")
