@@ -6,7 +6,7 @@ from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Re
 from labelloop_operator.core.draft import Draft
 
 _TYPE = ConditionType.LABEL_CONFIG_SUPPORTED
-_SUPPORTED = "the labelling configuration can be learned"
+_IGNORED_SHOWN = 3
 
 
 def judge_label_config(draft: Draft) -> None:
@@ -20,7 +20,7 @@ def judge_label_config(draft: Draft) -> None:
         problem = facts.project.label_config_problem
         draft.set(_TYPE, ConditionStatus.FALSE, Reason.LABEL_CONFIG_UNSUPPORTED, problem)
     elif before is None or before.reason != Reason.LABELS_REMOVED:
-        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _SUPPORTED)
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _supported(draft))
 
 
 def tell_removed_labels(draft: Draft, removed: Sequence[str]) -> None:
@@ -29,4 +29,14 @@ def tell_removed_labels(draft: Draft, removed: Sequence[str]) -> None:
         message = f"annotations with labels that the configuration no longer has are left out: {', '.join(removed)}"
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.LABELS_REMOVED, message)
     else:
-        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _SUPPORTED)
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, _supported(draft))
+
+
+def _supported(draft: Draft) -> str:
+    """Also tells the controls that nobody will learn, with the reasons of the first few."""
+    facts = draft.observed.label_studio
+    ignored = facts.project.label_config_ignored if facts and facts.project else ()
+    if not ignored:
+        return "the labelling configuration can be learned"
+    more = f" And {len(ignored) - _IGNORED_SHOWN} more." if len(ignored) > _IGNORED_SHOWN else ""
+    return f"the labelling configuration can be learned, but for: {' '.join(ignored[:_IGNORED_SHOWN])}{more}"

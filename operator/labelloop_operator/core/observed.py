@@ -130,6 +130,8 @@ class ProjectFacts:
     """None when the configuration is not supported; `label_config_problem` says why."""
     label_config_problem: str | None
     model_version: str
+    label_config_ignored: tuple[str, ...] = ()
+    """Why some of its controls are left out, a sentence each, while others are learned."""
 
 
 @dataclass(frozen=True)

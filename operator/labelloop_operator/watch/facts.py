@@ -39,7 +39,7 @@ def timed_out(what: str, address: str, seconds: float) -> Problem:
 
 async def project_facts(project: library.Project) -> ProjectFacts:
     """The project; its labelling configuration is parsed in a thread, since it may be large."""
-    digest, trouble = await asyncio.to_thread(_digest, project.label_config)
+    digest, trouble, ignored = await asyncio.to_thread(_parsed, project.label_config)
     return ProjectFacts(
         id=project.id,
         title=project.title,
@@ -47,15 +47,17 @@ async def project_facts(project: library.Project) -> ProjectFacts:
         label_config_digest=digest,
         label_config_problem=trouble,
         model_version=project.model_version,
+        label_config_ignored=ignored,
     )
 
 
 @lru_cache(maxsize=256)
-def _digest(label_config: str) -> tuple[str | None, str | None]:
+def _parsed(label_config: str) -> tuple[str | None, str | None, tuple[str, ...]]:
     try:
-        return parse_label_config(label_config).digest, None
+        schema = parse_label_config(label_config)
     except LabelConfigError as error:
-        return None, str(error)
+        return None, str(error), ()
+    return schema.digest, None, schema.ignored
 
 
 def backend_facts(found: Iterable[library.Backend], owner: Owner) -> tuple[RegisteredBackend, ...]:

@@ -576,6 +576,18 @@ def test_removed_labels_are_told_until_a_training_finds_none() -> None:
     assert world.condition("LabelConfigSupported") == ("True", "Supported")
 
 
+def test_controls_that_are_left_out_are_told_while_others_are_learned() -> None:
+    world = served()
+    world.label_config_ignored = tuple(f'<Choices name="{name}">: why.' for name in "abcd")
+    world.annotate(3)
+    world.settle()
+    assert world.jobs_created
+    conditions = {item["type"]: item for item in world.status["conditions"]}
+    message = conditions["LabelConfigSupported"]["message"]
+    assert '<Choices name="a">: why.' in message
+    assert message.endswith("And 1 more.")
+
+
 def test_an_unsupported_labelling_configuration_stops_trainings_only() -> None:
     world = served()
     world.label_config_problem = "no Choices tag; add <Choices name=... toName=...>"

@@ -87,6 +87,7 @@ class World:
     label_studio_problem: Problem | None = None
     connection: ConnectionFacts = field(default_factory=ConnectionFacts)
     label_config_problem: str | None = None
+    label_config_ignored: tuple[str, ...] = ()
     removed_labels: list[str] = field(default_factory=list)
     label_config_digest: str = "config-1"
     conflicts: tuple[Conflict, ...] = ()
@@ -247,6 +248,7 @@ class World:
                 label_config_digest=None if self.label_config_problem else self.label_config_digest,
                 label_config_problem=self.label_config_problem,
                 model_version="",
+                label_config_ignored=self.label_config_ignored,
             ),
             pending=PendingFacts(
                 total=len(later), repeat_edits_seen=0, size=len(self.updates), counted_at=self.now, cut=cut

@@ -182,6 +182,17 @@ async def test_an_unsupported_labelling_configuration_is_told_and_counting_goes_
     assert project.label_config_problem
 
 
+async def test_controls_that_are_left_out_are_told(fake: FakeLabelStudio, watching: Watching) -> None:
+    more = '<Choices name="part" toName="text" perRegion="true"><Choice value="a"/></Choices></View>'
+    fake.projects[7].label_config = fake.projects[7].label_config.replace("</View>", more)
+    await watching.observe()
+    await until(lambda: watching.pending() == 0)
+    project = watching.facts().project
+    assert project is not None
+    assert project.label_config_digest
+    assert ['<Choices name="part" perRegion="true">' in reason for reason in project.label_config_ignored] == [True]
+
+
 async def test_a_dead_server_delays_no_other(fake: FakeLabelStudio, watching: Watching) -> None:
     dead = await FakeLabelStudio().start()
     dead.add_project(7)
