@@ -107,6 +107,10 @@ class AnnotatedProject:
         self._tick()
         self._touch(task)
 
+    def step_hours(self, hours: int) -> None:
+        """Nothing happens for so long."""
+        self.now += timedelta(hours=hours)
+
     # what Label Studio answers
 
     def answer(self, request: Request) -> Response:
@@ -118,7 +122,7 @@ class AnnotatedProject:
         if path == f"/api/projects/{self.number}":
             self.requests["project"] += 1
             document: Json = {
-                **self._counters(),
+                **self.counters(),
                 "title": "Tickets",
                 "created_at": moment(self.created_at),
                 "label_config": self.label_config,
@@ -126,7 +130,7 @@ class AnnotatedProject:
             }
         elif path == "/api/projects/counts":
             self.requests["counters"] += 1
-            document = {"count": 1, "results": [self._counters()]}
+            document = {"count": 1, "results": [self.counters()]}
         elif path == "/api/tasks" and query["project"] == str(self.number):
             document = self._page(query)
         else:
@@ -171,7 +175,8 @@ class AnnotatedProject:
             }
         return self._columns
 
-    def _counters(self) -> Json:
+    def counters(self) -> Json:
+        """As Label Studio counts."""
         columns = self._indexed()
         return {
             "id": self.number,
@@ -211,6 +216,9 @@ def serve(project: AnnotatedProject) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body of an answer in one packet: the second would wait for the acknowledgement of the first.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)

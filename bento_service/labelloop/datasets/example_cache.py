@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from labelloop import __version__
 from labelloop.datasets.examples import Counts, Example, ExampleSet, examples_of_rows
-from labelloop.datasets.rows import ORIGINS, Origin
+from labelloop.datasets.rows import ORIGINS
 from labelloop.datasets.shards import Shard, ShardError
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.datasets.split import position
@@ -26,7 +26,9 @@ MAX_BYTES = 2 * 1024**3
 MAX_PART = 256 * 1024**2
 """Bytes of one shard's examples, uncompressed: 256 rows on average."""
 _FASTEST = 1
+_COLUMNS = {"tasks": int, "texts": str, "labels": str, "origins": str, "places": float}
 T = TypeVar("T")
+Labels = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ def cached_examples(
     found: list[Example] = []
     counts: dict[str, int] = {}
     removed: set[str] = set()
+    readings: dict[str, Labels] = {}
     for shard in snapshot.shards:
-        document = _unpacked(known.get(shard.digest))
+        document = _unpacked(known.get(shard.digest), readings)
         if document is None:
             document = _document(shard, snapshot.sources, schema, str(snapshot.project))
             parts[shard.digest] = zlib.compress(_encoded(document), _FASTEST)
@@ -112,15 +115,16 @@ def _encoded(document: _Document) -> bytes:
         "removed": list(document.removed),
         "tasks": [example.task for example in document.examples],
         "texts": [example.text for example in document.examples],
-        "labels": [{name: list(labels) for name, labels in example.labels.items()} for example in document.examples],
+        # As text: of the few different ones each is read once.
+        "labels": [json.dumps(example.labels, separators=(",", ":")) for example in document.examples],
         "origins": [example.origin for example in document.examples],
         "places": [example.place for example in document.examples],
     }
     return json.dumps(columns, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _unpacked(part: bytes | None) -> _Document | None:
-    """None when there is nothing, or nothing that makes sense."""
+def _unpacked(part: bytes | None, readings: dict[str, Labels]) -> _Document | None:
+    """None when there is nothing, or nothing that makes sense. `readings`: labels as text, as read so far."""
     if part is None:
         return None
     decompressor = zlib.decompressobj()
@@ -128,33 +132,36 @@ def _unpacked(part: bytes | None) -> _Document | None:
         content = decompressor.decompress(part, MAX_PART + 1)
         if len(content) > MAX_PART or not decompressor.eof:
             return None
-        return _decoded(json.loads(content))
+        return _decoded(json.loads(content), readings)
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _decoded(columns: Mapping[str, Any]) -> _Document:
+def _decoded(columns: Mapping[str, Any], readings: dict[str, Labels]) -> _Document:
     """Raises ValueError, KeyError, TypeError or AttributeError."""
+    for name, kind in _COLUMNS.items():
+        if not set(map(type, columns[name])) <= {kind}:
+            raise TypeError(f"{name} of other types")
+    if not all(0 <= place < 1 for place in columns["places"]):
+        raise ValueError("a place outside [0, 1)")
+    for text in set(columns["labels"]) - readings.keys():
+        readings[text] = _labels(json.loads(text))
+    labels = map(readings.__getitem__, columns["labels"])
+    origins = map(ORIGINS.__getitem__, columns["origins"])
+    others = (columns[name] for name in ("tasks", "texts", "places"))
+    examples = [
+        Example(task, text, chosen, origin, place)
+        for task, text, place, chosen, origin in zip(*others, labels, origins, strict=True)
+    ]
     counts = {name: _typed(columns["counts"][name], int) for name in Counts().to_json()}
-    examples = []
-    for task, text, labels, origin, place in zip(
-        *(columns[name] for name in ("tasks", "texts", "labels", "origins", "places")), strict=True
-    ):
-        if type(task) is not int or type(text) is not str or type(place) is not float or not 0 <= place < 1:
-            raise TypeError("an example of other types")
-        examples.append(Example(task, text, _labels(labels), _origin(origin), place))
     return _Document(examples, counts, [_typed(name, str) for name in columns["removed"]])
 
 
-def _labels(labels: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _labels(labels: Mapping[str, Any]) -> Labels:
     made = {name: tuple(chosen) for name, chosen in labels.items()}
     if not made or not all(chosen and all(type(label) is str for label in chosen) for chosen in made.values()):
         raise TypeError("labels are no names")
     return made
-
-
-def _origin(value: str) -> Origin:
-    return ORIGINS[value]
 
 
 def _typed(value: object, kind: type[T]) -> T:

@@ -20,7 +20,7 @@ from labelloop.label_studio.answers import parse_time
 COMPRESSION = 6
 GZIP = 31
 """zlib's name for 15 bits of window and a gzip header, whose time it leaves at 0."""
-BITS = 8
+BITS = 7
 """log2 of the mean number of rows: a change costs so many rows of compression, however large the project is."""
 # 2**64 divided by the golden ratio: multiples of it are spread evenly, so runs of ids give shards of like sizes (Knuth,
 # The Art of Computer Programming, volume 3, 6.4, "Fibonacci hashing").
