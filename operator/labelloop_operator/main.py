@@ -42,8 +42,14 @@ _LIST_AGE = 900.0
 _STOP_SECONDS = 10.0
 
 
+# The API server takes documents of 10,000 levels (Go's encoding/json). One resource of that depth, which anybody may
+# make, must not keep the operator from reading the list of all; the C stack of 8 MiB holds this with room to spare.
+RECURSION_LIMIT = 12_000
+
+
 def main() -> int:
     """Run until told to stop. 0: stopped by a signal; 1: ended by itself, a restart may help; 2: a setting is wrong."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     try:
         settings = Settings.from_environment()
     except SettingsError as error:
@@ -123,7 +129,7 @@ async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
     receiver = Receiver(
         parts.cache, parts.watch, parts.kubernetes, settings.key, parts.health, parts.metrics, parts.leader.valid
     )
-    runner = web.AppRunner(receiver.application(), access_log=None)
+    runner = receiver.runner()
     await runner.setup()
     await web.TCPSite(runner, port=settings.port).start()
     return runner

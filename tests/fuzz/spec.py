@@ -102,7 +102,10 @@ class SpecTarget:
 
     def check(self, spec: object) -> str:
         """The promises."""
-        delivered = _as_go_writes(spec)
+        try:
+            delivered = _as_go_writes(spec)
+        except RecursionError:
+            return "too deep for this test"
         found = parse(delivered)
         if not isinstance(found, Spec):
             if not found or not all(problem.message and problem.field for problem in found):

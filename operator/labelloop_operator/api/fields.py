@@ -1,6 +1,7 @@
 """Reading typed fields out of an untrusted mapping, collecting what is wrong instead of raising."""
 
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +11,9 @@ from labelloop_operator.api.quantities import canonical_quantity
 D = TypeVar("D", bool, bool | None)
 _VALUE_MAX_LENGTH = 120
 _NAME_MAX_LENGTH = 100
+_MAX_DEPTH = 16
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _VALUE_MAX_LENGTH
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,27 @@ class Fields:
         if isinstance(data, Mapping):
             self.data = data
         elif data is not None:
-            self.faults.append(Fault(path, repr(data)[:_VALUE_MAX_LENGTH], "must be an object with fields"))
+            self.faults.append(Fault(path, _shown(data), "must be an object with fields"))
 
     def section(self, name: str) -> "Fields":
         """The object under `name`; an empty one when absent."""
         return Fields(self.data.get(name), f"{self.path}.{name}", self.faults)
 
+    def shallow_object(self, name: str) -> Mapping[str, Any]:
+        """An object of any content that nests at most _MAX_DEPTH levels: whoever reads it must not run out of stack."""
+        data = self.section(name).data
+        layer: list[object] = [data]
+        for _ in range(_MAX_DEPTH):
+            layer = [item for value in layer for item in _items(value)]
+        if layer:
+            self.fault(name, f"must not nest deeper than {_MAX_DEPTH} levels")
+            return {}
+        return data
+
     def fault(self, name: str, message: str) -> None:
         """Tell what is wrong with the field `name`."""
         value = self.data.get(name)
-        shown = "missing" if value is None else repr(value)[:_VALUE_MAX_LENGTH]
+        shown = "missing" if value is None else _shown(value)
         self.faults.append(Fault(f"{self.path}.{name:.{_NAME_MAX_LENGTH}}", shown, message))
 
     def optional_number(self, name: str, minimum: float, maximum: float) -> float | None:
@@ -131,3 +146,14 @@ class Fields:
             except ValueError as error:
                 section.fault(key, str(error))
         return found
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _shown(value: object) -> str:
+    """What was given, bounded: objects and lists by their beginnings only."""
+    return _REPR.repr(value)[:_VALUE_MAX_LENGTH]

@@ -142,7 +142,7 @@ def _spec(root: Fields) -> Spec:
         ),
         image=root.text("image"),
         model=ModelSpec(
-            parameters=model.section("parameters").data,
+            parameters=model.shallow_object("parameters"),
             pin=model.text("pin"),
             history_limit=model.integer("historyLimit", 5, minimum=0, maximum=HISTORY_MAXIMUM),
         ),

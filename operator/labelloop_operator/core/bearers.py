@@ -15,8 +15,8 @@ def webhook_secret(key: bytes, uid: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Comparison in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    """Comparison in constant time. Headers of HTTP may hold bytes that are no text."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
 
 
 def _derived(key: bytes, purpose: str) -> str:

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -33,6 +34,9 @@ _LOG = logging.getLogger(__name__)
 REQUEST_MANAGER = "labelloop-request"
 """Field manager of the annotation: not the one that applies whole manifests, or each would undo the other."""
 BODY_LIMIT = 1024 * 1024
+MAX_ANNOTATIONS = 1000
+"""Of one hint; backends tell no more (labelloop.serving.webhook_events)."""
+MAX_ACTION = 100
 RATE = 20.0
 BURST = 100.0
 
@@ -85,6 +89,10 @@ class Receiver:
             ]
         )
         return application
+
+    def runner(self) -> web.AppRunner:
+        """The application, to be set up on a port. Backends send plain JSON: nothing is decompressed."""
+        return web.AppRunner(self.application(), access_log=None, auto_decompress=False)
 
     async def _livez(self, _: web.Request) -> web.Response:
         return _verdict(self._health.live())
@@ -153,9 +161,9 @@ class Receiver:
 def parse_hint(body: Mapping[str, Any]) -> Hint:
     """A hint from JSON; anything unknown is left out, since a hint is only a reason to look."""
     return Hint(
-        action=str(body.get("action", "")),
+        action=str(body.get("action", ""))[:MAX_ACTION],
         authenticated=body.get("authenticated") is True,
-        annotations=tuple(_annotations(body.get("annotations"))),
+        annotations=tuple(islice(_annotations(body.get("annotations")), MAX_ANNOTATIONS)),
     )
 
 
@@ -164,7 +172,7 @@ def _annotations(value: object) -> Iterator[tuple[int, datetime]]:
         if not isinstance(item, dict):
             continue
         annotation, updated_at = item.get("id"), parse_time(item.get("updated_at"))
-        if isinstance(annotation, int) and updated_at is not None:
+        if type(annotation) is int and 0 < annotation < 1 << 63 and updated_at is not None:
             yield annotation, updated_at
 
 

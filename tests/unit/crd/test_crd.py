@@ -129,6 +129,7 @@ def _assert_known(value: Any, schema: Mapping[str, Any], path: str) -> None:
         ("training", {"backoff": "1d"}),
         ("serving", {"replicas": 0}),
         ("serving", {"resources": {"limits": {"memory": "lots"}}}),
+        ("serving", {"resources": {"limits": {"cpu": -1}}}),
         ("evaluation", {"holdout": 1}),
         ("registry", {"repository": "http://registry/x"}),
         ("registry", {"repository": "registry:5000"}),

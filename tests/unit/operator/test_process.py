@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,3 +116,14 @@ async def test_probes(made: World, tmp_path: Path, path: str, unused_tcp_port: i
         await until(lambda: any("started" in line for line in process.lines()), "the start")
         async with session.get(f"http://127.0.0.1:{unused_tcp_port}{path}") as answer:
             assert answer.status == 200
+
+
+def test_the_deepest_resource_that_the_api_server_takes_can_be_read() -> None:
+    script = (
+        "import json, sys; from labelloop_operator.main import RECURSION_LIMIT as limit; sys.setrecursionlimit(limit); "
+        "text = '{\"a\":' * 10_000 + '1' + '}' * 10_000; value = json.loads(text); "
+        "print(json.dumps(value) == text.replace(':', ': '), value == json.loads(text))"
+    )
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=variables)
+    assert ended.stdout == "True True\n"

@@ -175,3 +175,16 @@ def test_messages_are_bounded(spec: dict[str, Any]) -> None:
     problems = parse({"labelStudio": {"connectionSecretRef": {"name": "a"}, "project": 7}, **spec})
     assert isinstance(problems, tuple)
     assert len(str(problems[0])) < 700
+
+
+@pytest.mark.parametrize("depth", [17, 900])
+def test_parameters_that_nest_without_end_are_refused(depth: int) -> None:
+    parameters: Any = 1
+    for level in range(depth):
+        parameters = {"a": parameters} if level % 2 else [parameters]
+    spec = {"labelStudio": {"connectionSecretRef": {"name": "a"}, "project": 7}}
+    problems = parse({**spec, "model": {"parameters": {"deep": parameters}}})
+    assert isinstance(problems, tuple)
+    assert problems[0].field == "spec.model.parameters"
+    assert "16 levels" in problems[0].message
+    assert isinstance(parse({**spec, "model": {"parameters": {"C": 10, "shallow": [[{"a": 1}]]}}}), Spec)

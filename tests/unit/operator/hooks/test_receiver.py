@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -5,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.operator import KEY, connect
@@ -42,7 +44,7 @@ class Port:
         self.health = Health(900)
         self.metrics = Metrics()
         self.item = self.resource()
-        receiver = Receiver(
+        self.receiver = Receiver(
             self.cache,
             self.hints,  # type: ignore[arg-type]
             self.kubernetes,
@@ -53,7 +55,7 @@ class Port:
             RateLimit(rate=0, burst=10),
             lambda: NOW,
         )
-        self.client = TestClient(TestServer(receiver.application()))
+        self.client = TestClient(TestServer(self.receiver.application()))
 
     def resource(self, **spec: Any) -> dict[str, Any]:
         body = {"labelStudio": {"connectionSecretRef": {"name": "s"}, "project": 7}, **spec}
@@ -82,6 +84,16 @@ async def port() -> AsyncIterator[Port]:
     await api.stop()
 
 
+@pytest_asyncio.fixture
+async def api_port(port: Port) -> AsyncIterator[tuple[Port, int]]:
+    """The receiver as the operator runs it, and the number of its port."""
+    runner = port.receiver.runner()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield port, runner.addresses[0][1]
+    await runner.cleanup()
+
+
 async def test_a_hint_is_passed_on(port: Port) -> None:
     annotations = [{"id": 3, "updated_at": "2026-11-22T05:00:00.5Z"}, {"id": "x"}, "rubbish", {"id": 4}]
     body = {"action": "ANNOTATION_UPDATED", "authenticated": True, "annotations": annotations}
@@ -97,6 +109,32 @@ async def test_a_hint_is_passed_on(port: Port) -> None:
 async def test_rubbish_is_refused(port: Port, body: bytes) -> None:
     status, told = await port.post(f"{PATH}/hints", body)
     assert (status, told["reason"]) == (400, "BadRequest")
+
+
+def test_a_hint_is_bounded() -> None:
+    annotations = [
+        {"id": number, "updated_at": "2026-11-22T05:00:00Z"} for number in (0, -1, True, 2**63, *range(1, 3000))
+    ]
+    hint = parse_hint({"action": "x" * 10_000, "annotations": annotations})
+    assert len(hint.action) == 100
+    assert [number for number, _ in hint.annotations] == [*range(1, 1001)]
+
+
+async def test_a_bearer_that_is_no_text_is_refused(api_port: tuple[Port, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api_port[1])
+    writer.write(f"POST {PATH}/hints HTTP/1.1\r\nHost: a\r\nAuthorization: ".encode() + b"\xe9\xff\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "gzip", "br", "x"])
+async def test_bodies_are_not_decompressed(api_port: tuple[Port, int], encoding: str) -> None:
+    made, number = api_port
+    headers = {**made.bearer, "Content-Encoding": encoding}
+    async with ClientSession() as session:
+        for body, status in ((b"{}", 202), (b"\x1f\x8b\xff", 400)):
+            async with session.post(f"http://127.0.0.1:{number}{PATH}/hints", data=body, headers=headers) as answer:
+                assert answer.status == status
 
 
 async def test_a_body_that_is_too_large_is_refused(port: Port) -> None:

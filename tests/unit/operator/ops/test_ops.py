@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 from tests.fakes.virtual_time import run
 
 from labelloop_operator.ops.health import LAG_LIMIT, STUCK_LIMIT, Health
@@ -35,6 +36,20 @@ def test_log_lines_are_json_with_the_resource_and_nothing_a_library_attached() -
     assert (first["level"], first["message"], first["resource"]) == ("INFO", "did it", "ns/x")
     assert "settings" not in first
     assert "ValueError: why" in second["trace"]
+
+
+@pytest.mark.usefixtures("_restored_logging")
+def test_bad_requests_leave_a_line_and_no_trace() -> None:
+    stream = io.StringIO()
+    configure("INFO", stream)
+    for error in (BadHttpMessage("rubbish"), ConnectionResetError("gone"), ValueError("ours")):
+        logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["message"] for line in lines[:2]] == [
+        "bad request: BadHttpMessage",
+        "bad request: ConnectionResetError",
+    ]
+    assert ["trace" in line for line in lines] == [False, False, True]
 
 
 def test_liveness_needs_fresh_lists_a_turning_loop_and_work_that_gets_done() -> None:
