@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.serving_models import LABEL_CONFIG, FixedModel, task
 
 from labelloop.label_config import Schema, parse_label_config
-from labelloop.serving.batching import BATCH_BYTES, BATCH_TASKS, Batcher
+from labelloop.serving.batching import ALONE_FOR, BATCH_BYTES, BATCH_TASKS, LOOK_EVERY, Batcher
 from labelloop.serving.predictor import Entry, Predictor
 
 SCHEMA = parse_label_config(LABEL_CONFIG)
@@ -110,3 +110,16 @@ async def test_a_cancelled_request_does_not_take_the_others_with_it(cancelled: i
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(answer) for answer in answers].count(asyncio.CancelledError) == 1
     assert [len(answer) for answer in answers if isinstance(answer, list)] == [1, 1]
+
+
+async def test_company_is_found_again_after_a_time_alone():
+    predictor, batcher = NotingPredictor(), Batcher()
+    for _ in range(5 * ALONE_FOR):
+        await batcher.predict(predictor, tasks(1), SCHEMA, 1000)
+    assert set(predictor.passes) == {1}
+    predictor.passes.clear()
+    for _ in range(2):
+        await asyncio.gather(*(batcher.predict(predictor, tasks(1), SCHEMA, 1000) for _ in range(2 * LOOK_EVERY)))
+    assert sum(predictor.passes) == 4 * LOOK_EVERY
+    assert max(predictor.passes[: LOOK_EVERY + 1]) > 1
+    assert predictor.passes[-1] == 2 * LOOK_EVERY
