@@ -8,7 +8,9 @@ from typing import Any
 from labcluster.errors import ClusterError
 from labcluster.layout import API_PORT, Layout
 
-_TIMEOUT = 60
+_TIMEOUT = 60.0
+_PROBE_TIMEOUT = 5.0
+"""A connection that a starting API server has accepted too early may never be answered: ask anew."""
 
 
 class Api:
@@ -19,9 +21,11 @@ class Api:
         self._context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
         self._context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    def request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = _TIMEOUT
+    ) -> tuple[int, bytes]:
         """One request; gives status and body."""
-        connection = http.client.HTTPSConnection(self._address, API_PORT, context=self._context, timeout=_TIMEOUT)
+        connection = http.client.HTTPSConnection(self._address, API_PORT, context=self._context, timeout=timeout)
         try:
             headers = {"Content-Type": "application/json"}
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -33,7 +37,7 @@ class Api:
     def ready(self) -> bool:
         """Whether the API server says that it is ready."""
         try:
-            return self.request("GET", "/readyz")[0] == 200
+            return self.request("GET", "/readyz", timeout=_PROBE_TIMEOUT)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 

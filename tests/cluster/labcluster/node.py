@@ -58,7 +58,7 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         wait_for(f"end of {name}", lambda: not processes.alive(known), 120)
 
-    def wait_ready(self, name: str, seconds: float = 120) -> None:
+    def wait_ready(self, name: str, seconds: float = 300) -> None:
         """Wait until a component runs and, where it can be asked from outside, says that it is ready."""
         checks: dict[str, Callable[[], bool]] = {
             "kube-apiserver": Api(self.layout).ready,
