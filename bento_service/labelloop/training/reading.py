@@ -21,7 +21,17 @@ from labelloop.datasets.rows import rows_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.datasets.snapshot_header import Watermark
 from labelloop.label_config import Schema, parse_label_config
-from labelloop.label_studio import Counters, NotFound, Operation, Project, counters, labelled_tasks, project, scan
+from labelloop.label_studio import (
+    Counters,
+    NotFound,
+    Operation,
+    Project,
+    Rejected,
+    counters,
+    labelled_tasks,
+    project,
+    scan,
+)
 from labelloop.label_studio.task_api import changed_tasks, newest_change
 from labelloop.training.vanished import UnexplainedError, vanished_tasks
 
@@ -67,6 +77,8 @@ def read_project(number: int, url: str, earlier: Snapshot | None, why_none: str 
             return (yield from _changes(found, schema, url, earlier))
         except (_FullReadNeededError, SnapshotError) as error:
             why = str(error)
+        except Rejected as error:
+            why = f"Label Studio does not take a question about changes: {error}"
     return (yield from _everything(found, schema, url, why))
 
 

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.fakes.annotated_project import URL, AnnotatedProject, choices_config
+from tests.unit.label_studio.play import answer as respond
 from tests.unit.label_studio.play import play
 
 from labelloop.datasets.snapshot import Snapshot
@@ -293,3 +294,18 @@ def test_annotators_who_never_rest_get_a_full_read() -> None:
 
     reading, _ = play(read_project(7, URL, earlier), answer)
     assert (reading.mode, "faster" in reading.why) == ("full", True)
+
+
+def test_a_label_studio_that_does_not_know_a_filter_gets_a_full_read() -> None:
+    project = project_of(10)
+    earlier = read(project).snapshot
+    project.delete_task(3)
+
+    def refuse(request: Request) -> Response:
+        if "less_or_equal" in str(request.query):
+            return respond({"detail": "no such operator"}, status=500)
+        return project.answer(request)
+
+    reading, _ = play(read_project(7, URL, earlier), refuse)
+    assert (reading.mode, reading.snapshot.tasks) == ("full", 9)
+    assert "does not take a question about changes" in reading.why

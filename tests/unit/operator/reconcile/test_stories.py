@@ -88,6 +88,16 @@ def test_a_training_is_rolled_out_and_recorded() -> None:
     assert sorted(world.event_reasons()) == sorted(told)
 
 
+def test_without_snapshots_none_is_on_record() -> None:
+    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3, "snapshot": "Never"}})
+    world.settle()
+    world.annotate(3)
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == world.trained_version()
+    assert world.typed.training.snapshot is None
+
+
 def test_the_service_switches_only_when_every_replica_serves_and_the_old_one_drains() -> None:
     world = World(spec={**MINIMAL, "training": {"everyUpdates": 3}, "serving": {"replicas": 2}})
     world.settle()
