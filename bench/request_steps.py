@@ -1,14 +1,16 @@
 """Where the time of a prediction goes within our process, step by step, without HTTP."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import orjson
 
-from bench.measuring import median
+from bench.measuring import alternating, median
 
 REPEATS = 400
+SCORES, ANSWER = "n-grams and scores", "rules and answer"
 
 
 def milliseconds(model_directory: Path, bodies: Sequence[bytes]) -> dict[str, float]:
@@ -24,20 +26,23 @@ def milliseconds(model_directory: Path, bodies: Sequence[bytes]) -> dict[str, fl
     texts = [[task["data"]["text"] for task in payload["tasks"]] for payload in payloads]
     answers = [predictor.predict(payload["tasks"], schema) for payload in payloads]
     control = schema.control.name
-    scores = _timed(lambda number: model.probabilities(control, texts[number]), len(bodies))
-    whole = _timed(lambda number: predictor.predict(payloads[number]["tasks"], schema), len(bodies))
-    return {
-        "JSON in": _timed(lambda number: orjson.loads(bodies[number]), len(bodies)),
-        "n-grams and scores": scores,
-        "rules and answer": max(0.0, whole - scores),
-        "JSON out": _timed(lambda number: orjson.dumps({"results": answers[number]}), len(bodies)),
+    steps: dict[str, Callable[[int], object]] = {
+        "JSON in": lambda number: orjson.loads(bodies[number]),
+        SCORES: lambda number: model.probabilities(control, texts[number]),
+        ANSWER: lambda number: predictor.predict(payloads[number]["tasks"], schema),
+        "JSON out": lambda number: orjson.dumps({"results": answers[number]}),
     }
+    seconds = alternating(REPEATS, {name: _timed(step, cycle(range(len(bodies)))) for name, step in steps.items()})
+    # The whole prediction holds the scores.
+    seconds[ANSWER] = [whole - scores for whole, scores in zip(seconds[ANSWER], seconds[SCORES], strict=True)]
+    return {name: max(0.0, median(values)) * 1000 for name, values in seconds.items()}
 
 
-def _timed(step: Callable[[int], object], count: int) -> float:
-    seconds = []
-    for number in range(REPEATS):
+def _timed(step: Callable[[int], object], numbers: Iterator[int]) -> Callable[[], float]:
+    def run() -> float:
+        number = next(numbers)
         began = time.perf_counter()
-        step(number % count)
-        seconds.append(time.perf_counter() - began)
-    return median(seconds) * 1000
+        step(number)
+        return time.perf_counter() - began
+
+    return run
