@@ -158,7 +158,7 @@ def _text_object(element: Element, root: Element, objects: Mapping[str, Element]
     if target is not None:
         return target
     other = next((e for e in root.iter() if e.get("name") == to_name and e is not element), None)
-    found = "which is not in the configuration" if other is None else f"which is a <{other.tag}>"
+    found = "which is not in the configuration" if other is None else f"which is a <{short(other.tag)}>"
     raise LabelConfigError(
         f"{told(element, 'name', 'toName')}, {found}: it must name one <Text>, <HyperText> or <Paragraphs>."
     )

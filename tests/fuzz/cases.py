@@ -17,6 +17,7 @@ CASE_SECONDS = 10.0
 FINDINGS_KEPT = 20
 SHRINK_SECONDS = 20.0
 SAMPLES_OF_MEMORY = 64
+LEAST_FOR_MEMORY = 4_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Finding:
     def told(self) -> str:
         """For people: what, how to run it again, the case."""
         shown = json.dumps(self.case, default=str)
-        return f"{self.target} #{self.number}: {self.problem}\n    case: {shown[:2000]}"
+        return f"{self.target} #{self.number}: {self.problem}\n    case: {shown[:4000]}"
 
 
 @dataclass
@@ -234,8 +235,8 @@ class Memory:
 
     @property
     def problem(self) -> str | None:
-        """Why it is too much."""
-        if self.growth <= self._allowed:
+        """Why it is too much; a short run is all warm-up and says nothing."""
+        if self.samples[-1][0] < LEAST_FOR_MEMORY or self.growth <= self._allowed:
             return None
         return (
             f"memory grew by {self.growth / 2**20:.0f} MiB after the warm-up, {self.per_thousand / 1024:.0f} KiB/1,000"

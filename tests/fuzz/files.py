@@ -37,7 +37,7 @@ class FilesTarget:
 
     name = "files"
     full = 40_000
-    short = 1_200
+    short = 500
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="labelloop-fuzz-")

@@ -113,7 +113,8 @@ def _other_arrays(directory: Path, document: dict[str, Any], arrays: bytes, mark
         name = random.choice([*members])
         members[name] = _other_member(members[name], marker, random)
         if random.random() < 0.1:
-            members[random.choice(("x.npy", "../../x.npy", "/x.npy", "x" + odd_text(random)[:999]))] = members.pop(name)
+            odd_name = "x" + odd_text(random)[:999].encode("utf-8", "replace").decode()
+            members[random.choice(("x.npy", "../../x.npy", "/x.npy", odd_name))] = members.pop(name)
     _write(directory, document, _zipped(members, random))
 
 

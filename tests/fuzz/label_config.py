@@ -20,7 +20,7 @@ class LabelConfigTarget:
 
     name = "label-config"
     full = 100_000
-    short = 3_000
+    short = 2_000
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""

@@ -61,7 +61,7 @@ class LabelStudioTarget:
 
     name = "label-studio"
     full = 100_000
-    short = 1_500
+    short = 800
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""

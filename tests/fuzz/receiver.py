@@ -48,7 +48,7 @@ class ReceiverTarget:
 
     name = "receiver"
     full = 100_000
-    short = 1_000
+    short = 600
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases, one after another."""

@@ -26,7 +26,7 @@ class RoutesTarget:
 
     name = "routes"
     full = 8_000 * len(ROUTES)
-    short = 60 * len(ROUTES)
+    short = 50 * len(ROUTES)
 
     def __init__(
         self, serve_command: tuple[str, ...] = ("-m", "labelloop", "serve"), routes: tuple[str, ...] = ROUTES

@@ -73,7 +73,7 @@ class SpecTarget:
 
     name = "spec"
     full = 100_000
-    short = 2_000
+    short = 1_500
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""
@@ -112,7 +112,8 @@ class SpecTarget:
                 raise Broken("a problem without field or message")
             if max(len(str(problem)) for problem in found) > LONGEST_MESSAGE:
                 raise Broken("a message without end")
-            if self._is_accepted(spec):
+            # What the CRD cannot say: parameters may be anything but deep (docs/resource.md).
+            if not any("nest deeper" in problem.message for problem in found) and self._is_accepted(spec):
                 raise Broken(f"the CRD accepts what parse refuses: {found[0]}")
             return "problems"
         _build(found)

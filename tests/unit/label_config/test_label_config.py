@@ -165,6 +165,7 @@ def test_an_unsupported_control_beside_a_supported_one_is_named_not_fatal() -> N
         (view(label(choices='<Choice alias="x"/>')), "without value"),
         (view(label(), ""), 'toName="text">, which is not in the configuration'),
         (view(label(), '<Image name="text" value="$url"/>'), "which is a <Image>"),
+        (view(label(), f'<{"I" * 9000} name="text"/>'), "which is a <I{79}…>"),
         (view(label(), '<Text name="text" value="fixed"/>'), 'value="fixed"'),
         (view(label(), '<Text name="text" value="$text" valueType="url"/>'), 'valueType="url"'),
         (view(label(), '<Text name="text" value="$text" encoding="base64"/>'), 'encoding="base64"'),
