@@ -1,13 +1,15 @@
 """The routes Label Studio calls (docs/serving.md): HTTP in and out, nothing else."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+import anyio.to_thread
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from labelloop.serving.authentication import is_webhook_bearer
@@ -17,13 +19,18 @@ from labelloop.serving.webhook_events import START_TRAINING, read_event
 
 if TYPE_CHECKING:
     from labelloop.serving.backend import Backend
+    from labelloop.serving.loading import Serving
 
+STARTED = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 AS_LABEL_STUDIO = "Send it as Label Studio does."
 
 
-def application() -> Starlette:
-    """The ASGI application; `state.backend` must be set before the first request."""
-    return Starlette(
+def application(*, is_protected: bool = False) -> Starlette:
+    """The ASGI application; `state.backend` must be set before the first request.
+
+    `is_protected`: there is a password, so that what is open without it must tell nothing of the model.
+    """
+    app = Starlette(
         routes=[
             Route("/", health),
             Route("/health", health),
@@ -38,13 +45,31 @@ def application() -> Starlette:
             ClientDisconnect: _tell_nobody,
         },
     )
+    app.state.is_protected = is_protected
+    return app
 
 
 async def health(request: Request) -> Response:
-    """From memory, and 200 even without a model: Label Studio waits 1 s and reads anything else as "cannot connect"."""
+    """From memory, and 200 even without a model: Label Studio waits 1 s and reads anything else as "cannot connect".
+
+    A browser gets the model page; at /health, which is open, only where the rest is open too.
+    """
     serving = _backend(request).serving
+    if "text/html" in request.headers.get("accept", "") and (
+        request.scope["path"] == "/" or not request.app.state.is_protected
+    ):
+        return await _model_page(serving)
     body = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
     return _json(body if serving.problem is None else {**body, "problem": serving.problem})
+
+
+async def _model_page(serving: "Serving") -> Response:
+    from labelloop.serving.model_page import HEADERS, Facts, page
+
+    model = None if serving.predictor is None else serving.predictor.model
+    facts = Facts(serving.version, serving.model_class, serving.problem, STARTED, model)
+    # In a thread: a page of a thousand classes takes 50 ms, which predictions need not wait for.
+    return HTMLResponse(await anyio.to_thread.run_sync(page, facts), headers=HEADERS)
 
 
 async def versions(request: Request) -> Response:

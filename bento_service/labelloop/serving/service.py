@@ -26,7 +26,7 @@ PYTHON_IMAGE = os.environ.get("BASE_IMAGE") or "python:3.11-slim-bookworm"
 def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
     """A `bentoml.Service` with Label Studio's routes; nothing is loaded until it is served."""
     bentoml_repairs.apply(KNOWN_PATHS)
-    app = application()
+    app = application(is_protected=settings.basic_auth is not None)
 
     class LabelStudioBackend:
         """Label Studio ML backend for text classification."""

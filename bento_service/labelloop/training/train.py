@@ -19,6 +19,7 @@ from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
 from labelloop.training.gate import compare
+from labelloop.training.origin import history, origin
 from labelloop.training.result import Result
 from labelloop.training.settings import TrainingSettings
 
@@ -107,7 +108,7 @@ def _fit(
     if result.cut and result.cut.updated_at:
         # Not the clock: the same data must give the same bytes.
         model.created_at = format_time(result.cut.updated_at)
-    model.metrics = metrics
+    model.metrics = {**metrics, "origin": origin(result, training, held_out), "history": history(incumbent)}
     model.save(directory / MODEL_DIRECTORY)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
     trained = replace(

@@ -1,0 +1,54 @@
+"""What a model says about where it comes from: its training data in counts, and the versions before it. No texts."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from labelloop.label_studio.answers import format_time
+from labelloop.models.model import Model
+
+if TYPE_CHECKING:
+    from labelloop.datasets.examples import Example
+    from labelloop.training.result import Result
+
+VERSIONS_KEPT = 20
+
+
+def origin(result: "Result", training: Sequence["Example"], held_out: Sequence["Example"]) -> dict[str, object]:
+    """For `metrics["origin"]`: dataset digest, cut, what became of the tasks, and labels by control and class."""
+    labels: dict[str, Counter[str]] = {}
+    for example in chain(training, held_out):
+        for control, chosen in example.labels.items():
+            labels.setdefault(control, Counter()).update(chosen)
+    cut = result.cut
+    return {
+        "dataset_digest": result.dataset_digest,
+        "cut": None if cut is None else {"updated_at": _time(cut.updated_at), "size": cut.size},
+        "counts": dict(result.counts),
+        "trained_on": len(training),
+        "held_out": len(held_out),
+        "labels": {control: dict(sorted(counted.items())) for control, counted in sorted(labels.items())},
+    }
+
+
+def history(before: Model | None) -> list[dict[str, object]]:
+    """For `metrics["history"]`: the versions that served before, oldest first; `before` is the newest of them."""
+    if before is None or not before.version:
+        return []
+    known = before.metrics.get("history")
+    earlier = [entry for entry in known if isinstance(entry, dict)] if isinstance(known, list) else []
+    told = before.metrics.get("origin")
+    found = told if isinstance(told, Mapping) else {}
+    entry = {
+        "version": before.version,
+        "created_at": before.created_at,
+        "accuracy": before.metrics.get("accuracy"),
+        "trained_on": found.get("trained_on"),
+    }
+    return [*(known for known in earlier if known.get("version") != before.version), entry][-VERSIONS_KEPT:]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)
