@@ -8,7 +8,7 @@ from tests.fakes.operator import NAME, NAMESPACE, World, world
 
 from labelloop_operator.watch.target import Pace
 
-_DEADLINE = 10.0
+_DEADLINE = 120.0
 
 
 def result(version: str, size: int, updated_at: str) -> dict[str, object]:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-DEADLINE = 10.0
+DEADLINE = 120.0
+"""Seconds until a test that hangs is ended; a busy machine is no reason."""
 
 
 async def until(condition: Callable[[], object], what: str = "the condition", deadline: float = DEADLINE) -> None:

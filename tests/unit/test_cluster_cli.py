@@ -116,7 +116,7 @@ def program(folder, name, out, code=0):
 
 def run_kind(*argv, path, **environment):
     environment = {"PATH": f"{path}:/usr/bin:/bin", **environment}
-    return subprocess.run([sys.executable, KIND, *argv], env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run([sys.executable, KIND, *argv], env=environment, capture_output=True, text=True, timeout=300)
 
 
 ARGV = ["load", "docker-image", "--name", "x", "app:1"]

@@ -15,7 +15,10 @@ def identity(pid: int) -> str | None:
         return None
     # The command stands in brackets and may hold anything, brackets and spaces too.
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else f"{pid}:{fields[19]}"
+    if fields[0] == "Z" and int(fields[17]) <= 1:
+        return None
+    # A killed process whose first thread is done already still holds its ports until the last one is.
+    return f"{pid}:{fields[19]}"
 
 
 def pid_of(known: str) -> int:

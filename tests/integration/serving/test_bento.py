@@ -38,4 +38,4 @@ def test_the_image_runs_the_roles_and_tracks_no_usage(bento: Path):
     assert envs["BENTOML_DO_NOT_TRACK"] == "True"
     command = [sys.executable, "-m", "labelloop", "--version"]
     variables = {"PYTHONPATH": str(bento / "src" / "bento_service")}
-    assert subprocess.run(command, env=variables, capture_output=True, cwd="/", timeout=60).returncode == 0
+    assert subprocess.run(command, env=variables, capture_output=True, cwd="/", timeout=300).returncode == 0

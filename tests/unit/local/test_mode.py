@@ -71,7 +71,7 @@ async def told(mode: LocalMode, key: object = KEY) -> str:
 async def until_told(version: str, *modes: LocalMode) -> set[tuple[str, ...]]:
     """Wait until all tell `version`; gives what they told on the way, asked one right after the other."""
     seen: set[tuple[str, ...]] = set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while (version,) * len(modes) not in seen:
             seen.add(tuple([await told(mode) for mode in modes]))
             await asyncio.sleep(0.005)

@@ -32,7 +32,7 @@ async def relay(url: str) -> AsyncIterator[tuple[Relay, Counter]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110  (what is waited for happens in the server's thread)
             await asyncio.sleep(0.005)
 
