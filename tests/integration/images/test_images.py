@@ -133,3 +133,8 @@ def test_usage_is_not_reported(image: Image):
 
 def test_it_has_no_model_yet(image: Image):
     assert not [name for name in image.files if name.startswith("opt/labelloop/model")]
+
+
+def test_the_model_page_is_in_the_backend(image: Image):
+    if image.name == "backend":
+        assert "home/bentoml/bento/src/bento_service/labelloop/serving/model_page.html" in image.files
