@@ -40,4 +40,6 @@ def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story,
     assert f"ML backend {left['id']}" in told[0]
     assert str(left["url"]) in told[0]
     assert f"project {project.id}" in told[0]
+    assert f"Label Studio at {story.lab.label_studio.internal_url} was asked" in told[0]
+    assert "cannot be reached" in told[0]
     eventually(lambda: not story.children(), PATIENCE, lambda: f"children left: {story.children()}")
