@@ -128,8 +128,8 @@ def _steps(found: Measured) -> list[str]:
     if not found.milliseconds:
         return []
     lines = [
-        "Where our time goes: medians in the process itself, GET /health as what HTTP, BentoML, kernel and client take of",
-        "any request. The rest is reading and checking the body, counting, and whatever else ran on the machine.",
+        "Where our time goes: medians in the process itself, and GET /health as what HTTP, BentoML, kernel and client",
+        "take of any request. The rest is reading and checking the body, counting, and what else ran on the machine.",
         "",
     ]
     names = list(next(iter(found.milliseconds.values())))
