@@ -163,7 +163,7 @@ def _summary(
         parts.append(f"no metrics: {len(held_out)} texts held out, {MINIMUM_EXAMPLES} are needed")
     uncovered = [control.name for control in schema.controls if control.name not in model.labels]
     if uncovered:
-        parts.append(f"not predicted for want of two labels: {', '.join(uncovered)}")
+        parts.append(f"still at the cold start for want of two labels: {', '.join(uncovered)}")
     unseen = _labels_of(held_out) - _labels_of(training)
     if unseen:
         parts.append(f"only held-out texts have: {', '.join(sorted(unseen))}")
