@@ -142,6 +142,15 @@ def merged(shards: Sequence[Shard], changed: Mapping[int, bytes], gone: Collecti
     return tuple(_regrouped(parts))
 
 
+def present(shards: Sequence[Shard], tasks: Collection[int]) -> frozenset[int]:
+    """Those of the tasks that have a line; reads only the shards they would be in. Raises ShardError."""
+    wanted: dict[int, set[int]] = {}
+    for task in tasks if shards else ():
+        wanted.setdefault(_position(shards, task), set()).add(task)
+    found = (wanted[position] & {task for task, _ in shards[position].lines()} for position in wanted)
+    return frozenset().union(*found)
+
+
 def has_usual(line: bytes) -> bool:
     """Whether an annotation of the line is not skipped."""
     return _COUNTED in line

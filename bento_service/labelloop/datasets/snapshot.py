@@ -26,6 +26,7 @@ from labelloop.datasets.shards import (
     canonical_line,
     merged,
     parse_line,
+    present,
     shards_of,
 )
 from labelloop.datasets.snapshot_header import HeaderError, Watermark, header_json, read_header, shard_of
@@ -90,6 +91,13 @@ class Snapshot:
         lines = dict(canonical_line(row, self.sources) for row in rows.values() if row.annotations)
         try:
             return replace(self, shards=merged(self.shards, lines, {*gone, *(rows.keys() - lines.keys())}))
+        except ShardError as error:
+            raise SnapshotError(_sentence("snapshot", f"is damaged: {error}")) from None
+
+    def among(self, tasks: Collection[int]) -> frozenset[int]:
+        """Those of the tasks that have a row. Raises SnapshotError."""
+        try:
+            return present(self.shards, tasks)
         except ShardError as error:
             raise SnapshotError(_sentence("snapshot", f"is damaged: {error}")) from None
 

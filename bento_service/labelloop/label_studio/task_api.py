@@ -104,6 +104,14 @@ def newest_change(project: int) -> Operation[datetime | None]:
     return answers.time_field(response, items[0], "updated_at") if items else None
 
 
+def emptied_ids(project: int, since: datetime, page_size: int = PAGE_SIZE) -> Operation[list[int]]:
+    """Ids of tasks changed after `since` that have no annotation, one page of them at most."""
+    filters = (_changed_after(since), *(_number(counter, "equal", 0) for counter in COUNTERS))
+    response = yield _page_request(project, filters, "id", page_size)
+    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    return [answers.field(response, item, "id", int) for item in items]
+
+
 def count_annotated(project: int, counter: AnnotationCounter, above: int, up_to: int) -> Operation[int]:
     """How many tasks with ids in (above, up_to] have annotations of that kind."""
     filters = (*_within(above, up_to), _number(counter, "greater", 0))
@@ -121,7 +129,7 @@ def annotated_ids(
 
 def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
     """Tasks without any annotation, with their data, ordered by id."""
-    filters = (_number("total_annotations", "equal", 0), _number("cancelled_annotations", "equal", 0))
+    filters = tuple(_number(counter, "equal", 0) for counter in COUNTERS)
     return (yield from _pages(project, filters, "id,data", page_size, _task))
 
 

@@ -32,7 +32,7 @@ from labelloop.label_studio import (
     project,
     scan,
 )
-from labelloop.label_studio.task_api import changed_tasks, newest_change
+from labelloop.label_studio.task_api import changed_tasks, emptied_ids, newest_change
 from labelloop.training.vanished import UnexplainedError, vanished_tasks
 
 LATE = timedelta(minutes=2)
@@ -112,27 +112,37 @@ def _changes(found: Project, schema: Schema, url: str, earlier: Snapshot) -> Ope
             merged = merged.with_changes(rows_of(tasks, schema.controls), ())
             times.update((task.id, task.updated_at) for task in tasks if task.updated_at is not None)
             fetched += len(tasks)
-        elif not missing and _adds_up(merged, counted):
+        # The counters are read before the listing they are compared with, so nothing falls in between.
+        complete = not news and not missing and _adds_up(merged, counted)
+        if not complete:
+            before, counted = counted, (yield from _counters(found.id))
+            if not news and counted == before:
+                gone = yield from _gone(found.id, merged, since, counted)
+                merged = merged.with_changes((), gone)
+                times = {task: moment for task, moment in times.items() if task not in gone}
+                complete = missing <= gone and _adds_up(merged, counted)
+                before, counted = counted, counted if complete else (yield from _counters(found.id))
+                if not complete and counted == before:
+                    raise _FullReadNeededError("Label Studio counts other annotations than were found")
+        if complete:
             snapshot = replace(merged, watermark=_watermark(found, newest, times))
             return Reading(snapshot, schema, "incremental", f"{fetched} of {snapshot.tasks} tasks read", fetched)
-        # The counters are read before the pass whose listing they are compared with, so nothing falls in between.
-        before, counted = counted, (yield from _counters(found.id))
-        if not news and counted == before:
-            gone = yield from _gone(found.id, merged)
-            merged = merged.with_changes((), gone)
-            times = {task: moment for task, moment in times.items() if task not in gone}
     raise _FullReadNeededError(f"annotations came faster than {PASSES} reads of what had changed")
 
 
-def _gone(number: int, merged: Snapshot) -> Operation[frozenset[int]]:
-    """Tasks that are deleted or not labelled any more, for which the counters do not add up."""
+def _gone(number: int, merged: Snapshot, since: datetime, counted: Counters) -> Operation[frozenset[int]]:
+    """Tasks that are deleted or not labelled any more, as far as they explain the counters.
+
+    Raises _FullReadNeededError, SnapshotError.
+    """
+    emptied = merged.among((yield from emptied_ids(number, since)))
+    left = merged.with_changes((), emptied)
+    if emptied and _adds_up(left, counted):
+        return emptied
     try:
-        gone = yield from vanished_tasks(number, merged)
+        return emptied | (yield from vanished_tasks(number, left))
     except UnexplainedError as error:
         raise _FullReadNeededError(str(error)) from None
-    if not gone:
-        raise _FullReadNeededError("Label Studio counts other annotations than the snapshot and the changes hold")
-    return gone
 
 
 def _usable(found: Project, schema: Schema, url: str, earlier: Snapshot) -> Watermark:
