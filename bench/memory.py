@@ -33,7 +33,7 @@ OURS, PEER = "ours", "peer"
 REQUESTS = 300
 """Predictions before the memory is taken a second time: caches are filled and the heap has its size."""
 POLL_SECONDS = 0.005
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
