@@ -214,11 +214,12 @@ def _plot(figure: "Figure", seconds: Mapping[str, list[Steps]]) -> None:
         for number, step in enumerate(done[0]):
             width = median([steps[step] for steps in done])
             colour = report.OURS if name == OURS else report.PEER
-            axis.barh(name, width, left=left, color=colour, alpha=1 - number * 0.4)
-            axis.text(left, len(seconds) - 0.5 - 0.12 * number, f" {name}: {step} {width:.2f} s", fontsize=8)
+            told = f"{name}: {step} {width:.2f} s"
+            axis.barh(name, width, left=left, color=colour, alpha=1 - number * 0.5, label=told)
             left += width
     axis.invert_yaxis()
     axis.set_xlabel("seconds (median)")
+    axis.legend(loc="upper right")
 
 
 def main(argv: list[str] | None = None) -> int:
