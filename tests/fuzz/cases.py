@@ -12,10 +12,10 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 C = TypeVar("C")
-CASE_SECONDS = 10.0
+CASE_SECONDS = 30.0
 """Longest time that one case may take: hundreds of times the usual, so a slow machine is no finding."""
 FINDINGS_KEPT = 20
-SHRINK_SECONDS = 20.0
+SHRINK_SECONDS = 300.0
 SAMPLES_OF_MEMORY = 64
 LEAST_FOR_MEMORY = 4_000
 

@@ -21,6 +21,7 @@ def test_a_seeded_fault_is_found_and_told_with_a_request_that_shows_it() -> None
     found = next(finding for finding in report.findings if finding.problem.startswith("status 500"))
     assert isinstance(found.case, dict)
     assert (found.case["method"], found.case["target"]) == ("POST", "/predict")
-    # What shows the fault is left: one task with a list in its data.
+    # What shows the fault is left, and little else: a task with a list in its data.
     tasks = json.loads(found.case["body"])["tasks"]
-    assert [list(map(type, task["data"].values())) for task in tasks] == [[list]]
+    assert any(isinstance(value, list) for task in tasks for value in task["data"].values())
+    assert len(found.case["body"]) < 300
