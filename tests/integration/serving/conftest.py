@@ -48,6 +48,7 @@ def environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
         "BENTOML_HOME": str(folder / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "True",
         "LABELLOOP_MODEL_DIR": str(folder / "no-model"),
+        "MODEL_DIR": str(folder / "models"),
         **variables,
     }
 
