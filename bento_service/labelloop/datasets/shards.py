@@ -61,7 +61,7 @@ class Shard:
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "Shard":
-        """At least one line, ordered by task."""
+        """At least one line, ordered by task. Raises ShardError for lines of a damaged shard."""
         content = b"".join(line for _, line in lines)
         times = _TIME.findall(content)
         compressor = zlib.compressobj(COMPRESSION, zlib.DEFLATED, GZIP)
@@ -70,7 +70,7 @@ class Shard:
             rows=len(lines),
             annotations=len(times),
             skipped=content.count(_SKIPPED),
-            updated_at=parse_time(max(times).decode()) if times else None,  # one format: the order of texts is of times
+            updated_at=_newest(times),
             length=len(content),
             digest=hashlib.sha256(content).hexdigest(),
             member=compressor.compress(content) + compressor.flush(),
@@ -112,8 +112,8 @@ def parse_line(line: Line, sources: Sequence[str]) -> Row:
         row = row_from_json(document, sources)
     except RowFormatError as error:
         raise ShardError(f"the row of task {line[0]}: {error}") from None
-    except (ValueError, RecursionError):
-        raise ShardError(f"the row of task {line[0]} is no JSON") from None
+    except (ValueError, OverflowError, RecursionError):
+        raise ShardError(f"the row of task {line[0]} is no JSON, or has a time out of range") from None
     if row.task != line[0]:
         raise ShardError(f"the row of task {line[0]} is of task {row.task}")
     return row
@@ -206,6 +206,14 @@ def _regrouped(parts: Iterable[Shard | Sequence[Line]]) -> Iterator[Shard]:
 
 def _closed(part: Shard | list[Line]) -> Shard:
     return part if isinstance(part, Shard) else Shard.of(part)
+
+
+def _newest(times: Sequence[bytes]) -> datetime | None:
+    """They are of one format, so the order of the texts is that of the times."""
+    try:
+        return parse_time(max(times).decode()) if times else None
+    except (ValueError, OverflowError):
+        raise ShardError("an annotation has no time in updated_at") from None
 
 
 def _numbered(content: bytes) -> Iterator[Line]:

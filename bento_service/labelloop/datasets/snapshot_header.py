@@ -83,7 +83,7 @@ def read_header(line: bytes) -> Header:
         raise HeaderError(f"has format {str(document['format'])[:20]!r}, this version of Labelloop reads {FORMAT}")
     try:
         return _header(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise HeaderError(f"has a damaged header ({str(error)[:100]})") from None
 
 

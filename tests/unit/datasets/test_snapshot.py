@@ -211,6 +211,7 @@ def test_the_unchanged_lines_are_readable(tmp_path: Path) -> None:
         (file_of(shard(rows=0)), "rows of a shard is 0"),
         (file_of(shard(sha256="no")), "damaged header"),
         (file_of(shard(updated_at="soon")), "damaged header"),
+        (file_of(shard(updated_at="0001-01-01T00:00:00+23:00")), "damaged header"),
         (file_of(shard(updated_at=None)), "does not hold the rows"),
         (file_of(shard(file_sha256="0" * 64)), "damaged in the rows from task 1 on"),
         (file_of(shard(length=1)), "damaged: the rows from task 1 on are not 1 bytes"),
@@ -235,6 +236,16 @@ def test_damaged_and_foreign_files_are_refused_with_the_reason(tmp_path: Path, c
     (tmp_path / "s.gz").write_bytes(content)
     with pytest.raises(SnapshotError, match=told):
         _ = Snapshot.read(tmp_path / "s.gz").rows
+
+
+@pytest.mark.parametrize("time", ["soon", "0001-01-01T00:00:00+23:00"])
+def test_a_change_beside_a_damaged_row_is_told(tmp_path: Path, time: str) -> None:
+    (tmp_path / "s").write_bytes(file_of(lambda header, rows: first(rows).update(updated_at=time)))
+    damaged = Snapshot.read(tmp_path / "s")
+    with pytest.raises(SnapshotError, match="damaged"):
+        damaged.with_changes((), {2})
+    with pytest.raises(SnapshotError, match="damaged"):
+        _ = damaged.rows
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
