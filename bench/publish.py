@@ -73,6 +73,7 @@ def publish_ours(model: Path, base: Reference, repository: Reference, folder: Pa
     )
     environment = {
         **os.environ,
+        "PYTHONPATH": str(report.ROOT / "bento_service"),
         "LABELLOOP_WORK_DIR": str(folder),
         "LABELLOOP_BASE_IMAGE": str(base),
         "LABELLOOP_REPOSITORY": str(repository),
