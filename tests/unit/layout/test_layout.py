@@ -42,7 +42,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_wheel_holds_both_packages(wheel_names: list[str]):
-    assert "labelloop/cli.py" in wheel_names
+    assert "labelloop/cli/__init__.py" in wheel_names
     assert "labelloop_operator/main.py" in wheel_names
 
 
