@@ -60,7 +60,8 @@ def read_result(
             content = remote.blob(str(image.document()["config"]["digest"]))
             configuration = json_object(content, "an image's configuration")
             labels = dict(configuration["config"]["Labels"])
-            text, snapshot = str(labels[RESULT]), str(labels[SNAPSHOT])
+            text, snapshot = str(labels[RESULT]), labels.get(SNAPSHOT)
         except (LookupError, TypeError, ValueError):
             raise ResultError(f"{reference}: the image has no label {RESULT}, so no training published it") from None
-    return replace(Result.from_json(text), image=str(reference.with_digest(top.digest)), snapshot=snapshot)
+    kept = None if snapshot is None else str(snapshot)
+    return replace(Result.from_json(text), image=str(reference.with_digest(top.digest)), snapshot=kept)
