@@ -107,6 +107,7 @@ def test_killed_at_random_during_fifty_trainings(fake: FakeLabelStudio, tmp_path
         code = nursery.train(str(attempt), kill_after=chance.uniform(0, whole * 1.2))
         assert code in (0, -signal.SIGKILL), nursery.log.read_text()
         killed += code != 0
+        whole *= 1.1 if code else 0.8  # as fast as the machine is just now: some are killed, some are not
         state = store.read()
         assert state.current is not None
         assert load_model(store.path_of(state.current)).version == state.current
