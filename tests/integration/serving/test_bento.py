@@ -10,7 +10,7 @@ from tests.integration.serving.conftest import ROOT
 
 def test_the_bento_holds_the_library_and_nothing_else(bento: Path):
     files = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*") if path.is_file()}
-    assert {"bento_service/service.py", "bento_service/labelloop/cli.py"} <= files
+    assert {"bento_service/service.py", "bento_service/labelloop/cli/__init__.py"} <= files
     assert all(name.startswith("bento_service/") or name == "bentofile.yaml" for name in files)
     library = {str(path.relative_to(ROOT)) for path in (ROOT / "bento_service" / "labelloop").rglob("*.py")}
     assert library <= files
