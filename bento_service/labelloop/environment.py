@@ -94,6 +94,16 @@ class Environment:
         value = self.optional(name)
         return None if value is None else Path(value)
 
+    def certificates(self, name: str, *, remedy: str) -> bytes | None:
+        """What stands in the file that the variable names, or None when unset."""
+        path = self.optional_path(name)
+        if path is None:
+            return None
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name} is {str(path)!r}, which cannot be read ({error.strerror}): {remedy}") from None
+
     def url(self, name: str) -> str:
         """An http(s) address without a trailing slash; credentials inside the address are refused and never echoed."""
         value = self.optional(name)

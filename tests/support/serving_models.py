@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema, parse_label_config
-from labelloop.models.model import Model
+from labelloop.label_config import parse_label_config
 from labelloop.models.text_classifier import TextClassifier
 
 TEXT = '<Text name="text" value="$text"/>'
@@ -20,7 +19,7 @@ LABEL_CONFIG = (
 TRAINED_VERSION = "model-0123456789ab"
 
 
-class FixedModel(Model):
+class FixedModel(AnsweringModel):
     """Gives the same probabilities to every text."""
 
     def __init__(self, probabilities: Mapping[str, Mapping[str, float]], version: str = "model-1") -> None:
@@ -28,22 +27,8 @@ class FixedModel(Model):
         self.labels = {control: tuple(shares) for control, shares in probabilities.items()}
         self._rows = {control: np.array([*shares.values()], np.float32) for control, shares in probabilities.items()}
 
-    @classmethod
-    def fit(cls, examples: Sequence[Example], schema: Schema, parameters: Mapping[str, object]) -> Self:
-        raise NotImplementedError
-
-    def save(self, directory: Path) -> None:
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        raise NotImplementedError
-
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.tile(self._rows[control], (len(texts), 1))
-
-    def thresholds(self, control: str) -> NDArray[np.float32]:
-        return np.full(len(self.labels[control]), 0.5, np.float32)
 
 
 def train(directory: Path, label_config: str = LABEL_CONFIG, version: str = TRAINED_VERSION) -> TextClassifier:

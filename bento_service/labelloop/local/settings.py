@@ -136,23 +136,11 @@ def _credentials(environment: Environment) -> tuple[Credentials | None, str | No
         return None, f"LABEL_STUDIO_API_KEY is not set: {remedy}"
     url = environment.url(name) if environment.optional(name) else DEFAULT_LABEL_STUDIO
     try:
-        return Credentials(url, token, _certificates(environment)), None
+        remedy = "give a file of certificates in PEM form"
+        return Credentials(url, token, environment.certificates("LABEL_STUDIO_CA_FILE", remedy=remedy)), None
     except InvalidConnection as error:
         variable = "LABEL_STUDIO_API_KEY" if error.message.startswith("token") else name
         raise SettingsError(f"{variable} cannot be used: {error.message}") from None
-
-
-def _certificates(environment: Environment) -> bytes | None:
-    path = environment.optional_path("LABEL_STUDIO_CA_FILE")
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"LABEL_STUDIO_CA_FILE is {str(path)!r}, which cannot be read ({error.strerror}): give a file of "
-            "certificates in PEM form"
-        ) from None
 
 
 def _projects(environment: Environment) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ class ConnectionSettings:
         return cls(
             url=environment.url("LABEL_STUDIO_URL"),
             token=environment.text("LABEL_STUDIO_API_KEY", remedy="put a token into the connection Secret"),
-            ca=_certificates(environment),
+            ca=environment.certificates("LABEL_STUDIO_CA_FILE", remedy="check ca.crt of the connection Secret"),
         )
 
 
@@ -74,16 +74,3 @@ def _gate_rules(given: Mapping[str, object]) -> GateRules:
 def work_directory(variables: Mapping[str, str] | None = None) -> Path:
     """The folder the three containers share."""
     return Environment(variables).path("LABELLOOP_WORK_DIR", DEFAULT_WORK_DIRECTORY)
-
-
-def _certificates(environment: Environment) -> bytes | None:
-    path = environment.optional_path("LABEL_STUDIO_CA_FILE")
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"LABEL_STUDIO_CA_FILE is {str(path)!r}, which cannot be read ({error.strerror}): "
-            "check ca.crt of the connection Secret"
-        ) from None

@@ -10,6 +10,7 @@ from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.registration import FIRST_RETRY_SECONDS, SETTLED_SECONDS, WEBHOOK_ACTIONS, Registration
 from labelloop.local.settings import LocalSettings
+from labelloop_operator.api import registration
 
 URL = "http://localhost:9090"
 ONE, TWO = "model-000000000001", "model-000000000002"
@@ -102,3 +103,8 @@ def test_a_failure_is_told_and_tried_again_later(
     assert world.titles == []
     world.keep(ONE, after=FIRST_RETRY_SECONDS)
     assert world.titles == [ONE]
+
+
+def test_the_operator_asks_for_the_same_webhook():
+    """It has a list of its own: import rules keep the two apart."""
+    assert WEBHOOK_ACTIONS == registration.WEBHOOK_ACTIONS

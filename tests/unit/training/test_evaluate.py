@@ -5,38 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Choice, Control, Schema
-from labelloop.models import Model
 from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
 
 NAMES = ("a", "b", "c")
 
 
-class Told(Model):
+class Told(AnsweringModel):
     """Answers what it was told, by text."""
 
     def __init__(self, answers, labels=NAMES, controls=("label",)):
         self.labels = dict.fromkeys(controls, labels)
         self._answers = answers
 
-    @classmethod
-    def fit(cls, examples, schema, parameters):
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, directory):
-        raise NotImplementedError
-
-    def save(self, directory):
-        raise NotImplementedError
-
     def probabilities(self, control, texts):
         return np.array([self._answers[text] for text in texts], np.float32)
-
-    def thresholds(self, control):
-        return np.full(len(self.labels[control]), 0.5, np.float32)
 
 
 def schema(multiple=False, names=("label",)):

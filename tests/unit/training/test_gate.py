@@ -2,33 +2,22 @@
 
 import numpy as np
 import pytest
+from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Choice, Control, Schema
-from labelloop.models import Model
 from labelloop.training.gate import GateRules, compare
 
 NAMES = ("a", "b", "c", "d")
 RULES = GateRules()
 
 
-class Answers(Model):
+class Answers(AnsweringModel):
     """Sure of one label (or of several) per text."""
 
     def __init__(self, answers, names=NAMES, sure=0.9):
         self.labels = {"label": names}
         self._answers, self._names, self._sure = answers, names, sure
-
-    @classmethod
-    def fit(cls, examples, schema, parameters):
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, directory):
-        raise NotImplementedError
-
-    def save(self, directory):
-        raise NotImplementedError
 
     def probabilities(self, control, texts):
         rest = (1 - self._sure) / (len(self._names) - 1)
@@ -37,9 +26,6 @@ class Answers(Model):
             for label in self._answers[text]:
                 found[row, self._names.index(label)] = self._sure
         return found
-
-    def thresholds(self, control):
-        return np.full(len(self._names), 0.5, np.float32)
 
 
 def schema(*, multiple=False):
