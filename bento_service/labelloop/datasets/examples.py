@@ -57,7 +57,7 @@ class Counts:
 class ExampleSet:
     """Examples ordered by task id. A task gives one, or one per text when controls are about different texts."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     counts: Counts
     removed_labels: tuple[str, ...]
     """Labels found in annotations but not in the configuration, sorted."""

@@ -12,7 +12,8 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,8 @@ def windows(batch: Sequence[str], parameters: WindowParameters) -> tuple[NDArray
 
 def checksums(words: Sequence[str]) -> NDArray[np.uint64]:
     """CRC-32 of each word: what pairs are made of."""
-    return np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint64, len(words))
+    encoded = map(str.encode, words, repeat("utf-8"), repeat("surrogatepass"))
+    return np.fromiter(map(zlib.crc32, encoded), np.uint64, len(words))
 
 
 def pairs(texts: NDArray[np.int64], words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -151,7 +153,7 @@ def pairs(texts: NDArray[np.int64], words: NDArray[np.uint64]) -> tuple[NDArray[
     return texts[same], (hashed >> np.uint64(64 - PAIR_BITS)).astype(np.int64)
 
 
-def count(texts: NDArray[np.int64], features: NDArray[np.int64], bits: int) -> Counts:
+def count(texts: NDArray[np.int64], features: NDArray[np.integer[Any]], bits: int) -> Counts:
     """Count equal (text, feature) pairs by one sort; `features` are below `2**bits`."""
     keys = (texts << bits) | features
     keys.sort()

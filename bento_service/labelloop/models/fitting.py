@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.models import features
 from labelloop.models.calibration import calibrate
 from labelloop.models.features import WindowParameters
 from labelloop.models.linear import HeadTask, LinearHead
 from labelloop.models.solver import Preconditioner, Problem, solve
 from labelloop.models.text_matrix import BLOCKS, TextMatrix
 from labelloop.models.vocabulary import Vocabulary
+from labelloop.models.words import Words
 
 MAX_CELLS = 1 << 26
 """Texts times classes in one fit (256 MB per array, about five of them); of more texts a sample is learned from."""
@@ -34,28 +34,34 @@ _DESCRIPTIONS, _DESCRIPTION_WEIGHT = 2, 1.5
 
 
 def fit_text_heads(
-    texts: Sequence[str], tasks: Sequence[HeadTask], c: float
+    words: Words, checksums: NDArray[np.uint64], tasks: Sequence[HeadTask], c: float
 ) -> tuple[Vocabulary, dict[str, LinearHead]]:
-    """`tasks`: at least one, each about `texts`; the same input gives the same weights, on any number of cores."""
+    """`words`, `checksums`: of the texts; `tasks`: at least one, each about these texts.
+
+    The same input gives the same weights, on any number of cores.
+    """
     from threadpoolctl import threadpool_limits
 
     classes = max(len(task.descriptions) for task in tasks)
-    rows, weights = _sample(texts, tasks, MAX_CELLS // classes)
-    kept = [texts[row] for row in rows.tolist()]
+    rows, weights = _sample(len(checksums), tasks, MAX_CELLS // classes)
+    kept = np.zeros(len(checksums), np.bool_)
+    kept[rows] = True
     described = [text for task in tasks for text in task.descriptions.values()]
     vocabulary, vectors = Vocabulary.learn(
-        kept + described * _DESCRIPTIONS, WindowParameters(), minimum_texts=2, maximum=MAX_WEIGHTS // classes
+        Words.joined([words.selected(kept), Words.of(described * _DESCRIPTIONS)]),
+        WindowParameters(),
+        minimum_texts=2,
+        maximum=MAX_WEIGHTS // classes,
     )
-    checksums = features.checksums(kept)
     # BLAS would sum in another order for another number of threads; the work is in the two threads of the matrix.
     with threadpool_limits(1), ThreadPoolExecutor(BLOCKS) as pool:
         matrix = TextMatrix(vocabulary, vectors, pool)
         preconditioner = Preconditioner(matrix)
         heads = {}
-        first = len(kept)
+        first = len(rows)
         for task in tasks:
             problem = _problem(matrix, task, rows, weights, first, len(described))
-            heads[task.name] = fit_head(problem, preconditioner, c, checksums)
+            heads[task.name] = fit_head(problem, preconditioner, c, checksums[rows])
             first += len(task.descriptions)
     return vocabulary, heads
 
@@ -111,16 +117,14 @@ def _folds(checksums: NDArray[np.uint64], usable: int, *, multiple: bool) -> lis
     return [(spread >= fold * share) & (spread < (fold + 1) * share) for fold in range(folds)]
 
 
-def _sample(
-    texts: Sequence[str], tasks: Sequence[HeadTask], maximum: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _sample(texts: int, tasks: Sequence[HeadTask], maximum: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """At most about `maximum` rows, ascending, and how many texts each stands for.
 
     By the first label of the control with the most classes: rare ones are kept whole, what is too much is taken from
     the frequent ones, evenly.
     """
-    if len(texts) <= maximum:
-        return np.arange(len(texts)), np.ones(len(texts), np.float32)
+    if texts <= maximum:
+        return np.arange(texts), np.ones(texts, np.float32)
     largest = max(tasks, key=lambda task: len(task.descriptions))
     column = {label: index for index, label in enumerate(largest.descriptions)}
     groups = np.array([column[labels[0]] if labels else len(column) for labels in largest.chosen])

@@ -47,6 +47,7 @@ class TextClassifier(Model):
     @classmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:
         """See Model.fit. `parameters`: `C`, the inverse strength of regularisation (default 10)."""
+        from labelloop.datasets.example_columns import taken_apart
         from labelloop.models.fitting import fit_text_heads
 
         c = regularisation(parameters)
@@ -54,15 +55,15 @@ class TextClassifier(Model):
         labels = {name: unique_labels(labels) for name, labels in chosen.items()}
         if max(map(len, labels.values())) < 2:
             raise NotEnoughExamplesError(_too_few(labels))
-        texts = [example.text for example in examples]
-        if not any(map(str.strip, texts)):
+        words, checksums = taken_apart(examples)
+        if not words.distinct:
             raise NotEnoughExamplesError("none of the texts has a character to learn from: check the tasks' text")
         tasks = [
             HeadTask(control.name, chosen[control.name], _descriptions(control, labels[control.name]), control.multiple)
             for control in schema.controls
             if len(labels[control.name]) >= 2
         ]
-        vocabulary, heads = fit_text_heads(texts, tasks, c)
+        vocabulary, heads = fit_text_heads(words, checksums, tasks, c)
         return cls(vocabulary, heads, {task.name: tuple(task.descriptions) for task in tasks})
 
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -153,7 +154,9 @@ def regularisation(parameters: Mapping[str, object]) -> float:
 
 def _chosen(examples: Sequence["Example"], control: "Control") -> list[tuple[str, ...]]:
     """Per example the labels for one control (empty: none), of a single-choice control at most one."""
-    chosen = [tuple(example.labels.get(control.name, ())) for example in examples]
+    from labelloop.datasets.example_columns import labels_of
+
+    chosen = [tuple(labels.get(control.name, ())) for labels in labels_of(examples)]
     return chosen if control.multiple else [labels[:1] for labels in chosen]
 
 

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from labelloop.models import features
 from labelloop.models.features import PAIR_BITS, Counts, WindowParameters
+from labelloop.models.words import Words
 
 MAX_PAIRS = 1 << 15
 """The most frequent pairs of words are kept: more make models larger, not better."""
+_WORDS_AT_ONCE = 1 << 18
+"""Bounds the memory of one pass (about 60 bytes per word)."""
 
 
 class Entries(NamedTuple):
@@ -64,27 +67,27 @@ class Vocabulary:
 
     @classmethod
     def learn(
-        cls, texts: Sequence[str], windows: WindowParameters, minimum_texts: int, maximum: int | None = None
+        cls, texts: Sequence[str] | Words, windows: WindowParameters, minimum_texts: int, maximum: int | None = None
     ) -> tuple["Vocabulary", Vectors]:
         """The features seen in at least `minimum_texts` texts (all, when there is none), and the texts' vectors.
 
         Beyond `maximum` the most frequent are kept. An n-gram's texts are counted as if no two words of a text shared
         it; the count is bounded by the number of texts.
         """
-        read = TextCounts(texts)
+        read = TextCounts(texts if isinstance(texts, Words) else Words.of(texts))
         windows_of_words = read.windows(windows)
         frequency = np.zeros(id_limit(windows), np.int64)
         by_windows = np.bincount(windows_of_words.features, read.frequency[windows_of_words.texts], 1 << windows.bits)
-        frequency[: 1 << windows.bits] = np.minimum(by_windows, len(texts))
+        frequency[: 1 << windows.bits] = np.minimum(by_windows, read.texts)
         frequency[1 << windows.bits :] = np.bincount(read.pairs.features, minlength=1 << PAIR_BITS)
         kept = _kept(frequency, 1 << windows.bits, minimum_texts, maximum)
-        idf = features.inverse_document_frequency(frequency[kept], len(texts))
+        idf = features.inverse_document_frequency(frequency[kept], read.texts)
         vocabulary = cls(windows, kept.astype(np.uint32), idf)
         return vocabulary, vocabulary._vectors(read, windows_of_words)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """Any texts, as `learn` gave those it learned from."""
-        read = TextCounts(texts)
+        read = TextCounts(Words.of(texts))
         return self._vectors(read, read.windows(self.windows))
 
     def word_vectors(self, words: Sequence[str]) -> Entries:
@@ -130,26 +133,24 @@ def id_limit(windows: WindowParameters) -> int:
 
 
 class TextCounts:
-    """Texts taken apart: distinct words, how often each occurs in which text, and pairs of words."""
+    """Of texts taken apart: distinct words, how often each occurs in which text, and pairs of words."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        index: dict[str, int] = {}
-        self.texts = len(texts)
+    def __init__(self, words: Words) -> None:
+        self.words = words.distinct
+        self.texts = len(words.lengths)
+        checksums = features.checksums(words.distinct)
+        bits = max(len(words.distinct), 1).bit_length()
         occurrences, pairs = [], []
-        checksums = np.zeros(0, np.uint64)
-        for first, split in features.batches(texts):
-            lengths = np.fromiter(map(len, split), np.int64, len(split))
-            # setdefault with the dictionary's length numbers the words in the order in which they appear.
-            flat = [index.setdefault(word, len(index)) for words in split for word in words]
-            words = np.array(flat, np.int64)
-            new = list(index)[len(checksums) :] if len(index) > len(checksums) else []
-            checksums = np.concatenate([checksums, features.checksums(new)])
-            owners = np.arange(len(split)).repeat(lengths)
-            bits = max(len(index), 1).bit_length()
-            occurrences.append(_moved(features.count(owners, words, bits), first))
-            owners, ids = features.pairs(owners, checksums[words])
-            pairs.append(_moved(features.count(owners, ids, PAIR_BITS), first))
-        self.words = list(index)
+        ends = words.lengths.cumsum()
+        first = 0
+        while first < self.texts:
+            start = int(ends[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, start + _WORDS_AT_ONCE, side="right")))
+            owners = np.arange(first, last).repeat(words.lengths[first:last])
+            ids = words.ids[start : ends[last - 1]]
+            occurrences.append(features.count(owners, ids, bits))
+            pairs.append(features.count(*features.pairs(owners, checksums[ids]), PAIR_BITS))
+            first = last
         self.occurrences = _joined(occurrences)
         self.pairs = _joined(pairs)
 

@@ -95,6 +95,8 @@ def _unread(error: Exception) -> Result:
 def _train(reading: Reading, settings: TrainingSettings, output: Path, restored: Path) -> Result | SnapshotError:
     """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
     cache = ExampleCache.read(restored / CACHE_FILE, cache_key(reading.schema, settings.project))
+    if not cache.parts and (restored / CACHE_FILE).exists():
+        _report(f"{CACHE_FILE} is not used: it is damaged or of something else; the examples are derived again")
     incumbent = _incumbent(restored / "model")
     try:
         return train(reading.snapshot, reading.schema, settings, output, _report, incumbent=incumbent, cache=cache)

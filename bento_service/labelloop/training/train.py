@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
 from labelloop.datasets.example_cache import ExampleCache, cached_examples
+from labelloop.datasets.example_columns import labels_of
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction, position
@@ -171,7 +172,7 @@ def _summary(
 
 
 def _labels_of(examples: Sequence[Example]) -> set[str]:
-    return {label for example in examples for labels in example.labels.values() for label in labels}
+    return {label for said in labels_of(examples) for labels in said.values() for label in labels}
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_cores(tmp_path):
 def test_a_sample_keeps_rare_classes_and_weighs_the_frequent_ones():
     chosen = [("common",)] * 900 + [("rare",)] * 5 + [()] * 95
     task = HeadTask("label", chosen, {"common": "common", "rare": "rare"}, multiple=False)
-    rows, weights = fitting._sample([""] * 1000, [task], 200)
+    rows, weights = fitting._sample(1000, [task], 200)
     assert len(rows) <= 200
     assert (np.diff(rows) > 0).all()
     assert {*range(900, 905)} <= {*rows.tolist()}
@@ -45,7 +45,7 @@ def test_a_sample_keeps_rare_classes_and_weighs_the_frequent_ones():
 
 
 def test_what_is_few_is_not_sampled():
-    rows, weights = fitting._sample(["a", "b"], [HeadTask("label", [("x",), ("y",)], {"x": "x", "y": "y"}, False)], 2)
+    rows, weights = fitting._sample(2, [HeadTask("label", [("x",), ("y",)], {"x": "x", "y": "y"}, False)], 2)
     assert (rows.tolist(), weights.tolist()) == ([0, 1], [1, 1])
 
 

@@ -98,6 +98,16 @@ def test_the_next_training_reads_what_changed(tmp_path, changing):
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+def test_a_cache_that_cannot_be_used_is_told_and_not_missed(tmp_path, changing, capsys):
+    _, url = changing
+    _, first = run(tmp_path, url)
+    assert "examples.cache" not in capsys.readouterr().err
+    restored(tmp_path).with_name("examples.cache").write_bytes(b"rubbish")
+    _, second = run(tmp_path, url)
+    assert "examples.cache is not used" in capsys.readouterr().err
+    assert (second.outcome, second.version) == ("Trained", first.version)
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
