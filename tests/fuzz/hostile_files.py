@@ -128,7 +128,7 @@ def _other_member(member: bytes, marker: Path, random: Random) -> bytes:
         return _npy(np.array([Marker(marker)], dtype=object))
     try:
         array = np.load(io.BytesIO(member), allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+    except (ValueError, TypeError, OSError, EOFError, MemoryError):  # an earlier mutation made it unreadable
         return member
     if kind == 3:
         return (

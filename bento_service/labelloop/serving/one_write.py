@@ -32,6 +32,8 @@ class _Joining(asyncio.Transport):
         self._transport.write(head + data)
 
     def close(self) -> None:
+        if self.head:
+            self.write(b"")  # the answer to HEAD has no body, and with "Connection: close" this comes at its end
         self._transport.close()
 
     def is_closing(self) -> bool:

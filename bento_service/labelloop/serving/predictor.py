@@ -18,6 +18,8 @@ from labelloop.models.model import Model
 from labelloop.serving.control_answers import ControlAnswers, Region
 
 SCHEMAS_KEPT = 16
+ANSWERS_KEPT = 4
+"""A cold start keeps some 4 MB for each control of a labelling configuration."""
 # Characters of all choices times their number. The cold start keeps a matrix that grows with it, 120 MB for a thousand
 # choices of 30 characters; beyond twice that a control is silent until it is trained.
 COLD_START_LIMIT = 60_000_000
@@ -39,7 +41,7 @@ class Predictor:
         self.held_back: Callable[[str], bool] | None = None
         """Tells the texts to which nothing is said; None: there are none."""
         self._trained = model
-        self._answers = lru_cache(SCHEMAS_KEPT)(self._answers_by_source)
+        self._answers = lru_cache(ANSWERS_KEPT)(self._answers_by_source)
 
     @property
     def model(self) -> Model | None:

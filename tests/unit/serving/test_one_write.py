@@ -21,6 +21,7 @@ class Transport(asyncio.Transport):
         self.is_closed = False
 
     def write(self, data: bytes) -> None:
+        assert not self.is_closed, "nobody would get this"
         self.writes.append(data)
 
     def close(self) -> None:
@@ -83,6 +84,12 @@ async def test_a_body_of_unknown_length():
 async def test_the_answer_to_head_is_the_head_alone(length: int):
     transport = await answered([start(length), body(b"{}"[:length])], method="HEAD")
     assert b"".join(transport.writes) == b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % length
+
+
+async def test_the_answer_to_head_on_a_connection_that_is_not_kept_comes_before_its_end():
+    transport = await answered([start(2), body(b"{}")], method="HEAD", keep_alive=False)
+    assert b"".join(transport.writes) == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
+    assert transport.is_closed
 
 
 async def test_an_empty_body():
