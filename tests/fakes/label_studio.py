@@ -1,7 +1,9 @@
 """A Label Studio as far as the operator sees it: projects, annotations with times, webhooks, ML backends."""
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +75,8 @@ class FakeLabelStudio:
         self.token = TOKEN
         self.broken: int | None = None
         """Status that every request gets."""
+        self.held: Callable[[], bool] = lambda: False
+        """While true no request is answered: whoever asks stays in the middle of what it does."""
         self.html = False
         self.guard_backends = self.guard_webhooks = False
         self.backend_state = "CO"
@@ -138,6 +142,8 @@ class FakeLabelStudio:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.calls[request.method, request.path] += 1
+        while self.held():  # noqa: ASYNC110 - the test decides, in a thread of its own
+            await asyncio.sleep(0.01)
         if self.html:
             return web.Response(text="<html>log in</html>", content_type="text/html")
         if self.broken is not None:

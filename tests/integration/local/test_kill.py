@@ -133,11 +133,16 @@ def test_a_server_killed_while_it_trains_serves_its_last_model_and_trains_again(
     with serve(tmp_path, settings | {"LABELLOOP_PROJECTS": str(PROJECT)}) as server:
         eventually(lambda: store.read().current, PATIENCE, server.told)
         first = store.read().current
+        eventually(lambda: not store.work_directory.exists(), PATIENCE, server.told)
+        # A training lasts a tenth of a second: without an answer it stays in the middle until it is killed.
+        fake.held = store.work_directory.exists
         add_pair(fake, 50)
         store.hint()
         eventually(store.work_directory.exists, PATIENCE, server.told)
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(PATIENCE)
+    assert store.read().cut.size == 8
+    fake.held = lambda: False
     with serve(tmp_path, settings) as server:
         health = server.call("GET", "/health").json()
         assert health["model_version"].startswith("model-")
