@@ -3,16 +3,42 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+T = TypeVar("T")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class SettingsError(ValueError):
     """A variable is missing or holds what it may not hold; the message is one line that starts with its name."""
+
+
+class Mistakes:
+    """Collects what is wrong with several variables, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """One more mistake."""
+        self._lines.append(line)
+
+    def read(self, reader: Callable[[], T], default: T) -> T:
+        """What `reader` gives; when it raises SettingsError, `default`, and the mistake is kept."""
+        try:
+            return reader()
+        except SettingsError as error:
+            self.add(str(error))
+            return default
+
+    def tell(self) -> None:
+        """Raises SettingsError, one line for each mistake, when there is any."""
+        if self._lines:
+            raise SettingsError("\n".join(self._lines))
 
 
 class Environment:

@@ -103,7 +103,10 @@ def fuzz(
     check: Callable[[C], str],
     show: Callable[[C], object] = lambda case: case,
 ) -> Report:
-    """Check made cases. `check` names the outcome, or raises: Broken for a promise that does not hold, else a fault."""
+    """Check made cases, and the memory when the report has one.
+
+    `check` names the outcome, or raises: Broken for a promise that does not hold, else a fault.
+    """
     began = time.monotonic()
     for number in range(cases):
         case = make(random_of(seed, report.target, number))
@@ -113,8 +116,11 @@ def fuzz(
         elif report.is_new(outcome.problem):
             small = shrunk(case, lambda other, kind=outcome.kind: _is_same(check, other, kind))
             report.add(Finding(report.target, number, outcome.problem, show(small)))
+        if report.memory:
+            report.memory.sample(number, cases)
     report.cases += cases
     report.seconds += time.monotonic() - began
+    report.end_memory()
     return report
 
 

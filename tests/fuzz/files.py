@@ -48,18 +48,8 @@ class FilesTarget:
         """Run that many cases."""
         logging.getLogger("labelloop").setLevel(logging.CRITICAL)
         report = Report(self.name)
-        report.memory = memory = Memory("self", ALLOWED_GROWTH)
-        done = 0
-
-        def check(case: Case) -> str:
-            nonlocal done
-            done += 1
-            memory.sample(done, cases)
-            return self.check(case)
-
-        fuzz(report, cases, seed, self.make, check)
-        report.end_memory()
-        return report
+        report.memory = Memory("self", ALLOWED_GROWTH)
+        return fuzz(report, cases, seed, self.make, self.check)
 
     def make(self, random: Random) -> Case:
         """A kind of file and the seed of what is done to it."""

@@ -52,18 +52,7 @@ class RegistryTarget:
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         report = Report(self.name)
         report.memory = Memory("self", ALLOWED_GROWTH)
-        done = 0
-
-        def check(case: "Case") -> str:
-            nonlocal done
-            done += 1
-            assert report.memory
-            report.memory.sample(done, cases)
-            return self.check(case)
-
-        fuzz(report, cases, seed, self.make, check, show)
-        report.end_memory()
-        return report
+        return fuzz(report, cases, seed, self.make, self.check, show)
 
     def make(self, random: Random) -> "Case":
         """An operation, a registry whose documents may be odd, and answers that may be replaced."""

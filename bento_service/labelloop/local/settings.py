@@ -2,20 +2,17 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from labelloop.environment import Environment, SettingsError
+from labelloop.environment import Environment, Mistakes, SettingsError
 from labelloop.label_studio import Credentials, InvalidConnection
 
 DEFAULT_LABEL_STUDIO = "http://localhost:8080"
 DEFAULT_UPDATES = 10
 DEFAULT_VERSIONS = 5
 MAX_PROJECTS = 1000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,8 @@ class LocalSettings:
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "LocalSettings":
         """Read the process environment, or `variables`. Raises SettingsError with one line for each wrong variable."""
         environment = Environment(variables)
-        problems: list[str] = []
-
-        def read(reader: Callable[[], T], default: T) -> T:
-            try:
-                return reader()
-            except SettingsError as error:
-                problems.append(str(error))
-                return default
+        mistakes = Mistakes()
+        read = mistakes.read
 
         def number(name: str, default: float, minimum: float) -> float:
             return read(lambda: environment.number(name, default, minimum=minimum), default)
@@ -63,7 +54,7 @@ class LocalSettings:
         credentials, unconfigured = read(lambda: _credentials(environment), nothing)
         directory, temporary = _directory(environment)
         if credentials is not None and not _can_be_written(directory):
-            problems.append(f"MODEL_DIR is {str(directory)!r}, which cannot be written: use a folder that can")
+            mistakes.add(f"MODEL_DIR is {str(directory)!r}, which cannot be written: use a folder that can")
         none: tuple[int, ...] = ()
         projects = read(lambda: _projects(environment), none)
         settings = cls(
@@ -89,8 +80,7 @@ class LocalSettings:
         read(lambda: bool(environment.json_object("LABELLOOP_PARAMETERS")), False)
         number("LOGISTIC_REGRESSION_C", 10.0, 1e-9)
         read(lambda: environment.number("LABELLOOP_HOLDOUT", 0.2, minimum=0, maximum=0.9), 0.2)
-        if problems:
-            raise SettingsError("\n".join(problems))
+        mistakes.tell()
         return settings
 
     def told(self) -> list[str]:

@@ -1,11 +1,11 @@
 """Settings of the serving role (docs/interfaces.md, section 4)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from labelloop.environment import Environment, SettingsError
+from labelloop.environment import Environment, Mistakes, SettingsError
 
 if TYPE_CHECKING:
     from labelloop.local.settings import LocalSettings
@@ -14,8 +14,6 @@ DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
 DEFAULT_PORT = 9090
 MAX_WORKERS, MAX_THREADS = 64, 64
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,8 @@ class ServingSettings:
         Raises SettingsError that tells everything that is wrong at once, one line for each variable.
         """
         environment = Environment(variables)
-        problems: list[str] = []
-
-        def read(reader: Callable[[], T], default: T) -> T:
-            try:
-                return reader()
-            except SettingsError as error:
-                problems.append(str(error))
-                return default
+        mistakes = Mistakes()
+        read = mistakes.read
 
         settings = cls(
             port=read(lambda: environment.integer("PORT", DEFAULT_PORT, minimum=1, maximum=65535), DEFAULT_PORT),
@@ -96,8 +88,7 @@ class ServingSettings:
             threads=read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1),
             local=read(lambda: _local(environment, variables), None),
         )
-        if problems:
-            raise SettingsError("\n".join(problems))
+        mistakes.tell()
         return settings
 
 
