@@ -1,11 +1,13 @@
 """Running many cases, each made from (seed, target, number) alone, so that any one can be run again."""
 
 import json
+import logging
 import re
 import time
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -88,6 +90,18 @@ class Target(Protocol):
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """What it logs of thousands of odd cases helps nobody; other tests in this process may look at it."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        found.setLevel(level)
 
 
 def random_of(seed: int, target: str, number: int) -> Random:

@@ -1,6 +1,5 @@
 """Model directories and snapshots as a hostile registry or a broken disk would hand them over."""
 
-import logging
 import shutil
 import tempfile
 from contextlib import suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from tests.fuzz.cases import Broken, Memory, Report, fuzz
+from tests.fuzz.cases import Broken, Memory, Report, fuzz, quiet
 from tests.fuzz.hostile_files import hostile_model, hostile_snapshot
 from tests.unit.models.samples import ODD_TEXTS, examples, schema
 
@@ -46,10 +45,10 @@ class FilesTarget:
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""
-        logging.getLogger("labelloop").setLevel(logging.CRITICAL)
         report = Report(self.name)
         report.memory = Memory("self", ALLOWED_GROWTH)
-        return fuzz(report, cases, seed, self.make, self.check)
+        with quiet("labelloop"):
+            return fuzz(report, cases, seed, self.make, self.check)
 
     def make(self, random: Random) -> Case:
         """A kind of file and the seed of what is done to it."""

@@ -5,7 +5,6 @@ The connection is replaced below `requests`, so everything above the socket is t
 """
 
 import json
-import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from tests.fuzz.cases import Broken, Memory, Report, fuzz
+from tests.fuzz.cases import Broken, Memory, Report, fuzz, quiet
 from tests.fuzz.registry_world import CANARY, HOST, PATH, World, twisted
 from tests.fuzz.wire import Answer, replaced_connections
 
@@ -49,10 +48,10 @@ class RegistryTarget:
 
     def run(self, cases: int, seed: int) -> Report:
         """Run that many cases."""
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         report = Report(self.name)
         report.memory = Memory("self", ALLOWED_GROWTH)
-        return fuzz(report, cases, seed, self.make, self.check, show)
+        with quiet("urllib3"):
+            return fuzz(report, cases, seed, self.make, self.check, show)
 
     def make(self, random: Random) -> "Case":
         """An operation, a registry whose documents may be odd, and answers that may be replaced."""
