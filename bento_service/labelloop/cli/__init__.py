@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from labelloop import __version__
-from labelloop.cli import check, data_commands, models, roles
+from labelloop.cli import check, data_commands, models, publish, roles
 from labelloop.cli.output import CommandError
 from labelloop.environment import SettingsError
 
@@ -45,10 +45,13 @@ app.command(epilog="Example: labelloop serve --model ./my-model --port 9090")(ro
 app.command(epilog="Example: labelloop train --data tickets.csv --out ./my-model --json")(data_commands.train)
 app.command(epilog="Example: labelloop evaluate --model ./my-model --data unseen.csv --json")(data_commands.evaluate)
 app.command(epilog='Example: labelloop predict --model ./my-model --text "where is my parcel"')(data_commands.predict)
+app.command(
+    epilog="Example: labelloop publish --model ./my-model --to registry.example/team/intents "
+    "--base registry.example/labelloop/backend:dev"
+)(publish.publish)
 app.add_typer(models.app, name="models")
 app.command(epilog="Example: labelloop check --project 7 --url http://localhost:9090")(check.check)
 app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop restore (in a training pod)")(roles.restore)
-app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop publish (in a training pod)")(roles.publish)
 
 
 def main() -> None:

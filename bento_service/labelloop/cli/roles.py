@@ -26,10 +26,3 @@ def restore() -> None:
     from labelloop.publishing.restore import main as run
 
     raise typer.Exit(run())
-
-
-def publish() -> None:
-    """Push the snapshot and the image with the trained model (role of a training pod)."""
-    from labelloop.publishing.publish import main as run
-
-    raise typer.Exit(run())

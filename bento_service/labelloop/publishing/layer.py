@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,9 +38,10 @@ class Layer:
         return sha256(self.archive)
 
 
-def model_layer(directory: Path) -> Layer:
+def model_layer(directory: Path, leave_out: Collection[str] = ()) -> Layer:
     """The files below `directory` as `/opt/labelloop/model`: owner root, 0755 and 0644, times zero, sorted.
 
+    `leave_out` names files in `directory` itself that do not belong to the model.
     Raises LayerError when there is no `model.json`, or something that is neither a file nor a folder.
     """
     if not (directory / "model.json").is_file():
@@ -49,6 +51,8 @@ def model_layer(directory: Path) -> Layer:
         for parent in _PARENTS:
             archive.addfile(_folder(parent))
         for path in sorted(directory.rglob("*")):
+            if path.parent == directory and path.name in leave_out:
+                continue
             name = f"{MODEL_FOLDER}/{path.relative_to(directory).as_posix()}"
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 raise LayerError(f"{path}: a model holds files and folders only")
