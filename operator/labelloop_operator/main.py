@@ -22,6 +22,7 @@ from labelloop_operator.core.gather import Gatherer
 from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.hooks.receiver import Receiver
 from labelloop_operator.ops.health import Health
 from labelloop_operator.ops.leader import Leader
@@ -152,6 +153,8 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         relay_url=settings.relay_url,
         cluster_id=await cluster_id(parts.kubernetes, settings.key),
         deregister_timeout=settings.deregister_timeout,
+        trainings_per_namespace=settings.trainings_per_namespace,
+        trainings_per_label_studio=settings.trainings_per_label_studio,
         relay_secret="",
         webhook_secret="",
     )
@@ -164,6 +167,7 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         parts.watch,
         Events(parts.kubernetes),
         parts.metrics,
+        TrainingSlots(parts.cache, parts.watch.address),
     )
 
 

@@ -32,6 +32,9 @@ class Settings:
     scan_interval: float
     resync_interval: float
     deregister_timeout: float
+    trainings_per_namespace: int
+    trainings_per_label_studio: int
+    """How many training Jobs may run at once; 0: no limit."""
     log_level: str
     pod_name: str
     pod_namespace: str
@@ -54,6 +57,8 @@ class Settings:
             scan_interval=_duration(env, "LABELLOOP_SCAN_INTERVAL", "20m"),
             resync_interval=_duration(env, "LABELLOOP_RESYNC_INTERVAL", "5m"),
             deregister_timeout=_duration(env, "LABELLOOP_DEREGISTER_TIMEOUT", "60s"),
+            trainings_per_namespace=env.integer("LABELLOOP_TRAININGS_PER_NAMESPACE", 10, minimum=0),
+            trainings_per_label_studio=env.integer("LABELLOOP_TRAININGS_PER_LABEL_STUDIO", 10, minimum=0),
             log_level=env.choice("LOG_LEVEL", _LEVELS, "INFO"),
             pod_name=env.text("POD_NAME", f"{socket.gethostname()}-{os.getpid()}"),
             pod_namespace=env.text("POD_NAMESPACE", "default"),

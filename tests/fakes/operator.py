@@ -22,6 +22,7 @@ from labelloop_operator.core.gather import Gatherer
 from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
@@ -47,6 +48,8 @@ def facts(**changed: Any) -> OperatorFacts:
         "relay_url": "http://labelloop-operator.labelloop.svc.cluster.local:8080",
         "cluster_id": "cluster-1",
         "deregister_timeout": 60.0,
+        "trainings_per_namespace": 0,
+        "trainings_per_label_studio": 0,
         "relay_secret": "",
         "webhook_secret": "",
     }
@@ -74,7 +77,7 @@ class Operator:
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
-            Events(self.kubernetes), self.metrics,
+            Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     BACKING_OFF = "BackingOff"
     PINNED = "Pinned"
     MINIMUM_INTERVAL = "MinimumInterval"
+    WAITING_FOR_TURN = "WaitingForTurn"
     TOO_FEW_ANNOTATIONS = "TooFewAnnotations"
     REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     TRAINING_RUNNING = "TrainingRunning"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ from labelloop_operator.core.plan import (
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.reconcile import plan
 from labelloop_operator.core.refusals import problem
+from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
@@ -62,6 +64,7 @@ class Engine:
         watch: LabelStudioWatch,
         events: Events,
         metrics: Metrics,
+        slots: TrainingSlots,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._queue = queue
@@ -71,6 +74,7 @@ class Engine:
         self._watch = watch
         self._events = events
         self._metrics = metrics
+        self._slots = slots
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
         self._heard: set[Key] = set()
@@ -139,9 +143,13 @@ class Engine:
     async def _execute(self, key: Key, subject: Subject, observed: Observed) -> tuple[Plan, bool]:
         """Plan and act; a foreign object found on the way is planned around. True: Label Studio is still at it."""
         for _ in range(_REPLANS):
+            # No await between counting the other trainings and claiming a place beside them.
+            observed = replace(observed, other_trainings=self._slots.beside(key))
             planned = plan(observed, self._clock())
+            trains = any(isinstance(action, Create) for action in planned.actions)
             try:
-                return planned, await self._act(key, subject, planned.actions)
+                with self._slots.starting(key) if trains else nullcontext():
+                    return planned, await self._act(key, subject, planned.actions)
             except ConflictFound as found:
                 known = self._conflicts[key] = self._conflicts.get(key, frozenset()) | {found.conflict}
                 observed = replace(observed, conflicts=tuple(sorted(known, key=lambda item: (item.kind, item.name))))

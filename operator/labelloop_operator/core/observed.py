@@ -21,6 +21,7 @@ __all__ = [
     "Manifest",
     "Observed",
     "OperatorFacts",
+    "OtherTrainings",
     "PendingFacts",
     "PodProblem",
     "ProjectFacts",
@@ -60,6 +61,10 @@ class OperatorFacts:
     relay_url: str
     cluster_id: str
     deregister_timeout: float
+    trainings_per_namespace: int
+    """Training Jobs at once in one namespace; 0: as many as are due."""
+    trainings_per_label_studio: int
+    """Training Jobs at once that read from one Label Studio; 0: as many as are due."""
     relay_secret: str
     """HMAC of the resource's uid (docs/interfaces.md section 5); derived by the engine from the operator key."""
     webhook_secret: str
@@ -120,6 +125,14 @@ class JobOutcome:
 
 
 @dataclass(frozen=True)
+class OtherTrainings:
+    """Training Jobs of other resources that have not finished."""
+
+    in_namespace: int = 0
+    with_label_studio: int = 0
+
+
+@dataclass(frozen=True)
 class ProjectFacts:
     """The project in Label Studio; `label_config` may be empty here, `plan` reads the digest only."""
 
@@ -177,6 +190,7 @@ class Observed:
     label_studio: LabelStudioFacts | None = None
     """None: not asked yet in this process."""
     conflicts: tuple[Conflict, ...] = ()
+    other_trainings: OtherTrainings = OtherTrainings()
     last_error: Problem | None = None
     """Why an action on the Kubernetes API failed in this reconcile, when a person must act (permission, quota,
     immutable field). The engine plans without it and executes; after such a failure it plans once more with it: that

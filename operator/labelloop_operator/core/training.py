@@ -124,6 +124,10 @@ def _training_input(
         min_annotations=spec.training.min_annotations,
         finished_at=training.finished_at,
         min_interval=spec.training.min_interval,
+        others_in_namespace=draft.observed.other_trainings.in_namespace,
+        per_namespace=draft.observed.operator.trainings_per_namespace,
+        others_with_label_studio=draft.observed.other_trainings.with_label_studio,
+        per_label_studio=draft.observed.operator.trainings_per_label_studio,
     )
 
 

@@ -10,6 +10,8 @@ from labelloop_operator.api.times import format_time
 from labelloop_operator.policy.chain import Check, first_verdict
 
 BACKOFF_MAXIMUM = 3600.0
+TURN_PAUSE = 10.0
+"""Seconds after which a training that waits for its turn looks again: the end of another Job does not wake it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class TrainingInput:
     min_annotations: int = 0
     finished_at: datetime | None = None
     min_interval: float = 0.0
+    others_in_namespace: int = 0
+    """Training Jobs of other resources that run in the same namespace."""
+    per_namespace: int = 0
+    """As many may run there at once; 0: no limit."""
+    others_with_label_studio: int = 0
+    per_label_studio: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,10 @@ class TrainingVerdict:
 
 
 def decide(given: TrainingInput) -> TrainingVerdict:
-    """The first check that applies; without any: not enough updates yet."""
+    """The first check that applies; without any: not enough updates yet. What is due may have to wait for its turn."""
     verdict = first_verdict(CHAIN, given)
+    if verdict is not None and verdict.train:
+        return first_verdict(TURNS, given) or verdict
     if verdict is not None:
         return verdict
     if given.pending is None:
@@ -181,6 +191,25 @@ def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
     return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=message)
 
 
+def namespace_is_full(given: TrainingInput) -> TrainingVerdict | None:
+    """Other resources of the namespace train."""
+    setting = "trainings.perNamespace of the operator's chart"
+    return _full(given, given.others_in_namespace, given.per_namespace, "in this namespace", setting)
+
+
+def label_studio_is_full(given: TrainingInput) -> TrainingVerdict | None:
+    """Other resources read from the same Label Studio."""
+    setting = "trainings.perLabelStudio of the operator's chart"
+    return _full(given, given.others_with_label_studio, given.per_label_studio, "with this Label Studio", setting)
+
+
+def _full(given: TrainingInput, running: int, limit: int, where: str, setting: str) -> TrainingVerdict | None:
+    if limit == 0 or running < limit:
+        return None
+    message = f"due, and waits for its turn: {limit} trainings may run at once {where} ({setting})"
+    return _wait(Reason.WAITING_FOR_TURN, message, look_again_at=given.now + timedelta(seconds=TURN_PAUSE))
+
+
 CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     job_exists,
     suspended,
@@ -196,3 +225,4 @@ CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     too_soon,
     enough_updates,
 )
+TURNS: Sequence[Check[TrainingInput, TrainingVerdict]] = (namespace_is_full, label_studio_is_full)

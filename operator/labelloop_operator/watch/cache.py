@@ -122,6 +122,10 @@ class Cache:
         """One watched object by name."""
         return self._items[kind].get((namespace, name))
 
+    def all(self, kind: Kind) -> tuple[Object, ...]:
+        """Every watched object of a kind."""
+        return tuple(self._items[kind].values())
+
     def children(self, key: Key) -> Seen:
         """Everything labelled as a child of the resource, in the order of names."""
         found = sorted(self._children.get(key, {}).items(), key=lambda entry: entry[0][1])

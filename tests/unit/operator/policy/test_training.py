@@ -107,3 +107,27 @@ def test_the_minimum_interval_says_when_it_ends() -> None:
     assert verdict.look_again_at == NOW + timedelta(seconds=40)
     assert "2026-11-22T06:00:40" in verdict.message
     assert "spec.training.minInterval" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "train", "reason"),
+    [
+        ({"others_in_namespace": 2, "per_namespace": 2}, False, Reason.WAITING_FOR_TURN),
+        ({"others_in_namespace": 1, "per_namespace": 2}, True, Reason.TRAINING_STARTED),
+        ({"others_in_namespace": 2, "per_namespace": 0}, True, Reason.TRAINING_STARTED),
+        ({"others_with_label_studio": 3, "per_label_studio": 2}, False, Reason.WAITING_FOR_TURN),
+        ({"others_with_label_studio": 1, "per_label_studio": 2}, True, Reason.TRAINING_STARTED),
+        ({"others_in_namespace": 2, "per_namespace": 2, "request": "r"}, False, Reason.WAITING_FOR_TURN),
+        ({"others_in_namespace": 2, "per_namespace": 2, "pending": 9}, False, Reason.WAITING_FOR_UPDATES),
+    ],
+)
+def test_what_is_due_may_have_to_wait_for_its_turn(changes: dict[str, Any], train: bool, reason: Reason) -> None:
+    verdict = decide(replace(IDLE, **{"pending": 10, **changes}))
+    assert (verdict.train, verdict.reason) == (train, reason)
+
+
+def test_waiting_for_a_turn_names_the_limit_and_looks_again() -> None:
+    verdict = decide(replace(IDLE, pending=10, others_with_label_studio=4, per_label_studio=4))
+    assert "trainings.perLabelStudio" in verdict.message
+    assert verdict.look_again_at is not None
+    assert verdict.look_again_at > NOW

@@ -54,6 +54,8 @@ OPERATOR = OperatorFacts(
     relay_url="http://labelloop-operator.labelloop.svc.cluster.local:8080",
     cluster_id="cluster-uid",
     deregister_timeout=60.0,
+    trainings_per_namespace=0,
+    trainings_per_label_studio=0,
     relay_secret="relay-bearer",
     webhook_secret="webhook-bearer",
 )
