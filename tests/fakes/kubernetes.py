@@ -8,7 +8,7 @@ import asyncio
 import copy
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class Seen:
         return self.method != "GET"
 
 
+Interceptor = Callable[[web.Request, Seen, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
+"""Answers a request instead of the server; the last argument carries it out."""
+
+
 @dataclass
 class FakeKubernetes:
     """State, history and switches of the server."""
@@ -70,6 +74,9 @@ class FakeKubernetes:
     refusals: list[Refusal] = field(default_factory=list)
     oldest: int = 0
     """Watches from before this resource version are refused with 410."""
+    interceptor: Interceptor | None = None
+    withheld: Callable[[int, str], bool] = lambda version, plural: False
+    """Whether watches keep the event of this resource version to themselves."""
 
     def __post_init__(self) -> None:
         self._objects: dict[Place, Object] = {}
@@ -79,6 +86,7 @@ class FakeKubernetes:
         self._changed = asyncio.Condition()
         self._watches: set[asyncio.Task[Any]] = set()
         self._runner: web.AppRunner | None = None
+        self._port = 0
         self.put("namespaces", {"metadata": {"name": "kube-system"}})
 
     async def start(self) -> "FakeKubernetes":
@@ -86,11 +94,13 @@ class FakeKubernetes:
         application.router.add_route("*", "/{path:.*}", self._dispatch)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}"
         return self
 
     async def stop(self) -> None:
+        """Nobody listens any more; `start` listens on the same port again."""
         self.drop_watches()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -150,6 +160,22 @@ class FakeKubernetes:
     def all(self, plural: str) -> list[Object]:
         return [copy.deepcopy(item) for (kind, _, _), item in sorted(self._objects.items()) if kind == plural]
 
+    @property
+    def version(self) -> int:
+        """Resource version of the newest change."""
+        return self._version
+
+    def as_of(self, version: int, plural: str) -> list[Object]:
+        """All objects of a kind as they were at a resource version."""
+        found: dict[tuple[str, str], Object] = {}
+        for at, type_, kind, item in self._history:
+            if kind == plural and at <= version:
+                place = (item["metadata"].get("namespace", ""), item["metadata"]["name"])
+                found.pop(place, None)
+                if type_ != "DELETED":
+                    found[place] = item
+        return [copy.deepcopy(found[place]) for place in sorted(found)]
+
     def writes(self) -> list[Seen]:
         """Writes but for those of leases."""
         return [seen for seen in self.requests if seen.is_write and seen.plural != "leases"]
@@ -190,7 +216,11 @@ class FakeKubernetes:
         refusal = self._refusal(request.method, plural)
         if refusal is not None and not refusal.after:
             return _status(refusal.status, "Refused", refusal.message)
-        answer = await self._carry_out(request, (plural, namespace, name), subresource, watch)
+
+        async def carry_out() -> web.StreamResponse:
+            return await self._carry_out(request, (plural, namespace, name), subresource, watch)
+
+        answer = await (self.interceptor(request, seen, carry_out) if self.interceptor else carry_out())
         return answer if refusal is None else _status(refusal.status, "Refused", refusal.message)
 
     async def _carry_out(self, request: web.Request, place: Place, subresource: str, watch: bool) -> web.StreamResponse:
@@ -262,6 +292,8 @@ class FakeKubernetes:
         while True:
             for version, type_, kind, item in list(self._history):
                 where = item["metadata"].get("namespace", "")
+                if self.withheld(version, kind):
+                    continue
                 if version > since and kind == plural and namespace in ("", where) and _selected(item, selector):
                     await response.write(json.dumps({"type": type_, "object": item}).encode() + b"\n")
             since = max(since, self._version)

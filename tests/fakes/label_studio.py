@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,6 +62,10 @@ class Project:
     tasks: dict[int, Task] = field(default_factory=dict)
 
 
+Interceptor = Callable[[web.Request, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
+"""Answers a request instead of Label Studio; the last argument carries it out."""
+
+
 class FakeLabelStudio:
     """Its clock advances by a second with each change; `calls` counts requests by method and path."""
 
@@ -78,6 +82,7 @@ class FakeLabelStudio:
         self.held: Callable[[], bool] = lambda: False
         """While true no request is answered: whoever asks stays in the middle of what it does."""
         self.html = False
+        self.interceptor: Interceptor | None = None
         self.guard_backends = self.guard_webhooks = False
         self.backend_state = "CO"
         self._ids = iter(range(1, 1_000_000))
@@ -150,6 +155,8 @@ class FakeLabelStudio:
             return web.json_response({"detail": "broken"}, status=self.broken)
         if request.headers.get("Authorization") != f"Token {self.token}":
             return web.json_response({"detail": "Invalid token."}, status=401)
+        if self.interceptor is not None:
+            return await self.interceptor(request, lambda: handler(request))
         return await handler(request)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernetes.aio import client as kubernetes_client
@@ -12,6 +14,7 @@ from tests.fakes.kubernetes import FakeKubernetes, Object
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
+from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS
 from labelloop_operator.clients.kubernetes import Kubernetes
@@ -59,13 +62,22 @@ def facts(**changed: Any) -> OperatorFacts:
 class Operator:
     """One life of the operator; `crash` ends it as SIGKILL would: nothing is released or written."""
 
-    def __init__(self, api: FakeKubernetes, pace: Pace, **changed: Any) -> None:
-        self.kubernetes = connect(api)
+    def __init__(
+        self,
+        api: FakeKubernetes,
+        pace: Pace,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resync: float | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+        **changed: Any,
+    ) -> None:
+        self.kubernetes = connect(api).guarded(may_write)
+        self._resync = resync
         self.queue: WorkQueue[Key] = WorkQueue()
         self.cache = Cache(self.queue.add)
         self.metrics = Metrics()
         self.registry_result: Mapping[str, Any] | None = None
-        self.watch = LabelStudioWatch(pace, self.queue.add)
+        self.watch = LabelStudioWatch(pace, self.queue.add, may_write)
         gatherer = Gatherer(
             self.cache,
             Secrets(self.kubernetes),
@@ -77,7 +89,7 @@ class Operator:
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
-            Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
+            Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address), clock,
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),
@@ -90,7 +102,17 @@ class Operator:
             await reflector.list()
         self._tasks = [asyncio.create_task(reflector.run()) for reflector in self.reflectors]
         self._tasks += [asyncio.create_task(self.engine.work()) for _ in range(4)]
+        if self._resync is not None:
+            self._tasks.append(asyncio.create_task(self._heal(self._resync)))
         return self
+
+    async def _heal(self, interval: float) -> None:
+        """As ClusterWatch does."""
+        while True:
+            await asyncio.sleep(interval)
+            with contextlib.suppress(ApiError):
+                for reflector in self.reflectors:
+                    await reflector.list()
 
     @property
     def reconciles(self) -> float:
@@ -115,9 +137,12 @@ class World:
         self.label_studio = label_studio
         self.operator: Operator | None = None
         self.pace = Pace(poll=0.3, scan=60.0)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.resync: float | None = None
 
     async def run(self, **changed: Any) -> Operator:
-        self.operator = await Operator(self.api, self.pace, **changed).start()
+        made = Operator(self.api, self.pace, self.clock, self.resync, **changed)
+        self.operator = await made.start()
         return self.operator
 
     async def crash(self) -> None:

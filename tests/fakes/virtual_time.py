@@ -14,14 +14,17 @@ class _Selector(selectors.SelectSelector):
     loop: "VirtualTimeLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if ready:
+            return ready
         if timeout is None:
             raise RuntimeError("nothing will ever happen: every task waits")
         self.loop.now += timeout
-        return super().select(0)
+        return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """For code without sockets and threads."""
+    """For code without sockets and threads (`virtual_network` has a loop for sockets)."""
 
     def __init__(self) -> None:
         selector = _Selector()
