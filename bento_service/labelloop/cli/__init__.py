@@ -52,6 +52,8 @@ app.command(
 app.add_typer(models.app, name="models")
 app.command(epilog="Example: labelloop check --project 7 --url http://localhost:9090")(check.check)
 app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop restore (in a training pod)")(roles.restore)
+app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop verify (in a rebase pod)")(roles.verify)
+app.command(epilog="Example: LABELLOOP_WORK_DIR=/work labelloop rebase (in a rebase pod)")(roles.rebase)
 
 
 def main() -> None:

@@ -26,3 +26,17 @@ def restore() -> None:
     from labelloop.publishing.restore import main as run
 
     raise typer.Exit(run())
+
+
+def verify() -> None:
+    """Compare the restored model's golden predictions on this base image (role of a rebase pod)."""
+    from labelloop.publishing.verify import main as run
+
+    raise typer.Exit(run())
+
+
+def rebase() -> None:
+    """Push the published model's layer on another base image (role of a rebase pod)."""
+    from labelloop.publishing.rebase import main as run
+
+    raise typer.Exit(run())

@@ -7,10 +7,9 @@ version 2, schema 2). Everything follows from the inputs, so a second time gives
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from labelloop.publishing.errors import NotInRegistryError, RegistryError
-from labelloop.publishing.layer import Layer
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Manifest, Repository, json_object
 
@@ -25,6 +24,18 @@ LAYER_TYPES = {
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 BASE_NAME = "org.opencontainers.image.base.name"
 CREATED_BY = "labelloop publish"
+
+
+class Layer(Protocol):
+    """What is appended: made of files (`labelloop.publishing.layer`), or taken from another image."""
+
+    @property
+    def compressed(self) -> bytes:
+        """The gzipped tar."""
+
+    @property
+    def diff_id(self) -> str:
+        """Digest of the tar."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository, json_object
 from labelloop.training.result import Result, ResultError
 
+LABEL_PREFIX = "labelloop.dev/"
 MODEL_VERSION = "labelloop.dev/model-version"
 DATASET_DIGEST = "labelloop.dev/dataset-digest"
 SNAPSHOT = "labelloop.dev/snapshot"

@@ -97,6 +97,22 @@ class PublishSettings:
         )
 
 
+@dataclass(frozen=True)
+class RebaseSettings:
+    """Of `labelloop rebase`."""
+
+    publish: PublishSettings
+    """Where to push, and the new base image."""
+    active_image: Reference
+    """Image whose model layer is appended again."""
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "RebaseSettings":
+        """Raises SettingsError."""
+        active = Environment(variables).text("LABELLOOP_ACTIVE_IMAGE", remedy=_REMEDY)
+        return cls(PublishSettings.from_environment(variables), _reference("LABELLOOP_ACTIVE_IMAGE", active))
+
+
 def _reference(variable: str, text: str) -> Reference:
     try:
         return Reference.parse(text)

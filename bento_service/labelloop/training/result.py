@@ -19,7 +19,8 @@ DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
 _HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
-Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Failed"]
+Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Rebased", "NeedsTraining", "Failed"]
+"""Of a training, and (Rebased, NeedsTraining) of a rebase."""
 
 
 class ResultError(ValueError):

@@ -18,6 +18,8 @@ from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
+from labelloop.serving.golden import write_golden
+from labelloop.serving.predictor import Predictor
 from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
 from labelloop.training.gate import compare
 from labelloop.training.origin import history, origin
@@ -111,6 +113,7 @@ def _fit(
         model.created_at = format_time(result.cut.updated_at)
     model.metrics = {**metrics, "origin": origin(result, training, held_out), "history": history(incumbent)}
     model.save(directory / MODEL_DIRECTORY)
+    _keep_golden(model, directory / MODEL_DIRECTORY, report)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
     trained = replace(
         result, outcome="Trained", reason="Trained", labels=labels, metrics=metrics, seconds=seconds, message=""
@@ -118,6 +121,14 @@ def _fit(
     trained = replace(trained, gate=verdict.to_json(), message=_summary(trained, schema, model, training, held_out))
     report(f"gate: {verdict.message}")
     return trained if verdict.accepted else replace(trained, outcome="Refused", reason=verdict.reason)
+
+
+def _keep_golden(model: Model, directory: Path, report: Report) -> None:
+    """Golden predictions beside the model; one that has none can be put on another base image all the same."""
+    try:
+        write_golden(directory, Predictor(model.version, model))
+    except Exception as error:
+        report(f"no golden predictions are kept: the model fails on texts of ours ({type(error).__name__})")
 
 
 def _held_out_for(incumbent: Model | None, held_out: Sequence[Example], settings: TrainingSettings) -> list[Example]:

@@ -49,7 +49,7 @@ def test_train_tells_version_time_and_metrics(model: tuple[Path, dict]):
     assert told["metrics"]["examples"] < told["counts"]["used"] == 96
     assert told["labels"] == ["billing", "login"]
     assert json.loads((out / "model.json").read_text())["version"] == told["version"]
-    assert sorted(path.name for path in out.iterdir()) == ["arrays.npz", "model.json", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["arrays.npz", "golden.json", "model.json", "result.json"]
 
 
 def test_evaluate_tells_the_four_figures(model: tuple[Path, dict], data: Path):
