@@ -20,7 +20,7 @@ from bench.report import Rows, arguments, data_sets, table, write
 from labelloop.datasets.examples import Example
 from labelloop.datasets.rows import Origin
 from labelloop.label_config import Choice, Control, Schema
-from labelloop.models.model import Model
+from labelloop.models.model import TextModel
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.training.gate import GateRules, compare
 
@@ -61,7 +61,7 @@ class Simulation:
         self.note("as many other texts: passed", self.accepted(incumbent, other, true))
         self.lean(incumbent, shuffled, known, pool[size : size + max(500, size // 2)], held_out)
 
-    def lean(self, incumbent: Model, shuffled: Model, known: Rows, new: Rows, held_out: Rows) -> None:
+    def lean(self, incumbent: TextModel, shuffled: TextModel, known: Rows, new: Rows, held_out: Rows) -> None:
         """Annotators see what the incumbent would choose."""
         stored = self.annotated(incumbent, held_out)
         candidate = self.fit(known, self.annotated(incumbent, new))
@@ -82,10 +82,10 @@ class Simulation:
         """How many texts are held out in each round."""
         return min(HELD_OUT, len(self.rows) // 4)
 
-    def fit(self, rows: Rows, more: Sequence[Example] = ()) -> Model:
+    def fit(self, rows: Rows, more: Sequence[Example] = ()) -> TextModel:
         return TextClassifier.fit([*examples(rows), *more], self.schema, {})
 
-    def accepted(self, incumbent: Model, candidate: Model, held_out: Sequence[Example]) -> bool:
+    def accepted(self, incumbent: TextModel, candidate: TextModel, held_out: Sequence[Example]) -> bool:
         return compare(incumbent, candidate, held_out, self.schema, GateRules()).accepted
 
     def note(self, what: str, yes: bool) -> None:
@@ -99,7 +99,7 @@ class Simulation:
             changed[here] = (rows[here][0], rows[there][1])
         return changed
 
-    def annotated(self, incumbent: Model, rows: Rows) -> list[Example]:
+    def annotated(self, incumbent: TextModel, rows: Rows) -> list[Example]:
         """What annotators store who see the incumbent's choice."""
         made = []
         for number, ((text, label), shown) in enumerate(zip(rows, answers(incumbent, rows), strict=True)):
@@ -114,7 +114,7 @@ def examples(rows: Rows) -> list[Example]:
     return [Example(number, text, {CONTROL: (label,)}) for number, (text, label) in enumerate(rows)]
 
 
-def answers(model: Model, rows: Rows) -> list[str]:
+def answers(model: TextModel, rows: Rows) -> list[str]:
     """The most probable label of each text."""
     columns = model.probabilities(CONTROL, [text for text, _ in rows]).argmax(axis=1)
     return [model.labels[CONTROL][column] for column in columns]

@@ -47,12 +47,15 @@ class ChoiceTree:
     """Inner choices that are no labels of their own."""
 
 
-def top_level(element: Element) -> ChoiceTree:
-    """`<Choices>`: the editor neither shows nor stores what stands inside a choice unless nesting is allowed."""
-    choices = [choice for choice, _, inside in _walk(element, (), element) if not inside]
+def top_level(element: Element, tag: str = "Choice") -> ChoiceTree:
+    """`<Choices>`: the editor neither shows nor stores what stands inside a choice unless nesting is allowed.
+
+    `tag`: `Label` for the controls that label regions.
+    """
+    choices = [choice for choice, _, inside in _walk(element, (), element, tag=tag) if not inside]
     for choice in choices:
         _refuse_task_variable(choice, element)
-    return ChoiceTree(_unique(choices, element))
+    return ChoiceTree(_unique(choices, element, tag))
 
 
 def leaves(element: Element) -> ChoiceTree:
@@ -72,22 +75,24 @@ def nodes(element: Element, leaves_only: bool) -> ChoiceTree:
 
 
 def _walk(
-    parent: Element, path: tuple[str, ...], owner: Element, siblings_once: bool = False
+    parent: Element, path: tuple[str, ...], owner: Element, siblings_once: bool = False, tag: str = "Choice"
 ) -> Iterator[tuple[Choice, bool, bool]]:
     """Each choice, whether it is a leaf, and whether it stands inside another choice."""
     seen: set[str] = set()
     for child in parent:
-        if child.tag != "Choice":
-            yield from _walk(child, path, owner, siblings_once)  # <View> and <Header> may stand between the choices
+        if child.tag != tag:
+            yield from _walk(
+                child, path, owner, siblings_once, tag
+            )  # <View> and <Header> may stand between the choices
             continue
         value, alias = child.get("value"), child.get("alias") or None
         if not value:
-            raise LabelConfigError(f"{told(owner, 'name')} has a <Choice> without value: give it one.")
+            raise LabelConfigError(f"{told(owner, 'name')} has a <{tag}> without value: give it one.")
         if siblings_once and value in seen:
             continue
         seen.add(value)
         choice = Choice(value, alias, child.get("hint") or None, (*path, alias or value))
-        inner = list(_walk(child, choice.path, owner, siblings_once))
+        inner = list(_walk(child, choice.path, owner, siblings_once, tag))
         yield choice, not inner, bool(path)
         yield from inner
 
@@ -104,7 +109,7 @@ def _split(walked: list[tuple[Choice, bool, bool]], owner: Element) -> ChoiceTre
     return ChoiceTree(choices, tuple(groups.values()))
 
 
-def _unique(choices: list[Choice], owner: Element) -> tuple[Choice, ...]:
+def _unique(choices: list[Choice], owner: Element, tag: str = "Choice") -> tuple[Choice, ...]:
     """Each path once."""
     by_label: dict[str, Choice] = {}
     for choice in choices:
@@ -114,7 +119,7 @@ def _unique(choices: list[Choice], owner: Element) -> tuple[Choice, ...]:
                 f"without {PATH_SEPARATOR.strip()!r}."
             )
     if not by_label:
-        raise LabelConfigError(f"{told(owner, 'name')} has no <Choice>: add at least two.")
+        raise LabelConfigError(f"{told(owner, 'name')} has no <{tag}>: add at least two.")
     if len(by_label) > MAX_CHOICES:
         raise LabelConfigError(
             f"{told(owner, 'name')} has {len(by_label):,} choices, more than {MAX_CHOICES:,}: remove some."

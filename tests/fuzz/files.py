@@ -1,4 +1,4 @@
-"""Model directories and snapshots as a hostile registry or a broken disk would hand them over."""
+"""TextModel directories and snapshots as a hostile registry or a broken disk would hand them over."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ from tests.unit.models.samples import ODD_TEXTS, examples, schema
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.label_config import parse_label_config
 from labelloop.label_studio.task_api import Task
-from labelloop.models import Model, ModelFileError, load_model
+from labelloop.models import ModelFileError, TextModel, load_model
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.serving.loading import load_serving
 from labelloop.serving.settings import ServingSettings
@@ -117,7 +117,7 @@ def _check_message(message: str) -> None:
     message.encode()
 
 
-def _check_model(model: Model) -> None:
+def _check_model(model: TextModel) -> None:
     for control in model.labels:
         probabilities = model.probabilities(control, TEXTS)
         with suppress(KeyError):

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Schema
-from labelloop.models.model import Model
+from labelloop.models.model import TextModel
 
 
-class AnsweringModel(Model):
+class AnsweringModel(TextModel):
     """Never trained or stored; proposes from one half on. What it answers is left to the tests."""
 
     @classmethod

@@ -1,5 +1,23 @@
 """Models: fit, save, load, predict."""
 
-from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError, load_model
+from labelloop.models.model import (
+    Model,
+    ModelFileError,
+    NotEnoughExamplesError,
+    ParameterError,
+    Prediction,
+    TextModel,
+    load_model,
+    result_of,
+)
 
-__all__ = ["Model", "ModelFileError", "NotEnoughExamplesError", "ParameterError", "load_model"]
+__all__ = [
+    "Model",
+    "ModelFileError",
+    "NotEnoughExamplesError",
+    "ParameterError",
+    "Prediction",
+    "TextModel",
+    "load_model",
+    "result_of",
+]

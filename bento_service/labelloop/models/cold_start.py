@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.models.features import WindowParameters
-from labelloop.models.model import Model, ModelFileError
-from labelloop.models.scoring import Scorer
+from labelloop.models.model import ModelFileError, TextModel
+from labelloop.models.similarity import Similarity
 from labelloop.models.version import cold_version
-from labelloop.models.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
-    from labelloop.label_config import Choice, Control, Schema
+    from labelloop.label_config import Choice, Schema
 
 # How far an answer may rise above knowing nothing. With it the best score of k labels stays within
 # 1/k .. 1/k + 0.25 * (1 - 1/k): at most 0.5 from three labels on, 0.625 for two.
@@ -28,7 +26,7 @@ _MULTIPLE_SHARE, _MULTIPLE_THRESHOLD = 0.5, 0.15
 _WORD_BORDER = re.compile(r"[_\-./:]+|(?<=[a-z])(?=[A-Z])")
 
 
-class ColdStart(Model):
+class ColdStart(TextModel):
     """Cosine similarity of hashed n-grams between a text and each label's description.
 
     Scores are low on purpose. Single choice: between 0.75/k and 1/k + 0.25 * (1 - 1/k), all 1/k when nothing is
@@ -40,7 +38,9 @@ class ColdStart(Model):
         controls = [control for control in schema.controls if control.labels]
         self.labels = {control.name: control.labels for control in controls}
         self._multiple = {control.name: control.multiple for control in controls}
-        self._scorers = {control.name: _described(control) for control in controls}
+        self._similarities = {
+            control.name: Similarity([description(choice) for choice in control.choices]) for control in controls
+        }
 
     @classmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:  # noqa: ARG003
@@ -56,9 +56,14 @@ class ColdStart(Model):
         """Raise ModelFileError, as `save`."""
         raise ModelFileError(f"{directory}: a model before training has no file: it is made from the label names")
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its arrays take."""
+        return sum(similarity.nbytes for similarity in self._similarities.values())
+
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """See Model.probabilities; the range is told at the class."""
-        similarity = np.clip(self._scorers[control].scores(texts), 0, 1)
+        similarity = np.clip(self._similarities[control].to(texts), 0, 1)
         if self._multiple[control]:
             return similarity * np.float32(_MULTIPLE_SHARE)
         share: NDArray[np.float32] = np.exp(similarity * np.float32(_SHARPNESS))
@@ -68,20 +73,6 @@ class ColdStart(Model):
     def thresholds(self, control: str) -> NDArray[np.float32]:
         """See Model.thresholds."""
         return np.full(len(self.labels[control]), _MULTIPLE_THRESHOLD, np.float32)
-
-
-def _described(control: "Control") -> Scorer:
-    """Its weights are the vectors of the labels' descriptions."""
-    descriptions = [description(choice) for choice in control.choices]
-    vocabulary, vectors = Vocabulary.learn(descriptions, WindowParameters(), minimum_texts=1)
-    weights = np.zeros((len(vocabulary), len(descriptions)), np.float32)
-    words = vectors.words
-    first = np.searchsorted(words.rows, np.arange(vectors.shape[1] + 1)).tolist()
-    for label, word, value in zip(*vectors.occurrences, strict=True):
-        entries = slice(first[word], first[word + 1])
-        weights[words.columns[entries], label] += value * words.values[entries]
-    weights[vocabulary.windows_known + vectors.pairs.columns, vectors.pairs.rows] = vectors.pairs.values
-    return Scorer(vocabulary, weights)
 
 
 def description(choice: "Choice") -> str:

@@ -1,16 +1,22 @@
-"""The interface between models and everything that trains, publishes or serves them."""
+"""The interface between models and everything that trains, publishes or serves them (docs/own-model.md)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.label_config import CONTROL_TYPES, OBJECT_TYPES, Scope
+
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
-    from labelloop.label_config import Schema
+    from labelloop.label_config import Control, Schema
+    from labelloop.models.text_classifier import TextClassifier
+
+Task = Mapping[str, object]
+"""A task as Label Studio sends it; at least its `data`."""
 
 
 class ModelFileError(ValueError):
@@ -25,15 +31,31 @@ class ParameterError(ValueError):
     """A value in `spec.model.parameters` is not usable; the message names it, its value and the remedy."""
 
 
-class Model(ABC):
-    """What answers predictions: class probabilities for texts, one set of classes per control.
+class Prediction(TypedDict, total=False):
+    """What a model says about one task; without `result` it says nothing."""
 
-    `labels` maps each control the model covers to its classes, in the column order of `probabilities`. It may hold
-    fewer controls than the labelling configuration (a control without enough examples is left out). `version`,
-    `created_at` (RFC 3339) and `metrics` describe the model; the training sets them before `save`, `load` reads them.
+    result: Sequence[Mapping[str, object]]
+    """Results as Label Studio stores them; `result_of` makes one."""
+    score: float
+    """Of the prediction as a whole, 0 to 1; without it the lowest score of its results."""
+
+
+class Model(ABC):
+    """A model of tasks of any kind. Subclasses write `fit`, `save`, `load` and `predict`; the rest has defaults.
+
+    `version`, `created_at` (RFC 3339) and `metrics` describe a trained model. The training sets them after `fit` and
+    keeps them in `model.json` beside what `save` writes; they are there again after `load`.
     """
 
-    labels: Mapping[str, tuple[str, ...]]
+    CONTROLS: ClassVar[tuple[str, ...]] = CONTROL_TYPES
+    """Tags it answers, such as `RectangleLabels`."""
+    OBJECTS: ClassVar[tuple[str, ...]] = OBJECT_TYPES
+    """Tags it can look at, such as `Image`."""
+    FIXED_VERSION: ClassVar[str | None] = None
+    """Version of a model that never learns; None: it learns, and each training makes a version of its own."""
+
+    labels: Mapping[str, tuple[str, ...]] = {}
+    """Control -> labels it can give, for people; empty: not told."""
     version: str = ""
     created_at: str | None = None
     metrics: Mapping[str, object] = {}
@@ -41,19 +63,49 @@ class Model(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:
-        """Train on `examples`; the same input gives the same bytes in `save` on the same machine.
+        """Train on `examples` (`Example.data`, `.labels`, `.results`), one for each labelled task.
 
-        Raises NotEnoughExamplesError, or ParameterError for an unusable parameter.
+        `parameters` are `spec.model.parameters`. Raises NotEnoughExamplesError, or ParameterError for an unusable
+        parameter; anything else raised is the failure ModelFailed, and the old model goes on serving.
         """
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write the model as data (no code) into `directory`, made when missing; deterministic bytes."""
+        """Write the model as data into `directory`, which exists: JSON, arrays, text. Nothing that is executed when it
+        is read (pickle, joblib, torch.save), which is refused; not the name `model.json`, which is taken."""
 
     @classmethod
     @abstractmethod
     def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote. Executes nothing and bounds sizes; raises ModelFileError otherwise."""
+        """Read what `save` wrote."""
+
+    @abstractmethod
+    def predict(
+        self, tasks: Sequence[Task], schema: "Schema", context: Mapping[str, object] | None = None
+    ) -> Sequence[Prediction]:
+        """As many predictions as tasks, in order. `context`: what an annotator has just drawn, when Label Studio asks
+        for interactive pre-annotation."""
+
+    @classmethod
+    def untrained(cls, schema: "Schema") -> Self | None:  # noqa: ARG003
+        """What answers before the first training; None: nothing does."""
+        return None
+
+    @classmethod
+    def scope(cls) -> Scope:
+        """What of a labelling configuration it reads."""
+        return Scope(cls.CONTROLS, cls.OBJECTS, whole_tasks=True)
+
+
+class TextModel(Model):
+    """A model that gives probabilities of classes for texts: writes `fit`, `save`, `load`, `probabilities`.
+
+    Everything else follows from the probabilities: predictions in Label Studio's form, metrics, calibration, gate,
+    thresholds. `labels` maps each control the model covers to its classes, in the column order of `probabilities`. It
+    may hold fewer controls than the labelling configuration (a control without enough examples is left out).
+    """
+
+    labels: Mapping[str, tuple[str, ...]]
 
     @abstractmethod
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -63,20 +115,73 @@ class Model(ABC):
         Any text works: empty, emoji, or megabytes long. Raises KeyError for a control that is not in `labels`.
         """
 
-    @abstractmethod
     def thresholds(self, control: str) -> NDArray[np.float32]:
         """Per class, shape (len(labels[control]),): a multiple-choice control chooses classes at or above it."""
+        return np.full(len(self.labels[control]), 0.5, np.float32)
+
+    def predict(
+        self,
+        tasks: Sequence[Task],
+        schema: "Schema",
+        context: Mapping[str, object] | None = None,  # noqa: ARG002
+    ) -> Sequence[Prediction]:
+        """See Model.predict: what the probabilities say about the tasks' texts."""
+        from labelloop.serving.predictor import Predictor  # answers with models: they cannot import it before
+
+        predictions: list[Prediction] = []
+        for entry in Predictor(self.version, self).predict(tasks, schema):
+            known = "result" in entry
+            predictions.append(Prediction(result=[*map(dict, entry["result"])], score=entry["score"]) if known else {})
+        return predictions
+
+    @classmethod
+    def scope(cls) -> Scope:
+        """See Model.scope: one text for each control."""
+        return Scope(cls.CONTROLS, cls.OBJECTS)
 
 
-def load_model(directory: Path) -> Model:
-    """Load whatever kind of model stands in `directory`; raises ModelFileError (also when it is missing or empty)."""
-    from labelloop.models import files
+def result_of(control: "Control", labels: Sequence[str] = (), score: float | None = None, **value: object) -> Task:
+    """A result in Label Studio's form, such as `result_of(control, ["car"], 0.9, x=10, y=20, width=5, height=5)`.
+
+    `labels` as the labelling configuration has them; `value`: what else stands in `value` (geometry, `text`, `rating`),
+    of which `original_width`, `original_height` and `image_rotation` go to their place beside it.
+    """
+    beside: dict[str, object] = {
+        name: value.pop(name) for name in ("original_width", "original_height", "image_rotation") if name in value
+    }
+    chosen = {control.result_type: list(labels)} if labels else {}
+    told: dict[str, object] = {
+        "from_name": control.name,
+        "to_name": control.object_name,
+        "type": control.result_type,
+        "value": {**value, **chosen},
+        **beside,
+    }
+    return told if score is None else {**told, "score": score}
+
+
+@overload
+def load_model(directory: Path) -> "TextClassifier": ...
+@overload
+def load_model(directory: Path, model_class: type[Model]) -> Model: ...
+def load_model(directory: Path, model_class: type[Model] | None = None) -> Model:
+    """Load the model that stands in `directory`: the text classifier, or one of `model_class`.
+
+    Raises ModelFileError, also when it is missing or empty, or of another class than `model_class`.
+    """
+    from labelloop.models import files, own
     from labelloop.models.text_classifier import TextClassifier
 
     kind = files.read_document(directory).get("kind")
-    if kind == TextClassifier.KIND:
-        return TextClassifier.load(directory)
+    wanted = TextClassifier.KIND
+    if model_class is None or model_class is TextClassifier:
+        if kind == TextClassifier.KIND:
+            return TextClassifier.load(directory)
+    else:
+        if kind == own.KIND:
+            return own.load(directory, model_class)
+        wanted = own.name_of(model_class)
     raise ModelFileError(
-        f"{directory / files.DOCUMENT}: kind is {kind!r:.100}, known is {TextClassifier.KIND!r}: "
-        "serve this model with the version of labelloop that made it"
+        f"{directory / files.DOCUMENT}: kind is {kind!r:.100}, known is {wanted!r}: serve this model with the version "
+        "of labelloop that made it, and with the LABELLOOP_MODEL_CLASS that it was trained with"
     )

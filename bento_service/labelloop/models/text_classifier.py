@@ -11,7 +11,7 @@ from labelloop.models import features, files, linear
 from labelloop.models.cold_start import description
 from labelloop.models.features import WindowParameters
 from labelloop.models.linear import HeadTask, LinearHead
-from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError
+from labelloop.models.model import ModelFileError, NotEnoughExamplesError, ParameterError, TextModel
 from labelloop.models.scoring import Scorer
 from labelloop.models.vocabulary import Vocabulary, id_limit
 
@@ -27,7 +27,7 @@ _HEAD_ARRAYS = ("weights", "scale", "bias", "slope", "offset", "thresholds")
 _FEATURE_METHOD = "hashed-words"
 
 
-class TextClassifier(Model):
+class TextClassifier(TextModel):
     """One vocabulary of hashed n-grams, one linear head per control."""
 
     KIND: ClassVar[str] = "text-classifier"

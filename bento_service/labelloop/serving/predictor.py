@@ -14,7 +14,7 @@ from typing import Required, TypedDict
 from labelloop.datasets.rows import source_of
 from labelloop.label_config import Control, Schema, text_of
 from labelloop.models.cold_start import ColdStart
-from labelloop.models.model import Model
+from labelloop.models.model import TextModel
 from labelloop.serving.control_answers import ControlAnswers, Region
 
 SCHEMAS_KEPT = 16
@@ -36,7 +36,7 @@ class Entry(TypedDict, total=False):
 class Predictor:
     """Answers tasks with one model, or with a cold start for whatever labelling configuration comes."""
 
-    def __init__(self, version: str, model: Model | None) -> None:
+    def __init__(self, version: str, model: TextModel | None) -> None:
         self.version = version
         self.held_back: Callable[[str], bool] | None = None
         """Tells the texts to which nothing is said; None: there are none."""
@@ -44,7 +44,7 @@ class Predictor:
         self._answers = lru_cache(ANSWERS_KEPT)(self._answers_by_source)
 
     @property
-    def model(self) -> Model | None:
+    def model(self) -> TextModel | None:
         """What was trained; None for a cold start."""
         return self._trained
 
@@ -104,7 +104,7 @@ class Predictor:
             answers |= {control.name: self._answer(cold, control) for control in unknown}
         return [answer for answer in answers.values() if answer is not None]
 
-    def _answer(self, model: Model | None, control: Control) -> ControlAnswers | None:
+    def _answer(self, model: TextModel | None, control: Control) -> ControlAnswers | None:
         return None if model is None else ControlAnswers.of(model, control, self.version)
 
 
