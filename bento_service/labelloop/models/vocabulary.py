@@ -52,22 +52,33 @@ class Vocabulary:
     A column is a position in `ids`; the first `windows_known` are n-grams.
     """
 
-    def __init__(self, windows: WindowParameters, ids: NDArray[np.uint32], idf: NDArray[np.float32]) -> None:
+    def __init__(
+        self, windows: WindowParameters, ids: NDArray[np.uint32], idf: NDArray[np.float32], *, compact: bool = False
+    ) -> None:
+        """`compact`: memory for what it knows alone, not for every id; looking up is slower."""
         self.windows = windows
         self.ids = ids
         self.idf = idf
         self.windows_known = int(np.searchsorted(ids, 1 << windows.bits))
         # Unknown features get the column after the last.
         self.unknown = len(ids)
-        self._columns = np.full(id_limit(windows), self.unknown, np.int32)
-        self._columns[ids] = np.arange(len(ids), dtype=np.int32)
+        self._table: NDArray[np.int32] | None = None
+        if not compact:
+            self._table = np.full(id_limit(windows), self.unknown, np.int32)
+            self._table[ids] = np.arange(len(ids), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
     def learn(
-        cls, texts: Sequence[str] | Words, windows: WindowParameters, minimum_texts: int, maximum: int | None = None
+        cls,
+        texts: Sequence[str] | Words,
+        windows: WindowParameters,
+        minimum_texts: int,
+        maximum: int | None = None,
+        *,
+        compact: bool = False,
     ) -> tuple["Vocabulary", Vectors]:
         """The features seen in at least `minimum_texts` texts (all, when there is none), and the texts' vectors.
 
@@ -82,7 +93,7 @@ class Vocabulary:
         frequency[1 << windows.bits :] = np.bincount(read.pairs.features, minlength=1 << PAIR_BITS)
         kept = _kept(frequency, 1 << windows.bits, minimum_texts, maximum)
         idf = features.inverse_document_frequency(frequency[kept], read.texts)
-        vocabulary = cls(windows, kept.astype(np.uint32), idf)
+        vocabulary = cls(windows, kept.astype(np.uint32), idf, compact=compact)
         return vocabulary, vocabulary._vectors(read, windows_of_words)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
@@ -96,7 +107,15 @@ class Vocabulary:
 
     def pair_columns(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
         """Columns of pairs, `unknown` for those that do not count."""
-        return self._columns[(1 << self.windows.bits) :].take(ids)
+        return self._columns(ids + (1 << self.windows.bits))
+
+    def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Columns of feature ids, `unknown` for those that do not count."""
+        if self._table is not None:
+            return self._table.take(ids)
+        found = np.searchsorted(self.ids, ids)
+        found[self.ids.take(found, mode="clip") != ids] = self.unknown
+        return found.astype(np.int32)
 
     def _vectors(self, read: "TextCounts", windows: Counts) -> Vectors:
         texts, distinct = read.texts, len(read.words)
@@ -120,7 +139,7 @@ class Vocabulary:
         )
 
     def _word_entries(self, windows: Counts) -> Entries:
-        columns = self._columns.take(windows.features)
+        columns = self._columns(windows.features)
         known = (columns < self.unknown).nonzero()[0]
         values = features.term_weights(windows.counts[known])
         values *= self.idf[columns[known]]
