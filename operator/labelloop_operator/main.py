@@ -30,7 +30,7 @@ from labelloop_operator.ops.logging import configure
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.settings import Settings
 from labelloop_operator.watch.cache import Cache, Key
-from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, cluster_id
+from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, api_servers, cluster_id
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.resources import ResourceWatch
 from labelloop_operator.watch.target import Pace
@@ -138,6 +138,9 @@ async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
 
 async def _engine(settings: Settings, parts: Parts) -> Engine:
     secrets = Secrets(parts.kubernetes)
+    whole_cluster = not settings.watch_namespaces  # a Role in some namespaces shows nothing of the cluster
+    servers = await api_servers(parts.kubernetes) if whole_cluster else ()
+    parts.watch.addresses = settings.addresses.refusing(servers)
 
     async def registry_result(
         repository: str, tag: str, plain_http: bool, namespace: str, secret: str | None
@@ -151,12 +154,13 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         registry_plain_http=settings.registry_plain_http,
         cluster_domain=settings.cluster_domain,
         relay_url=settings.relay_url,
-        cluster_id=await cluster_id(parts.kubernetes, settings.key),
+        cluster_id=await cluster_id(parts.kubernetes, settings.key, whole_cluster),
         deregister_timeout=settings.deregister_timeout,
         trainings_per_namespace=settings.trainings_per_namespace,
         trainings_per_label_studio=settings.trainings_per_label_studio,
         relay_secret="",
         webhook_secret="",
+        address_policy=parts.watch.addresses.to_json(),
     )
     gatherer = Gatherer(parts.cache, secrets, Pods(parts.kubernetes), parts.watch, facts, settings.key, registry_result)
     return Engine(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
+from labelloop.label_studio import AddressPolicy
+from labelloop.label_studio.addresses import Entry
 from labelloop_operator.api.durations import parse_duration
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -35,6 +37,8 @@ class Settings:
     trainings_per_namespace: int
     trainings_per_label_studio: int
     """How many training Jobs may run at once; 0: no limit."""
+    addresses: AddressPolicy
+    """Where Label Studio may be; the API server's Service is refused."""
     log_level: str
     pod_name: str
     pod_namespace: str
@@ -59,6 +63,7 @@ class Settings:
             deregister_timeout=_duration(env, "LABELLOOP_DEREGISTER_TIMEOUT", "60s"),
             trainings_per_namespace=env.integer("LABELLOOP_TRAININGS_PER_NAMESPACE", 10, minimum=0),
             trainings_per_label_studio=env.integer("LABELLOOP_TRAININGS_PER_LABEL_STUDIO", 10, minimum=0),
+            addresses=_addresses(env),
             log_level=env.choice("LOG_LEVEL", _LEVELS, "INFO"),
             pod_name=env.text("POD_NAME", f"{socket.gethostname()}-{os.getpid()}"),
             pod_namespace=env.text("POD_NAMESPACE", "default"),
@@ -77,6 +82,24 @@ def _duration(env: Environment, name: str, default: str) -> float:
     if seconds <= 0:
         raise SettingsError(f"{name} is {value!r}: {remedy}")
     return seconds
+
+
+def _addresses(env: Environment) -> AddressPolicy:
+    policy = AddressPolicy(_networks(env, "LABELLOOP_ALLOWED_ADDRESSES"), _networks(env, "LABELLOOP_REFUSED_ADDRESSES"))
+    api_server = env.optional("KUBERNETES_SERVICE_HOST")
+    try:
+        return policy.refusing([api_server] if api_server else [])
+    except ValueError:  # a name, on some managed clusters: its addresses stand in the endpoints of the Service
+        return policy
+
+
+def _networks(env: Environment, name: str) -> tuple[Entry, ...]:
+    listed = _names(env.optional(name) or "")
+    try:
+        return tuple(map(Entry.parse, listed))
+    except ValueError as error:
+        remedy = "use networks such as 10.0.0.0/8, or addresses with a port such as 10.0.0.1:8080"
+        raise SettingsError(f"{name} is {', '.join(listed)!r} ({error}): {remedy}") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

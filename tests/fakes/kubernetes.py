@@ -25,6 +25,7 @@ GROUPS = {
     "apps/v1": {"deployments": "Deployment"},
     "batch/v1": {"jobs": "Job"},
     "coordination.k8s.io/v1": {"leases": "Lease"},
+    "discovery.k8s.io/v1": {"endpointslices": "EndpointSlice"},
     "events.k8s.io/v1": {"events": "Event"},
     "labelloop.dev/v1alpha1": {"labelstudiobackends": "LabelStudioBackend"},
 }

@@ -1,5 +1,6 @@
 """Label Studio's API: operations without I/O, credentials and errors. `client` executes them with requests."""
 
+from labelloop.label_studio.addresses import AddressPolicy
 from labelloop.label_studio.auth import Authenticator, Credentials
 from labelloop.label_studio.backend_api import (
     Backend,
@@ -11,6 +12,7 @@ from labelloop.label_studio.backend_api import (
 )
 from labelloop.label_studio.errors import (
     AddressBlocked,
+    AddressRefused,
     AnswerTooLarge,
     ExpiredToken,
     Failure,
@@ -38,6 +40,8 @@ from labelloop.label_studio.webhook_api import Webhook, create_webhook, delete_w
 
 __all__ = [
     "AddressBlocked",
+    "AddressPolicy",
+    "AddressRefused",
     "AnnotationTimes",
     "AnswerTooLarge",
     "Authenticator",

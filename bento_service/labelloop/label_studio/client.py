@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     HTTPError,
     LocationParseError,
@@ -15,8 +14,10 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from labelloop.label_studio.addresses import AddressPolicy, RefusedAddressError, address_refused
 from labelloop.label_studio.auth import Authenticator, Credentials
 from labelloop.label_studio.errors import Failure, unreachable
+from labelloop.label_studio.guarded_connections import Adapter
 from labelloop.label_studio.protocol import Operation, Request, Response
 
 T = TypeVar("T")
@@ -28,15 +29,22 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 class LabelStudioClient:
     """One Label Studio, one token. Proxies and other settings of the environment are not used, nor redirects followed.
 
+    `addresses` tells where it may connect to; None, for a url of one's own: anywhere.
     Raises InvalidConnection when the CA certificates are unusable. Not for several threads at once.
     """
 
-    def __init__(self, credentials: Credentials, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        clock: Callable[[], float] = time.monotonic,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
         self._credentials = credentials
         self._authenticator = Authenticator(credentials.token, clock)
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.mount("https://", _TlsAdapter(credentials))
+        self._session.mount("https://", Adapter(addresses, credentials.tls_context()))
+        self._session.mount("http://", Adapter(addresses))
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +75,8 @@ class LabelStudioClient:
         content = request.content()
         try:
             return self._exchange_once(request, content)
+        except RefusedAddressError as error:
+            raise address_refused(self._credentials.url, error) from None
         except _BROKEN as error:
             failure = _failure(error)
             # An idle connection that the server closed: asking again is harmless for a GET.
@@ -102,15 +112,6 @@ class LabelStudioClient:
                 url=self._credentials.address(request),
                 complete=len(body) <= request.limit,
             )
-
-
-class _TlsAdapter(HTTPAdapter):
-    def __init__(self, credentials: Credentials) -> None:
-        self._context = credentials.tls_context()
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
 
 def _failure(error: Exception) -> Failure:

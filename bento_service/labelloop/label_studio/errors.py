@@ -18,6 +18,10 @@ class InvalidConnection(LabelStudioError):
     """Address, token or CA certificate cannot be right; nothing was sent."""
 
 
+class AddressRefused(LabelStudioError):
+    """The address is one that nobody may have asked from inside a cluster; nothing was sent."""
+
+
 class Unreachable(LabelStudioError):
     """No usable answer: name, connection, TLS, time-out, or a proxy that says there is nobody behind it."""
 

@@ -13,7 +13,7 @@ from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError
-from labelloop.label_studio import Credentials, LabelStudioError, NotFound, Unauthorized
+from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError, NotFound, Unauthorized
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models.model import Model, ModelFileError, load_model
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
@@ -26,6 +26,7 @@ RESTORED_DIRECTORY = "restored"
 _SETTING_REASONS = {
     "LABEL_STUDIO_URL": "LabelStudioUnreachable",
     "LABEL_STUDIO_CA_FILE": "LabelStudioUnreachable",
+    "LABELLOOP_ADDRESS_POLICY": "LabelStudioUnreachable",
     "LABEL_STUDIO_API_KEY": "LabelStudioUnauthorized",
     "LABELLOOP_PROJECT": "ProjectNotFound",
     "LABELLOOP_PARAMETERS": "ModelFailed",
@@ -81,6 +82,8 @@ def _unread(error: Exception) -> Result:
             reason = _SETTING_REASONS.get(str(error).split()[0].rstrip(":"), "Unknown")
         case Unauthorized():
             reason = "LabelStudioUnauthorized"
+        case AddressRefused():
+            reason = "ConnectionAddressRefused"
         case NotFound():
             reason = "ProjectNotFound"
         case LabelStudioError() | RowError():
@@ -132,7 +135,7 @@ def _read(
     """All labelled tasks, and the seconds it took to read them."""
     began = time.monotonic()
     credentials = Credentials(connection.url, connection.token, connection.ca)
-    with LabelStudioClient(credentials) as client:
+    with LabelStudioClient(credentials, addresses=connection.addresses) as client:
         reading = client.run(read_project(settings.project, connection.url, earlier, why_none))
     for sentence in reading.schema.ignored:
         _report(sentence)

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
+from labelloop.label_studio import AddressPolicy
 from labelloop.training.gate import GateRules, gate_rules
 
 DEFAULT_WORK_DIRECTORY = Path("/work")
 DEFAULT_HOLDOUT = 0.2
 MAX_HOLDOUT = 0.9
+ADDRESS_POLICY = "LABELLOOP_ADDRESS_POLICY"
 # The sklearn example of label-studio-ml takes C from this variable.
 _UPSTREAM_C = "LOGISTIC_REGRESSION_C"
 
@@ -52,6 +54,8 @@ class ConnectionSettings:
     url: str
     token: str = field(repr=False)
     ca: bytes | None = field(default=None, repr=False)
+    addresses: AddressPolicy | None = None
+    """Where Label Studio may be; None, outside a cluster: anywhere."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ConnectionSettings":
@@ -61,7 +65,18 @@ class ConnectionSettings:
             url=environment.url("LABEL_STUDIO_URL"),
             token=environment.text("LABEL_STUDIO_API_KEY", remedy="put a token into the connection Secret"),
             ca=environment.certificates("LABEL_STUDIO_CA_FILE", remedy="check ca.crt of the connection Secret"),
+            addresses=_address_policy(environment),
         )
+
+
+def _address_policy(environment: Environment) -> AddressPolicy | None:
+    text = environment.optional(ADDRESS_POLICY)
+    if text is None:
+        return None
+    try:
+        return AddressPolicy.from_json(text)
+    except ValueError as error:
+        raise SettingsError(f"{ADDRESS_POLICY} cannot be read ({error}): the operator sets it") from None
 
 
 def _gate_rules(given: Mapping[str, object]) -> GateRules:

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     CONNECTION_SECRET_KEY_MISSING = "ConnectionSecretKeyMissing"
     CONNECTION_URL_INVALID = "ConnectionURLInvalid"
     CONNECTION_CA_INVALID = "ConnectionCAInvalid"
+    CONNECTION_ADDRESS_REFUSED = "ConnectionAddressRefused"
     UNAUTHORIZED = "Unauthorized"
     TOKEN_EXPIRED = "TokenExpired"
     PROJECT_NOT_FOUND = "ProjectNotFound"

@@ -43,6 +43,8 @@ class Training:
     attempt: int = 0
     request_id: str = ""
     has_ca: bool = False
+    address_policy: str = ""
+    """Where Label Studio may be, as JSON; no part of what the training is."""
 
 
 def job_name(owner: Owner, spec: Spec, training: Training) -> str:
@@ -177,6 +179,8 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     ]
     if training.has_ca:
         found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
+    if training.address_policy:
+        found.append(variable("LABELLOOP_ADDRESS_POLICY", training.address_policy))
     found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
     found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.model.parameters), sort_keys=True)))
     found.append(variable("LABELLOOP_HOLDOUT", f"{spec.evaluation.holdout:g}"))

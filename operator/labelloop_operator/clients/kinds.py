@@ -34,6 +34,7 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 JOB = Kind("batch/v1", "Job", "jobs")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 
 CHILD_KINDS = (SERVICE, DEPLOYMENT, JOB)

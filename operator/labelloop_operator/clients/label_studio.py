@@ -1,12 +1,15 @@
 """Runs the library's Label Studio operations over aiohttp: one connection per address and token."""
 
 import asyncio
+import errno
+import socket
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
 import aiohttp
 
+from labelloop.label_studio.addresses import AddressPolicy, RefusedAddressError, address_refused
 from labelloop.label_studio.auth import Authenticator, Credentials
 from labelloop.label_studio.errors import Failure, LabelStudioError, unreachable
 from labelloop.label_studio.protocol import Operation, Request, Response
@@ -20,10 +23,19 @@ PARALLEL_REQUESTS = 4
 
 
 class LabelStudio:
-    """One Label Studio as one user. `observe` is told the outcome of each operation: "success" or the error's name."""
+    """One Label Studio as one user. `observe` is told the outcome of each operation: "success" or the error's name.
 
-    def __init__(self, credentials: Credentials, observe: Callable[[str], None] = lambda _: None) -> None:
+    `addresses` tells where it may connect to, None: anywhere.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        observe: Callable[[str], None] = lambda _: None,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
         self._credentials = credentials
+        self._addresses = addresses
         self._authenticator = Authenticator(credentials.token)
         self._observe = observe
         self._session: aiohttp.ClientSession | None = None
@@ -82,6 +94,8 @@ class LabelStudio:
                 received = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, received, body, url, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _RefusedError):
+                raise address_refused(self._credentials.url, error.os_error.refusal) from None
             raise unreachable(self._credentials.url, _failure(error)) from error
 
     def _connection(self) -> aiohttp.ClientSession:
@@ -90,11 +104,29 @@ class LabelStudio:
             if self._credentials.url.startswith("https:"):
                 context = self._credentials.tls_context()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=PARALLEL_REQUESTS, ssl=context),
+                connector=aiohttp.TCPConnector(limit=PARALLEL_REQUESTS, ssl=context, socket_factory=self._socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
         return self._session
+
+    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """A socket for an address that is about to be connected to: after the name was resolved."""
+        family, kind, protocol, _, address = info
+        if self._addresses is not None:
+            try:
+                self._addresses.check(str(address[0]), int(address[1]))
+            except RefusedAddressError as refusal:
+                raise _RefusedError(refusal) from None
+        return socket.socket(family, kind, protocol)
+
+
+class _RefusedError(OSError):
+    """For aiohttp: this address failed, try the name's others. One text for all, or aiohttp would join them to one."""
+
+    def __init__(self, refusal: RefusedAddressError) -> None:
+        super().__init__(errno.EACCES, "the address may not be connected to")
+        self.refusal = refusal
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:

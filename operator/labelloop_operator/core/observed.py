@@ -68,6 +68,8 @@ class OperatorFacts:
     relay_secret: str
     """HMAC of the resource's uid (docs/interfaces.md section 5); derived by the engine from the operator key."""
     webhook_secret: str
+    address_policy: str = ""
+    """Where training pods may find Label Studio (AddressPolicy as JSON); empty: anywhere."""
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ def _start(
         attempt=training.attempt,
         request_id=request,
         has_ca=draft.observed.connection.has_ca,
+        address_policy=draft.observed.operator.address_policy,
     )
     name = job_name(draft.owner, spec, inputs)
     if draft.is_foreign("Job", name):

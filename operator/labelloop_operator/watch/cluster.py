@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, NAMESPACE
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, ENDPOINT_SLICE, NAMESPACE, Kind
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.watch.cache import Cache
 from labelloop_operator.watch.reflector import Reflector
@@ -82,17 +82,29 @@ class ClusterWatch:
                 _LOG.error("%s", error)
 
 
-async def cluster_id(kubernetes: Kubernetes, key: bytes) -> str:
+async def cluster_id(kubernetes: Kubernetes, key: bytes, whole_cluster: bool) -> str:
     """Tells clusters apart in Label Studio: the uid of kube-system, or derived from the key where that is hidden."""
+    found = await _find(kubernetes, NAMESPACE, None, "kube-system") if whole_cluster else None
+    if found is not None:
+        return str(found["metadata"]["uid"])
+    return "key-" + hashlib.sha256(b"cluster:" + key).hexdigest()[:16]
+
+
+async def api_servers(kubernetes: Kubernetes) -> tuple[str, ...]:
+    """ADDRESS:PORT of every API server behind the Service `kubernetes`; its own address is in the environment."""
+    found = await _find(kubernetes, ENDPOINT_SLICE, "default", "kubernetes") or {}
+    ports = [port["port"] for port in found.get("ports") or [] if port.get("port")]
+    addresses = [address for endpoint in found.get("endpoints") or [] for address in endpoint.get("addresses") or []]
+    return tuple(f"[{address}]:{port}" for address in addresses for port in ports)
+
+
+async def _find(kubernetes: Kubernetes, kind: Kind, namespace: str | None, name: str) -> Mapping[str, Any] | None:
+    """An object of the cluster; None when there is none or it may not be seen. Waits for the API server to answer."""
     while True:
         try:
-            found = await kubernetes.get(NAMESPACE, None, "kube-system")
+            return await kubernetes.get(kind, namespace, name)
         except ApiError as error:
-            if error.status != 403:
-                _LOG.warning("the cluster's id is not known yet: %s", error)
-                await asyncio.sleep(_RETRY_PAUSE)
-                continue
-            found = None
-        if found is not None:
-            return str(found["metadata"]["uid"])
-        return "key-" + hashlib.sha256(b"cluster:" + key).hexdigest()[:16]
+            if error.status == 403:
+                return None
+            _LOG.warning("%s %s is not known yet: %s", kind.kind, name, error)
+            await asyncio.sleep(_RETRY_PAUSE)

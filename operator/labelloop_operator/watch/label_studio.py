@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from labelloop.label_studio import Credentials
+from labelloop.label_studio import AddressPolicy, Credentials
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.core.observed import LabelStudioFacts
 from labelloop_operator.watch.project import ProjectWatch
@@ -26,6 +26,8 @@ class LabelStudioWatch:
         self._observe_call = observe_call
         self._servers: dict[Credentials, Server] = {}
         self._projects: dict[Key, ProjectWatch] = {}
+        self.addresses: AddressPolicy | None = None
+        """Where Label Studio may be; None: anywhere. To be set before the first `observe`."""
 
     async def observe(self, key: Key, target: Target) -> LabelStudioFacts | None:
         """Watch this project for the resource from now on; what is known of it, None when nothing was heard yet."""
@@ -36,7 +38,7 @@ class LabelStudioWatch:
         await self.forget(key)
         server = self._servers.get(target.credentials)
         if server is None:
-            client = LabelStudio(target.credentials, self._observe_call)
+            client = LabelStudio(target.credentials, self._observe_call, self.addresses)
             server = self._servers[target.credentials] = Server(client, self._pace, self._may_write)
         watch = self._projects[key] = ProjectWatch(key, target, server, self._pace, self._wake)
         server.projects.add(watch)

@@ -47,6 +47,14 @@ def test_the_three_steps_run_in_order() -> None:
         assert container["terminationMessagePolicy"] == "File"
 
 
+def test_the_training_is_told_where_label_studio_may_be_and_is_the_same_training_all_the_same() -> None:
+    told = replace(TRAINING, address_policy='{"allowed":[],"refused":["10.96.0.1"]}')
+    for name, container in containers(job(OWNER, FULL, told)).items():
+        expected = told.address_policy if name == "train" else None
+        assert environment(container).get("LABELLOOP_ADDRESS_POLICY") == expected
+    assert job_name(OWNER, FULL, told) == job_name(OWNER, FULL, TRAINING)
+
+
 def test_the_environment_is_the_agreed_one() -> None:
     found = {name: environment(item) for name, item in containers(job(OWNER, FULL, TRAINING)).items()}
     common = {"LABELLOOP_WORK_DIR": "/work", "HOME": "/work", "TMPDIR": "/work/tmp"}

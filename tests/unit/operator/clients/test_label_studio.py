@@ -1,6 +1,8 @@
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
@@ -135,3 +137,47 @@ def test_another_cluster_s_backend_with_our_address_is_not_ours() -> None:
     other = {"labelloop": {"cluster": "cluster-2", "resource": "team-a/intents", "uid": "uid-9"}}
     backend = library.Backend(1, 7, URL, "t", "CO", None, None, "NONE", "", False, other, True)
     assert not OWNER.owns(backend)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"])
+async def test_refused_addresses_are_not_connected_to(fake: FakeLabelStudio, host: str) -> None:
+    url = f"http://{host}:{fake.url.rpartition(':')[2]}"
+    client = LabelStudio(library.Credentials(url, TOKEN), addresses=library.AddressPolicy())
+    with pytest.raises(library.AddressRefused, match=r"loopback|no address") as told:
+        await client.run(library.project(7))
+    await client.close()
+    assert TOKEN not in told.value.message
+    assert not fake.calls
+
+
+async def test_allowed_addresses_are_connected_to(fake: FakeLabelStudio) -> None:
+    policy = library.AddressPolicy.parse(["127.0.0.0/8"])
+    client = LabelStudio(library.Credentials(fake.url, TOKEN), addresses=policy)
+    assert (await client.run(library.project(7))).id == 7
+    await client.close()
+
+
+async def test_a_name_is_judged_by_the_address_that_is_connected_to(
+    fake: FakeLabelStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several addresses, all refused; what a resolver says before or after plays no part."""
+    port = int(fake.url.rpartition(":")[2])
+
+    class Rebinding(aiohttp.abc.AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[Any]:
+            return [
+                {"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 6, "flags": 0}
+                for address in ("127.0.0.1", "127.0.0.2")
+            ]
+
+        async def close(self) -> None:
+            """Nothing is held."""
+
+    monkeypatch.setattr("aiohttp.connector.DefaultResolver", lambda **_: Rebinding())
+    client = LabelStudio(
+        library.Credentials(f"http://rebinding.example:{port}", TOKEN), addresses=library.AddressPolicy()
+    )
+    with pytest.raises(library.AddressRefused, match=r"127\.0\.0\.[12] is loopback"):
+        await client.run(library.project(7))
+    await client.close()
+    assert not fake.calls

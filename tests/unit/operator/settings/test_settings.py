@@ -54,6 +54,8 @@ def test_everything_set(variables: dict[str, str]) -> None:
         ("LABELLOOP_RELAY_URL", "operator:8080"),
         ("LABELLOOP_REGISTRY_PLAIN_HTTP", "maybe"),
         ("LABELLOOP_KEY_FILE", "/nowhere/key"),
+        ("LABELLOOP_ALLOWED_ADDRESSES", "localhost"),
+        ("LABELLOOP_REFUSED_ADDRESSES", "10.0.0.1/8"),
         ("LOG_LEVEL", "loud"),
     ],
 )
@@ -80,3 +82,19 @@ def test_a_settings_mistake_ends_the_process_with_2_and_one_line(
     told = capsys.readouterr().err
     assert "LABELLOOP_RELAY_URL is not set" in told
     assert told.count("\n") == 1
+
+
+def test_the_api_server_and_what_the_chart_lists_are_refused(variables: dict[str, str]) -> None:
+    settings = Settings.from_environment(
+        variables
+        | {
+            "KUBERNETES_SERVICE_HOST": "10.96.0.1",
+            "LABELLOOP_REFUSED_ADDRESSES": "192.168.0.0/16, 10.0.0.5:6443",
+            "LABELLOOP_ALLOWED_ADDRESSES": "192.168.7.7",
+        }
+    )
+    refused = [("10.96.0.1", 443), ("192.168.1.1", 80), ("10.0.0.5", 6443), ("127.0.0.1", 8080)]
+    assert all(settings.addresses.refusal(*address) for address in refused)
+    assert not any(settings.addresses.refusal(*address) for address in (("192.168.7.7", 80), ("10.0.0.5", 8080)))
+    named = Settings.from_environment(variables | {"KUBERNETES_SERVICE_HOST": "api.managed.example"})
+    assert not named.addresses.refused

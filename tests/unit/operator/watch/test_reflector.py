@@ -158,5 +158,5 @@ async def test_the_cluster_s_id(
 ) -> None:
     prepare(api)
     kubernetes = connect(api)
-    assert (await cluster_id(kubernetes, b"key")).startswith(expected(api))
+    assert (await cluster_id(kubernetes, b"key", whole_cluster=True)).startswith(expected(api))
     await kubernetes.close()
