@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
@@ -23,6 +24,7 @@ from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.training_slots import TrainingSlots
+from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.hooks.receiver import Receiver
 from labelloop_operator.ops.health import Health
 from labelloop_operator.ops.leader import Leader
@@ -41,6 +43,8 @@ LEASE_NAME = "labelloop-operator"
 _LIST_AGE = 900.0
 """Seconds a complete list may be old at least, whatever the resync interval is."""
 _STOP_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
+"""How long requests under way, in Label Studio and at our port, may hold up the end."""
 
 
 # The API server takes documents of 10,000 levels (Go's encoding/json). One resource of that depth, which anybody may
@@ -77,6 +81,7 @@ class Parts:
     resources: ResourceWatch
     health: Health
     metrics: Metrics
+    peer: Peer
 
 
 async def _run(settings: Settings) -> int:
@@ -85,25 +90,57 @@ async def _run(settings: Settings) -> int:
     _handle_signals(stop)
     parts = _make(settings, kubernetes)
     server = await _serve(settings, parts)
+    tasks = [asyncio.create_task(parts.health.measure_lag(), name="event loop lag")]
     try:
         if not await _unless(stop, parts.leader.acquire()):
             return 0
+        tasks.append(asyncio.create_task(_hold(parts.leader), name="lease"))
         if not await _unless(stop, parts.cluster.fill()):
             return 0
         parts.health.prefilled = True
-        return await _lead(settings, parts, stop, server)
+        return await _lead(settings, parts, stop, server, tasks)
     finally:
+        await _cancel(tasks)
+        await _step_down(parts)
         await server.cleanup()
-        await parts.watch.close()
-        await parts.leader.release()
+        await parts.peer.close()
         await kubernetes.close()
 
 
+async def _hold(leader: Leader) -> None:
+    """Hold the lease. When it is lost another replica may lead by now: nothing that is under way here may go on, not
+    even to end it nicely, so the process ends on the spot."""
+    try:
+        await leader.hold()
+    except Exception:
+        _LOG.exception("lease")
+    logging.shutdown()
+    os._exit(1)
+
+
+async def _step_down(parts: Parts) -> None:
+    """Stop writing, then let the next one lead: it must not wait for what is slow to end here."""
+    closing = asyncio.create_task(parts.watch.close())
+    await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
+    await parts.leader.release()
+
+
 def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
-    leader = Leader(kubernetes, settings.pod_namespace, LEASE_NAME, settings.pod_name)
     queue: WorkQueue[Key] = WorkQueue()
     metrics = Metrics()
-    health = Health(max(_LIST_AGE, 3 * settings.resync_interval), lambda: queue.oldest, leader.valid)
+
+    def leading() -> bool:
+        return leader.valid()
+
+    health = Health(max(_LIST_AGE, 3 * settings.resync_interval), lambda: queue.oldest, leading)
+    leader = Leader(
+        kubernetes,
+        settings.pod_namespace,
+        LEASE_NAME,
+        settings.pod_name,
+        address=settings.address,
+        asked=health.asked,
+    )
     cache = Cache(queue.add)
     metrics.queue_depth.set_function(lambda: queue.depth)
     metrics.queue_oldest.set_function(lambda: queue.oldest)
@@ -123,12 +160,21 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
         resources=ResourceWatch(cache, settings.watch_namespaces),
         health=health,
         metrics=metrics,
+        peer=Peer(leader.elsewhere),
     )
 
 
 async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
     receiver = Receiver(
-        parts.cache, parts.watch, parts.kubernetes, settings.key, parts.health, parts.metrics, parts.leader.valid
+        parts.cache,
+        parts.watch,
+        # A request to train is written by whichever replica got it, but never by one that lost its lease.
+        parts.kubernetes.guarded(lambda: not parts.leader.lost()),
+        settings.key,
+        parts.health,
+        parts.metrics,
+        parts.leader.valid,
+        peer=parts.peer,
     )
     runner = receiver.runner()
     await runner.setup()
@@ -175,13 +221,14 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
     )
 
 
-async def _lead(settings: Settings, parts: Parts, stop: asyncio.Event, server: web.AppRunner) -> int:
+async def _lead(
+    settings: Settings, parts: Parts, stop: asyncio.Event, server: web.AppRunner, holding: list[asyncio.Task[None]]
+) -> int:
     """Work until told to stop, or until any part ends by itself: then a restart is the remedy."""
     engine = await _engine(settings, parts)
     # kopf cancels, when it ends, every task made after it started: ours are made before and stopped before.
     background = [
-        asyncio.create_task(parts.leader.hold(), name="lease"),
-        asyncio.create_task(parts.health.measure_lag(), name="event loop lag"),
+        *holding,
         *(asyncio.create_task(watch, name="watch") for watch in parts.cluster.tasks()),
         *(asyncio.create_task(engine.work(), name=f"worker {number}") for number in range(settings.workers)),
     ]
@@ -196,9 +243,8 @@ async def _lead(settings: Settings, parts: Parts, stop: asyncio.Event, server: w
         if task.done() and not stop.is_set():
             _LOG.error("%s ended", task.get_name(), exc_info=task.exception())
     await _cancel([*background, ready, stopped])
+    await _step_down(parts)
     await server.cleanup()
-    await parts.watch.close()
-    await parts.leader.release()
     parts.resources.stop()
     await asyncio.wait({kopf}, timeout=_STOP_SECONDS)
     return 0 if stop.is_set() else 1

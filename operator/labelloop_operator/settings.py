@@ -42,6 +42,8 @@ class Settings:
     log_level: str
     pod_name: str
     pod_namespace: str
+    pod_ip: str
+    """Where other replicas reach this one; empty: they cannot."""
     port: int
     workers: int
 
@@ -67,9 +69,16 @@ class Settings:
             log_level=env.choice("LOG_LEVEL", _LEVELS, "INFO"),
             pod_name=env.text("POD_NAME", f"{socket.gethostname()}-{os.getpid()}"),
             pod_namespace=env.text("POD_NAMESPACE", "default"),
+            pod_ip=env.optional("POD_IP") or "",
             port=env.integer("LABELLOOP_PORT", 8080, minimum=0, maximum=65535),
             workers=env.integer("LABELLOOP_WORKERS", 8, minimum=1, maximum=64),
         )
+
+    @property
+    def address(self) -> str:
+        """This replica's port for other replicas; empty when they cannot reach it."""
+        host = f"[{self.pod_ip}]" if ":" in self.pod_ip else self.pod_ip
+        return f"http://{host}:{self.port}" if host else ""
 
 
 def _duration(env: Environment, name: str, default: str) -> float:

@@ -37,6 +37,7 @@ def test_helm_upgrade_replaces_the_operator_and_predictions_go_on(story: Story, 
     (before,) = story.lab.operator_pods()
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.05) as report:
         story.lab.upgrade(logLevel="DEBUG")
+    eventually(lambda: len(story.lab.operator_pods()) == 1, PATIENCE, "end of the operator's old pod")
     (after,) = story.lab.operator_pods()
     assert after["metadata"]["name"] != before["metadata"]["name"]
     assert not report.failures

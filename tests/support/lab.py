@@ -179,6 +179,7 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
         "image": {"repository": "docker.io/labelloop/operator", "tag": "dev", "pullPolicy": "Never"},
         # The tag stays the same, so a new archive under it must change something of the pod.
         "podAnnotations": {"labelloop.dev/archive": _mark(IMAGES / "operator.tar")},
+        "replicas": 1,  # stories about several say so
         "backend": {"image": backend_image},
         "registry": {"prefix": f"{cluster.registry}/trained", "plainHTTP": True},
     }

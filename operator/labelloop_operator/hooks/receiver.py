@@ -1,11 +1,12 @@
 """What backends relay from Label Studio (docs/interfaces.md 4.1): hints, and requests to train.
 
-A request to train counts only once it stands on the resource, so the annotation is written before the answer.
+A request to train counts only once it stands on the resource, so the annotation is written before the answer, by
+whichever replica got it. Hints are for the leader: others hand them on.
 """
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -22,10 +23,11 @@ from labelloop_operator.core.bearers import relay_secret, same
 from labelloop_operator.core.gather import parse_resource
 from labelloop_operator.core.observed import Resource
 from labelloop_operator.hooks.limits import RateLimit
+from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.ops.health import Health, Verdict
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.ops.metrics import Metrics
-from labelloop_operator.watch.cache import Cache
+from labelloop_operator.watch.cache import Cache, Object
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.target import Hint, Key
 
@@ -37,8 +39,12 @@ BODY_LIMIT = 1024 * 1024
 MAX_ANNOTATIONS = 1000
 """Of one hint; backends tell no more (labelloop.serving.webhook_events)."""
 MAX_ACTION = 100
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that requests under way have to end."""
 RATE = 20.0
 BURST = 100.0
+_LOOKUPS = "lookups"
+"""Bucket of all reads of resources together, by a replica that has no cache to answer from."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -65,6 +71,7 @@ class Receiver:
         leading: Callable[[], bool],
         limit: RateLimit | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        peer: Peer | None = None,
     ) -> None:
         self._cache = cache
         self._watch = watch
@@ -75,6 +82,7 @@ class Receiver:
         self._leading = leading
         self._limit = limit or RateLimit(RATE, BURST)
         self._clock = clock
+        self._peer = peer or Peer(lambda: "")
 
     def application(self) -> web.Application:
         """Routes of the port."""
@@ -92,7 +100,9 @@ class Receiver:
 
     def runner(self) -> web.AppRunner:
         """The application, to be set up on a port. Backends send plain JSON: nothing is decompressed."""
-        return web.AppRunner(self.application(), access_log=None, auto_decompress=False)
+        return web.AppRunner(
+            self.application(), access_log=None, auto_decompress=False, shutdown_timeout=SHUTDOWN_TIMEOUT
+        )
 
     async def _livez(self, _: web.Request) -> web.Response:
         return _verdict(self._health.live())
@@ -104,23 +114,29 @@ class Receiver:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _hints(self, request: web.Request) -> web.Response:
-        async def handle(key: Key, _: Resource) -> None:
+        async def handle(key: Key) -> web.Response:
+            if not self._leading():
+                return await self._hand_on(request)
+            await self._authenticate(request, key)
             self._watch.hint(key, parse_hint(await _body(request)))
+            return _accepted()
 
         return await self._answer("hints", request, handle)
 
     async def _train(self, request: web.Request) -> web.Response:
-        async def handle(key: Key, resource: Resource) -> None:
+        async def handle(key: Key) -> web.Response:
+            resource = await self._authenticate(request, key)
             _check_trainable(resource)
             await self._request_training(key, resource)
+            return _accepted()
 
         return await self._answer("train", request, handle)
 
-    async def _answer(self, kind: str, request: web.Request, handle: Any) -> web.Response:  # noqa: ANN401 - a local coroutine
+    async def _answer(
+        self, kind: str, request: web.Request, handle: Callable[[Key], Awaitable[web.Response]]
+    ) -> web.Response:
         try:
-            key, resource = self._authenticate(request)
-            await handle(key, resource)
-            answer = web.json_response({"accepted": True}, status=202)
+            answer = await handle((request.match_info["namespace"], request.match_info["name"]))
         except Refused as refused:
             answer = web.json_response({"reason": refused.reason, "message": refused.message}, status=refused.status)
         except web.HTTPRequestEntityTooLarge:
@@ -129,12 +145,15 @@ class Receiver:
         self._metrics.hints.labels(kind, str(answer.status)).inc()
         return answer
 
-    def _authenticate(self, request: web.Request) -> tuple[Key, Resource]:
-        """The resource that the bearer is made for. Only the leader has a cache to answer from."""
-        if not self._leading():
-            raise Refused(503, "NotLeading", "this replica does not lead: try again")
-        key = (request.match_info["namespace"], request.match_info["name"])
-        item = self._cache.resource(key)
+    async def _hand_on(self, request: web.Request) -> web.Response:
+        answer = await self._peer.hand_on(request, await request.read())
+        if answer is None:
+            raise Refused(503, "NotLeading", "this replica does not lead, and the one that does cannot be reached")
+        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+
+    async def _authenticate(self, request: web.Request, key: Key) -> Resource:
+        """The resource that the bearer is made for."""
+        item = await self._find(key)
         if item is None:
             raise Refused(404, "NotFound", f"there is no LabelStudioBackend {key[0]}/{key[1]}")
         bearer = request.headers.get("Authorization", "")
@@ -142,7 +161,19 @@ class Receiver:
             raise Refused(401, "Unauthorized", "the bearer is not the one of this resource")
         if not self._limit.allow(key):
             raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second")
-        return key, parse_resource(item)
+        return parse_resource(item)
+
+    async def _find(self, key: Key) -> Object | None:
+        """Only the leader has a cache, and only once it is filled; others ask the API server."""
+        if self._leading() and self._health.prefilled:
+            return self._cache.resource(key)
+        if not self._limit.allow(_LOOKUPS):
+            raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second")
+        try:
+            return await self._kubernetes.get(BACKEND, *key)
+        except ApiError as error:
+            _LOG.warning("the resource could not be read: %s", error, extra=resource_fields(key))
+            raise Refused(503, "NotRead", "the resource could not be read: try again") from None
 
     async def _request_training(self, key: Key, resource: Resource) -> None:
         requested_at = self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -150,11 +181,12 @@ class Receiver:
         try:
             item = await self._kubernetes.merge(BACKEND, *key, patch, REQUEST_MANAGER)
         except NotLeading:
-            raise Refused(503, "NotLeading", "this replica does not lead: try again") from None
+            raise Refused(503, "NotLeading", "this replica led and does so no more: try again") from None
         except ApiError as error:
             _LOG.warning("the request to train was not written: %s", error, extra=resource_fields(key))
             raise Refused(503, "NotWritten", "the request could not be written to the resource: try again") from None
-        self._cache.put(BACKEND, item)
+        if self._leading():
+            self._cache.put(BACKEND, item)
         _LOG.info("training requested", extra=resource_fields(key))
 
 
@@ -196,6 +228,10 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise Refused(400, "BadRequest", "the body is not a JSON object")
     return body
+
+
+def _accepted() -> web.Response:
+    return web.json_response({"accepted": True}, status=202)
 
 
 def _verdict(verdict: Verdict) -> web.Response:

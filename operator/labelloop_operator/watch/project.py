@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from labelloop import counting
 from labelloop import label_studio as library
@@ -16,18 +17,20 @@ from labelloop_operator.api.registration import CONNECTED, RegisteredBackend, Re
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Cut
 from labelloop_operator.clients import registration
-from labelloop_operator.clients.errors import NotLeading
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.core.observed import LabelStudioFacts, ProjectFacts
 from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.watch.facts import backend_facts, problem, project_facts, webhook_facts
+from labelloop_operator.watch.guard import guarded
 from labelloop_operator.watch.server import Server
 from labelloop_operator.watch.tally import Tally
 from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Target, Wake
 from labelloop_operator.watch.writes import Writes
 
 _LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SETTLE = 0.2
 """Seconds between a hint and the scan: the hints of one burst become one scan."""
@@ -215,16 +218,14 @@ class ProjectWatch:
 
     async def _write(self, action: LabelStudioAction) -> None:
         """Run one action to its end; the facts then show what Label Studio holds."""
-        if not self._server.may_write():
-            raise NotLeading(type(action).__name__)
         owner = self.target.owner
         if isinstance(action, EnsureWebhook):
-            hooks = await self._client.run(
+            hooks = await self._change(
                 registration.ensure_webhook(owner, action.secret, action.webhook_id, action.remove)
             )
             self._webhooks = webhook_facts(hooks, owner, self.target.webhook_secret)
         elif isinstance(action, EnsureBackend):
-            found = await self._client.run(
+            found = await self._change(
                 registration.ensure_backend(
                     owner, action.title, action.backend_id, action.extra_params, action.basic_auth, action.remove
                 )
@@ -233,10 +234,13 @@ class ProjectWatch:
                 self._backends = None  # the answer is a complete list
             self._merge_backends(backend_facts(found, owner), action.remove)
         elif isinstance(action, Deregister):
-            await self._client.run(registration.deregister(owner))
+            await self._change(registration.deregister(owner))
             self._backends = tuple(item for item in self._backends or () if not item.ours)
             self._webhooks = ()
         _LOG.info("%s done", type(action).__name__, extra=resource_fields(self.key))
+
+    async def _change(self, operation: library.Operation[T]) -> T:
+        return await self._client.run(guarded(operation, self._server.may_write))
 
     def _merge_backends(self, found: tuple[RegisteredBackend, ...], removed: Sequence[int]) -> None:
         """An answer about one backend: the others stay as they were."""

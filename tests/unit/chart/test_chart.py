@@ -42,6 +42,7 @@ def test_every_value_is_described_in_the_schema(schema: dict[str, Any]):
         {"logLevel": "LOUD"},
         {"watchNamespaces": "team-a"},
         {"image": {"repository": "", "tag": "dev", "pullPolicy": "Always"}},
+        {"replicas": 0},
         {"registry": {"prefix": "http://registry:5000", "plainHTTP": True}},
     ],
     ids=lambda wrong: next(iter(wrong)),

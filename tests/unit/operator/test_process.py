@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from tests.fakes.operator import NAME, NAMESPACE, World, world
-from tests.fakes.waiting import until
+from tests.fakes.waiting import DEADLINE, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,8 +24,17 @@ async def made() -> AsyncIterator[World]:
         yield it
 
 
+HASTE = (
+    "from labelloop_operator.ops import leader, lease; lease.DURATION, lease.RENEW_DEADLINE = 3.0, 2.0; "
+    "leader.RETRY_PERIOD = leader.CANDIDATE_PERIOD = 0.2; from labelloop_operator.main import main; main()"
+)
+"""The operator with a Lease that runs out sooner."""
+
+
 class Process:
-    def __init__(self, made: World, folder: Path) -> None:
+    def __init__(self, made: World, folder: Path, *arguments: str) -> None:
+        self.arguments = arguments or ("-m", "labelloop_operator")
+        folder.mkdir(exist_ok=True)
         key = folder / "key"
         key.write_bytes(b"k" * 64)
         self.log = folder / "log"
@@ -45,7 +54,7 @@ class Process:
 
     async def __aenter__(self) -> "Process":
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "labelloop_operator", env=self.environment, stdout=self.log.open("wb"),
+            sys.executable, *self.arguments, env=self.environment, stdout=self.log.open("wb"),
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         return self
@@ -57,6 +66,9 @@ class Process:
 
     def lines(self) -> list[str]:
         return self.log.read_text().splitlines()
+
+    def tells(self, word: str) -> bool:
+        return any(word in line for line in self.lines())
 
     async def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -97,8 +109,6 @@ async def test_without_the_definition_it_ends_and_says_what_to_do(made: World, t
 
 
 async def test_a_second_replica_waits_for_the_first(made: World, tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
     async with Process(made, tmp_path / "one") as first:
         await until(lambda: any("started" in line for line in first.lines()), "the first's start")
         async with Process(made, tmp_path / "two") as second:
@@ -107,6 +117,34 @@ async def test_a_second_replica_waits_for_the_first(made: World, tmp_path: Path)
             assert not any("leading" in line for line in second.lines())
             assert await first.stop() == 0
             await until(lambda: any("started" in line for line in second.lines()), "the second's start")
+
+
+async def test_after_a_kill_the_other_one_takes_over(made: World, tmp_path: Path) -> None:
+    async with Process(made, tmp_path / "one", "-c", HASTE) as first:
+        await until(lambda: first.tells("started"), "the first's start")
+        async with Process(made, tmp_path / "two", "-c", HASTE) as second:
+            first.process.kill()
+            made.resource()
+            await made.ready()
+            assert second.tells("leading")
+
+
+async def test_a_frozen_leader_writes_nothing_when_it_thaws_and_ends(made: World, tmp_path: Path) -> None:
+    made.resource()
+    async with Process(made, tmp_path / "one", "-c", HASTE) as first:
+        await made.ready()
+        async with Process(made, tmp_path / "two", "-c", HASTE) as second:
+            first.process.send_signal(signal.SIGSTOP)
+            await until(lambda: second.tells("started"), "the second's start")
+            (deployment,) = made.api.all("deployments")
+            made.api.remove("deployments", NAMESPACE, deployment["metadata"]["name"])
+            await made.ready()  # the second has mended it; the first would, from what its watches tell it now
+            await second.stop()
+            written = len(made.api.writes())
+            first.process.send_signal(signal.SIGCONT)
+            assert await asyncio.wait_for(first.process.wait(), DEADLINE) == 1
+            assert first.tells("is lost")
+            assert len(made.api.writes()) == written
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])

@@ -14,6 +14,7 @@ from tests.fakes.operator import KEY, connect
 from labelloop_operator.clients.kinds import BACKEND
 from labelloop_operator.core.bearers import relay_secret, webhook_secret
 from labelloop_operator.hooks.limits import RateLimit
+from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.hooks.receiver import Receiver, parse_hint
 from labelloop_operator.ops.health import Health
 from labelloop_operator.ops.metrics import Metrics
@@ -42,6 +43,10 @@ class Port:
         self.hints = Hints()
         self.leading = True
         self.health = Health(900)
+        self.health.asked(True)
+        self.health.prefilled = True
+        self.leader_address = ""
+        self.peer = Peer(lambda: self.leader_address)
         self.metrics = Metrics()
         self.item = self.resource()
         self.receiver = Receiver(
@@ -54,6 +59,7 @@ class Port:
             lambda: self.leading,
             RateLimit(rate=0, burst=10),
             lambda: NOW,
+            self.peer,
         )
         self.client = TestClient(TestServer(self.receiver.application()))
 
@@ -80,6 +86,7 @@ async def port() -> AsyncIterator[Port]:
     await made.client.start_server()
     yield made
     await made.client.close()
+    await made.peer.close()
     await made.kubernetes.close()
     await api.stop()
 
@@ -195,9 +202,60 @@ async def test_a_successor_of_the_same_name_gets_no_request_of_its_predecessor(p
     assert "annotations" not in (port.api.find("labelstudiobackends", "team-a", "intents") or {})["metadata"]
 
 
-async def test_a_replica_that_does_not_lead_says_so(port: Port) -> None:
+async def test_a_replica_that_does_not_lead_writes_a_train_request_all_the_same(port: Port) -> None:
     port.leading = False
-    assert (await port.post(f"{PATH}/train"))[0] == 503
+    assert (await port.post(f"{PATH}/train"))[0] == 202
+    found = port.api.find("labelstudiobackends", "team-a", "intents") or {}
+    assert found["metadata"]["annotations"] == {"labelloop.dev/train-requested-at": "2026-11-22T06:00:00.123456Z"}
+    assert (await port.post(f"{PATH}/train", headers={"Authorization": "Bearer x"}))[0] == 401
+    assert (await port.post("/v1/backends/team-a/other/train"))[0] == 404
+
+
+async def test_a_fresh_leader_answers_before_its_cache_is_filled(port: Port) -> None:
+    port.health.prefilled = False
+    port.cache.remove(BACKEND, port.item)
+    assert (await port.post(f"{PATH}/train"))[0] == 202
+
+
+async def test_one_that_lost_its_lease_writes_nothing(port: Port) -> None:
+    port.leading = False
+    port.receiver._kubernetes = port.kubernetes.guarded(lambda: False)
+    status, told = await port.post(f"{PATH}/train")
+    assert (status, told["reason"]) == (503, "NotLeading")
+    assert port.api.writes() == []
+
+
+async def test_reads_without_a_cache_are_bounded(port: Port) -> None:
+    port.leading = False
+    stranger = {"Authorization": "Bearer x"}
+    answers = [(await port.post(f"{PATH}-{number}/train", headers=stranger))[0] for number in range(12)]
+    assert answers == [404] * 10 + [429] * 2
+
+
+async def test_an_api_server_that_cannot_be_read_is_told(port: Port) -> None:
+    port.leading = False
+    port.api.refuse("GET", "labelstudiobackends", 500, "down")
+    assert (await port.post(f"{PATH}/train"))[1]["reason"] == "NotRead"
+
+
+async def test_a_hint_is_handed_to_the_leader(port: Port) -> None:
+    leader = Port(port.api)
+    await leader.client.start_server()
+    leader.item = port.item
+    leader.cache.put(BACKEND, port.item)
+    port.leading = False
+    assert (await port.post(f"{PATH}/hints"))[1]["reason"] == "NotLeading"
+    port.leader_address = str(leader.client.make_url("")).rstrip("/")
+    assert (await port.post(f"{PATH}/hints", {"action": "ANNOTATION_CREATED"}))[0] == 202
+    assert leader.hints.told == [(("team-a", "intents"), Hint("ANNOTATION_CREATED", False, ()))]
+    assert (await port.post(f"{PATH}/hints", headers={"Authorization": "Bearer x"}))[0] == 401
+    leader.leading = False  # it has just handed over, too: nothing goes round in a circle
+    leader.leader_address = port.leader_address
+    assert (await port.post(f"{PATH}/hints"))[1]["reason"] == "NotLeading"
+    await leader.client.close()
+    await leader.peer.close()
+    await leader.kubernetes.close()
+    assert (await port.post(f"{PATH}/hints"))[1]["reason"] == "NotLeading"
 
 
 async def test_too_many_requests_are_refused(port: Port) -> None:
@@ -207,6 +265,7 @@ async def test_too_many_requests_are_refused(port: Port) -> None:
 
 async def test_probes_and_metrics(port: Port) -> None:
     await port.post(f"{PATH}/train")
+    port.health.prefilled = False
     async with port.client.get("/readyz") as answer:
         assert (answer.status, await answer.text()) == (503, "the cache is not filled yet\n")
     port.health.prefilled = True
