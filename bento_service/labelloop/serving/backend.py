@@ -1,18 +1,19 @@
 """The backend in one process: model, labelling configurations seen, relay. What the routes talk to."""
 
 import logging
+import sys
 from dataclasses import replace
-from functools import lru_cache
 
 import anyio
 import anyio.to_thread
 
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.serving.batching import Batcher
+from labelloop.serving.bounded_cache import BoundedCache
 from labelloop.serving.loading import Serving, load_serving
 from labelloop.serving.local_mode import NOT_CONFIGURED, local_mode
 from labelloop.serving.metrics import ServingMetrics
-from labelloop.serving.predictor import SCHEMAS_KEPT, Entry, Predictor
+from labelloop.serving.predictor import Entry, Predictor
 from labelloop.serving.relay import Relay, RelayError
 from labelloop.serving.request_bodies import BodyReader
 from labelloop.serving.request_error import RequestError
@@ -23,6 +24,10 @@ from labelloop.serving.webhook_events import Event
 INLINE_TASKS = 32
 INLINE_BYTES = 256 * 1024
 CHUNK_TASKS = 256
+SCHEMAS_BYTES = 32 << 20
+"""What may be kept of labelling configurations as they came, and of what was read in them."""
+_CHOICE_BYTES = 1_000
+"""About what a parsed choice takes besides its text."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +47,7 @@ class Backend:
         # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
         self._heavy = anyio.CapacityLimiter(settings.threads)
         self._batcher = Batcher()
-        self._schema = lru_cache(SCHEMAS_KEPT)(_read_schema)
+        self._schema = BoundedCache(SCHEMAS_BYTES, _read_schema, _schema_bytes)
 
     async def start(self) -> None:
         """Begin to relay, when there is an operator; without one to train, when there is a Label Studio."""
@@ -78,7 +83,7 @@ class Backend:
         `project` is what the request names, as `<id>.<unix time of creation>`.
         """
         predictor = self._base_predictor() if self._local is None else await self._local.setup(project)
-        schema = self._schema(label_config)
+        schema = self._schema[label_config]
         if isinstance(schema, LabelConfigError):
             raise RequestError(
                 422,
@@ -91,7 +96,7 @@ class Backend:
     async def predict(self, tasks: list[object], label_config: str, size: int, project: object = None) -> list[Entry]:
         """One entry per task, in order. `size` of the request in bytes decides where the work is done."""
         predictor = self._base_predictor() if self._local is None else await self._local.predictor(project)
-        schema = self._schema(label_config)
+        schema = self._schema[label_config]
         known = None if isinstance(schema, LabelConfigError) else schema
         if len(tasks) <= INLINE_TASKS and size <= INLINE_BYTES:
             return await self._batcher.predict(predictor, tasks, known, size)
@@ -147,3 +152,10 @@ def _read_schema(label_config: str) -> Schema | LabelConfigError:
     except LabelConfigError as error:
         log.warning("Labelling configuration not supported: %s", error)
         return error
+
+
+def _schema_bytes(label_config: str, schema: Schema | LabelConfigError) -> int:
+    if isinstance(schema, LabelConfigError):
+        return sys.getsizeof(label_config) + _CHOICE_BYTES
+    parsed = sum(len(control.choices) + len(control.groups) + 1 for control in schema.controls)
+    return sys.getsizeof(label_config) * 2 + parsed * _CHOICE_BYTES

@@ -6,23 +6,25 @@ stored (aliases), and only those that stand in the labelling configuration of th
 never asked for again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Required, TypedDict
+from typing import NamedTuple, Required, TypedDict
 
 from labelloop.datasets.rows import source_of
 from labelloop.label_config import Control, Schema, text_of
 from labelloop.models.cold_start import ColdStart
 from labelloop.models.model import TextModel
+from labelloop.serving.bounded_cache import BoundedCache
 from labelloop.serving.control_answers import ControlAnswers, Region
 
-SCHEMAS_KEPT = 16
-ANSWERS_KEPT = 4
-"""A cold start keeps some 4 MB for each control of a labelling configuration."""
-# Characters of all choices times their number. The cold start keeps a matrix that grows with it, 120 MB for a thousand
-# choices of 30 characters; beyond twice that a control is silent until it is trained.
-COLD_START_LIMIT = 60_000_000
+ANSWERS_BYTES = 16 << 20
+"""What may be kept of labelling configurations; one of a thousand choices takes 1 MB."""
+_CONTROL_BYTES, _CHOICE_BYTES = 6_000, 600
+"""About what ControlAnswers and cold start hold for a control, and for a choice, besides arrays."""
+COLD_START_CHARACTERS = 400_000
+"""Of all choices together that a cold start compares with texts, some 10 MB; further controls are silent until they are
+trained. Each control counts for CONTROL_CHARACTERS more."""
+CONTROL_CHARACTERS = 2_000
 
 
 class Entry(TypedDict, total=False):
@@ -41,7 +43,7 @@ class Predictor:
         self.held_back: Callable[[str], bool] | None = None
         """Tells the texts to which nothing is said; None: there are none."""
         self._trained = model
-        self._answers = lru_cache(ANSWERS_KEPT)(self._answers_by_source)
+        self._answers = BoundedCache(ANSWERS_BYTES, self._answers_by_source, _kept_bytes)
 
     @property
     def model(self) -> TextModel | None:
@@ -69,7 +71,7 @@ class Predictor:
         entries: list[Entry] = [{"model_version": self.version} for _ in tasks]
         if schema is None:
             return entries
-        for answers in self._answers(schema):
+        for answers in self._answers[schema].by_source:
             found = [
                 (position, text)
                 for position, task in enumerate(tasks)
@@ -86,30 +88,49 @@ class Predictor:
                         _add(entries[position], region)
         return entries
 
-    def _answers_by_source(self, schema: Schema) -> tuple[tuple[ControlAnswers, ...], ...]:
+    def _answers_by_source(self, schema: Schema) -> "_Answers":
         """Controls about the same text together, so that it is read once."""
+        answers, cold = self._all_answers(schema)
         by_source: dict[str, list[ControlAnswers]] = {}
-        for answer in self._all_answers(schema):
+        for answer in answers:
             by_source.setdefault(source_of(answer.control), []).append(answer)
-        return tuple(map(tuple, by_source.values()))
+        return _Answers(tuple(map(tuple, by_source.values())), cold)
 
-    def _all_answers(self, schema: Schema) -> list[ControlAnswers]:
+    def _all_answers(self, schema: Schema) -> tuple[list[ControlAnswers], ColdStart | None]:
         """A control that the trained model knows nothing about stays at the cold start."""
         answers = {control.name: self._answer(self._trained, control) for control in schema.controls}
-        unknown = tuple(
-            c for c in schema.controls if answers[c.name] is None and _cold_start_size(c) <= COLD_START_LIMIT
-        )
-        if unknown:
-            cold = ColdStart(replace(schema, controls=unknown), self.version)
-            answers |= {control.name: self._answer(cold, control) for control in unknown}
-        return [answer for answer in answers.values() if answer is not None]
+        unknown = _affordable(control for control in schema.controls if answers[control.name] is None)
+        cold = ColdStart(replace(schema, controls=unknown), self.version) if unknown else None
+        answers |= {control.name: self._answer(cold, control) for control in unknown}
+        return [answer for answer in answers.values() if answer is not None], cold
 
     def _answer(self, model: TextModel | None, control: Control) -> ControlAnswers | None:
         return None if model is None else ControlAnswers.of(model, control, self.version)
 
 
-def _cold_start_size(control: Control) -> int:
-    return len(control.choices) * sum(len(choice.label) + len(choice.hint or "") for choice in control.choices)
+class _Answers(NamedTuple):
+    """What answers a labelling configuration."""
+
+    by_source: tuple[tuple[ControlAnswers, ...], ...]
+    cold: ColdStart | None
+
+
+def _kept_bytes(schema: Schema, answers: _Answers) -> int:
+    choices = sum(len(control.choices) for control in schema.controls)
+    tables = len(schema.controls) * _CONTROL_BYTES + choices * _CHOICE_BYTES
+    return tables + (0 if answers.cold is None else answers.cold.nbytes)
+
+
+def _affordable(controls: Iterable[Control]) -> tuple[Control, ...]:
+    """Those that a cold start can answer within COLD_START_CHARACTERS, the first ones first."""
+    left = COLD_START_CHARACTERS
+    chosen = []
+    for control in controls:
+        size = CONTROL_CHARACTERS + sum(len(choice.label) + len(choice.hint or "") for choice in control.choices)
+        if size <= left and len(control.choices) > 0:
+            left -= size
+            chosen.append(control)
+    return tuple(chosen)
 
 
 def _add(entry: Entry, region: Region) -> None:

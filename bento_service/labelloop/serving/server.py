@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from labelloop import __version__
 from labelloop.environment import SettingsError
+from labelloop.serving.allocator import give_back_large_blocks
 from labelloop.serving.deferred_imports import defer
 from labelloop.serving.settings import ServingSettings
 from labelloop.serving.workers import LISTENER_VARIABLE, inherited_listener, supervise
@@ -54,6 +55,7 @@ def run() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     settings = settings_or_exit()
     prepare_environment()
+    give_back_large_blocks()
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format=LOG_FORMAT)
     logging.getLogger("labelloop").setLevel(settings.log_level)
     listener = inherited_listener() or _bind(settings.port)

@@ -1,4 +1,6 @@
 import json
+import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.serving_models import LABEL_CONFIG, TEXT, FixedModel, task
 
 from labelloop.datasets.examples import examples
-from labelloop.label_config import parse_label_config
+from labelloop.label_config import Schema, parse_label_config
 from labelloop.label_studio import Task
 from labelloop.serving.predictor import Predictor
 
@@ -216,10 +218,44 @@ def test_a_model_that_learnt_what_the_editor_stored_predicts_exactly_that(name: 
     ]
 
 
+def configuration(names: Sequence[str], controls: int = 1) -> Schema:
+    choices = "".join(f'<Choice value="{name}"/>' for name in names)
+    told = "".join(f'<Choices name="label{i}" toName="text">{choices}</Choices>' for i in range(controls))
+    return parse_label_config(f"<View>{TEXT}{told}</View>")
+
+
 def test_a_cold_start_of_far_too_many_choices_is_silent_instead_of_taking_the_memory():
-    names = "".join(f'<Choice value="{"x" * 100}{number}"/>' for number in range(800))
-    schema = parse_label_config(f'<View>{TEXT}<Choices name="label" toName="text">{names}</Choices></View>')
+    schema = configuration([f"{'x' * 600}{number}" for number in range(700)])
     assert Predictor("cold-1", None).predict([task("a")], schema) == [{"model_version": "cold-1"}]
+
+
+def test_of_very_many_controls_a_cold_start_answers_the_first_ones():
+    (entry,) = Predictor("cold-1", None).predict([task("a")], configuration(["a", "b"], controls=300))
+    assert [region["from_name"] for region in entry["result"][:2]] == ["label0", "label1"]
+    assert 100 < len(entry["result"]) < 300
+
+
+def test_a_cold_start_of_a_thousand_choices_takes_little_memory():
+    schema = configuration([f"some_longer_name_{number}" for number in range(1000)])
+    predictor = Predictor("cold-1", None)
+    tracemalloc.start()
+    predictor.predict([task("some longer name 17")], schema)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 3e6
+    assert peak < 10e6
+
+
+def test_what_is_kept_of_labelling_configurations_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("labelloop.serving.predictor.ANSWERS_BYTES", 1 << 20)
+    predictor = Predictor("cold-1", None)
+    tracemalloc.start()
+    for number in range(200):
+        names = [f"configuration_{number}_choice_{choice}" for choice in range(40)]
+        predictor.predict([task("a")], configuration(names, controls=2))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 3 << 20  # without a bound 200 times 0.1 MB
 
 
 @settings(max_examples=50)
