@@ -97,10 +97,7 @@ def _answers(predictor: Answering, texts: Sequence[str], labels: Mapping[str, tu
     """What a prediction says, without what names it (ids, version)."""
     entries = predictor.predict([{"data": {"text": text}} for text in texts], schema_of_labels(labels))
     return [
-        [
-            {"from_name": region["from_name"], "value": region["value"], "score": round(float(region["score"]), 7)}
-            for region in entry.get("result", [])
-        ]
+        [{name: region.get(name) for name in ("from_name", "value", "score")} for region in entry.get("result", [])]
         for entry in entries
     ]
 

@@ -29,6 +29,7 @@ class ConditionType(StrEnum):
     TRAINING_SUCCEEDED = "TrainingSucceeded"
     CANDIDATE_ACCEPTED = "CandidateAccepted"
     ROLLOUT_SUCCEEDED = "RolloutSucceeded"
+    REBASED = "Rebased"
     SUSPENDED = "Suspended"
 
 
@@ -51,9 +52,11 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     ADMISSION_DENIED = "AdmissionDenied"
     DELETING = "Deleting"
+    INTERNAL_ERROR = "InternalError"
     # SpecValid
     VALID = "Valid"
     INVALID_SPEC = "InvalidSpec"
+    SECRET_NOT_LABELLED = "SecretNotLabelled"
     # connection to Label Studio
     CONNECTION_SECRET_NOT_FOUND = "ConnectionSecretNotFound"
     CONNECTION_SECRET_KEY_MISSING = "ConnectionSecretKeyMissing"
@@ -93,6 +96,7 @@ class Reason(StrEnum):
     LABEL_CONFIG_UNSUPPORTED = "LabelConfigUnsupported"
     # TrainingSucceeded: waiting, running, results
     WAITING_FOR_UPDATES = "WaitingForUpdates"
+    COUNT_OVERDUE = "CountOverdue"
     WAITING_FOR_ROLLOUT = "WaitingForRollout"
     BACKING_OFF = "BackingOff"
     PINNED = "Pinned"
@@ -128,6 +132,10 @@ class Reason(StrEnum):
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     REFUSED_BEFORE = "RefusedBefore"
     PINNED_VERSION_UNKNOWN = "PinnedVersionUnknown"
+    # Rebased
+    REBASED = "Rebased"
+    REBASING = "Rebasing"
+    REBASE_NEEDS_TRAINING = "RebaseNeedsTraining"
     # Suspended
     SUSPENDED = "Suspended"
     RUNNING = "Running"

@@ -25,6 +25,7 @@ MANAGED_BY_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 
 COMPONENT_SERVING = "serving"
 COMPONENT_TRAINING = "training"
+COMPONENT_REBASE = "rebase"
 COMPONENT_RELAY = "relay"
 
 ANNOTATION_MODEL_VERSION = f"{GROUP}/model-version"
@@ -84,6 +85,11 @@ def is_cold(model_version: str) -> bool:
 def job_name(name: str, inputs: Mapping[str, Any]) -> str:
     """Training Job: the same inputs give the same name, so that creating it twice is a no-op."""
     return f"{service_name(name)}-train-{_digest(json.dumps(inputs, sort_keys=True), 10)}"
+
+
+def rebase_job_name(name: str, inputs: Mapping[str, Any]) -> str:
+    """Job that puts a model on another base image; as long as a training Job's name at most."""
+    return f"{service_name(name)}-base-{_digest(json.dumps(inputs, sort_keys=True), 10)}"
 
 
 def service_url(name: str, namespace: str, cluster_domain: str) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from labelloop_operator.api.conditions import Condition
+from labelloop_operator.api.rebase_status import Rebase
 from labelloop_operator.api.times import format_time, parse_time
 
 T = TypeVar("T")
@@ -165,6 +166,8 @@ class ModelVersion:
     dataset_digest: str | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
     at: datetime | None = None
+    base_image: str | None = None
+    """What the model's layer stands on, as spec names it; None: cold, or not known."""
 
     @classmethod
     def from_dict(cls, data: object) -> "ModelVersion | None":
@@ -179,6 +182,7 @@ class ModelVersion:
             dataset_digest=_text(fields.get("datasetDigest")),
             metrics={str(name): str(value) for name, value in sorted(_mapping(fields.get("metrics")).items())},
             at=parse_time(fields.get("promotedAt", fields.get("startedAt"))),
+            base_image=_text(fields.get("baseImage")),
         )
 
     def to_dict(self, time_field: str = "promotedAt") -> dict[str, Any]:
@@ -186,6 +190,7 @@ class ModelVersion:
         fields = {
             "version": self.version,
             "image": self.image,
+            "baseImage": self.base_image,
             "datasetDigest": self.dataset_digest,
             "metrics": dict(self.metrics),
             time_field: _time(self.at),
@@ -224,6 +229,7 @@ class ModelStatus:
     candidate: ModelVersion | None = None
     refused: tuple[Refusal, ...] = ()
     history: tuple[ModelVersion, ...] = ()
+    rebase: Rebase | None = None
 
     def with_refused(self, version: ModelVersion, reason: str, at: datetime) -> "ModelStatus":
         """The same, with this version remembered as refused; newest first, each image once."""
@@ -240,6 +246,7 @@ class ModelStatus:
             candidate=ModelVersion.from_dict(fields.get("candidate")),
             refused=_list(fields.get("refused"), Refusal.from_dict)[:REFUSED_LIMIT],
             history=_list(fields.get("history"), ModelVersion.from_dict)[:HISTORY_MAXIMUM],
+            rebase=Rebase.from_dict(fields.get("rebase")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -249,6 +256,7 @@ class ModelStatus:
             candidate=self.candidate.to_dict("startedAt") if self.candidate else None,
             refused=[entry.to_dict() for entry in self.refused],
             history=[entry.to_dict() for entry in self.history],
+            rebase=self.rebase.to_dict() if self.rebase else None,
         )
 
 

@@ -65,6 +65,10 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
     if new.active and (old.active is None or old.active.version != new.active.version):
         yield Emit(_NORMAL, str(Reason.PROMOTED), f"{new.active.version} is the active version ({new.active.image})")
     current = condition(after.conditions, ConditionType.ROLLOUT_SUCCEEDED)
+    moved = old.active and new.active and old.active.version == new.active.version
+    if moved and old.active and new.active and old.active.image != new.active.image:
+        note = f"{new.active.version} stands on {new.active.base_image} now ({new.active.image})"
+        yield Emit(_NORMAL, str(Reason.REBASED), note)
     stopped = old.candidate and new.candidate is None and any(r.image == old.candidate.image for r in new.refused)
     if stopped and current:
         yield Emit(_WARNING, str(Reason.ROLLOUT_FAILED), current.message)

@@ -14,6 +14,7 @@ from labelloop_operator.clients.registration import Owner
 from labelloop_operator.core import pods as pod_facts
 from labelloop_operator.core.bearers import relay_secret, webhook_secret
 from labelloop_operator.core.connections import Secrets, connection
+from labelloop_operator.core.mounted_secrets import unusable_secrets
 from labelloop_operator.core.observed import (
     Children,
     Conflict,
@@ -61,6 +62,9 @@ class Gatherer:
     async def gather(self, key: Key, item: Manifest, conflicts: frozenset[Conflict]) -> Observed:
         """What is known of the resource now. ApiError when the API server is needed and does not answer."""
         resource = parse_resource(item)
+        if resource.spec is not None and resource.deletion_requested_at is None:
+            problems = await unusable_secrets(self._secrets, resource.namespace, resource.spec)
+            resource = replace(resource, spec=None, problems=problems) if problems else resource
         children = self._children(key)
         facts = ConnectionFacts()
         label_studio: LabelStudioFacts | None = None
@@ -133,12 +137,14 @@ class Gatherer:
 
     async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
         """Outcomes of finished Jobs that are not on record; each is read once."""
-        training = resource.status.training
+        training, rebase = resource.status.training, resource.status.model.rebase
         known = self._outcomes.pop(key, {})
         found: dict[str, JobOutcome] = {}
         for job in children.jobs:
             name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-            on_record = training.job == name and training.last_outcome is not None
+            on_record = (training.job == name and training.last_outcome is not None) or (
+                rebase is not None and rebase.job == name and rebase.outcome is not None
+            )
             if not on_record and is_ours(job, resource.uid) and pod_facts.finished(job):
                 found[uid] = known.get(uid) or await self._outcome(resource, job)
         if found:

@@ -15,7 +15,7 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 _KEPT = 3.0
 """Seconds for which an answer is used again: a roll-out causes many events at once."""
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
-_STEPS = ("restore", "train", "publish")
+_STEPS = ("restore", "train", "verify", "publish")
 
 
 class Pods:

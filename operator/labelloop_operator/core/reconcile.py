@@ -14,11 +14,16 @@ from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.events import transitions
 from labelloop_operator.core.label_config import judge_label_config
 from labelloop_operator.core.observed import Observed
+from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Plan
+from labelloop_operator.core.rebase import rebase_if_due, record_rebase
 from labelloop_operator.core.registration import hold, register
 from labelloop_operator.core.rollout import apply_children, choose_models, judge_serving, remove_old, roll_out
-from labelloop_operator.core.training import count, place, record_outcome, train_if_due
+from labelloop_operator.core.training import count, record_outcome, train_if_due
 from labelloop_operator.policy.summary import SummaryInput, summarize
+
+SECRET_PAUSE = 10.0
+"""Seconds until a Secret that may not be used is looked at again."""
 
 
 def plan(observed: Observed, now: datetime) -> Plan:
@@ -42,11 +47,13 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     label_studio_problem = _collect_problems(draft)
     hold(draft, spec)
     record_outcome(draft, spec)
+    record_rebase(draft, spec)
     choose_models(draft, spec, place(draft, spec).base_image)
     roll_out(draft, spec)
     count(draft)
     judge_label_config(draft)
     creation = train_if_due(draft, spec, label_studio_problem)
+    creation += rebase_if_due(draft, spec, training_starts=bool(creation))
     # The Service's record holds what training has just decided; a Job that cannot be created must not stop serving.
     apply_children(draft, spec)
     draft.act(*creation)
@@ -89,7 +96,9 @@ def _tell_invalid(draft: Draft) -> None:
     """Nothing is touched: what served goes on serving."""
     problems = draft.observed.resource.problems or (_NO_IMAGE,)
     message = "; ".join(str(problem) for problem in problems)
-    draft.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, Reason.INVALID_SPEC, message)
+    draft.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, problems[0].reason, message)
+    if problems[0].reason is not Reason.INVALID_SPEC:
+        draft.look_again_after(SECRET_PAUSE)  # no event tells that a Secret has changed
     _summarize(draft)
 
 

@@ -16,7 +16,14 @@ from labelloop_operator.builders.service import service
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.plan import Apply, Delete
 from labelloop_operator.core.recovery import record
-from labelloop_operator.core.views import child, our_deployments, replicas_of, selected_revision, serving_input
+from labelloop_operator.core.views import (
+    child,
+    image_of,
+    our_deployments,
+    replicas_of,
+    selected_revision,
+    serving_input,
+)
 from labelloop_operator.policy.rollout import RolloutInput, RolloutVerdict, Step, decide, drained_at, may_roll_out
 from labelloop_operator.policy.serving import ServingInput, explain, fully_available, judge
 
@@ -35,18 +42,23 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
     if active.at is None:
         active = replace(active, at=draft.now)
     if spec.model.pin is not None:
-        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pin))
+        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pin, image))
     candidate = model.candidate
     if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
         candidate = None
     if candidate is None and names.is_cold(active.version) and active.version != cold.version:
         candidate = None if may_roll_out(cold, model.refused, requested=False) else cold
-    if candidate is not None and candidate.version == active.version:
+    if candidate is not None and candidate.version == active.version and not _on_its_way(candidate, active, image):
         candidate = None
     return draft.set_model(replace(model, active=active, candidate=candidate))
 
 
-def _pinned(draft: Draft, model: ModelStatus, pin: str) -> ModelStatus:
+def _on_its_way(candidate: ModelVersion, active: ModelVersion, image: str) -> bool:
+    """The active version on the base image that is wanted now, rolled out in place."""
+    return candidate.image != active.image and candidate.base_image == image
+
+
+def _pinned(draft: Draft, model: ModelStatus, pin: str, image: str) -> ModelStatus:
     """Whatever is on its way, only the pinned version may come into service; a version that served can be pinned."""
     found = next(
         (item for item in (model.active, model.candidate, *model.history) if item and item.version == pin), None
@@ -57,7 +69,9 @@ def _pinned(draft: Draft, model: ModelStatus, pin: str) -> ModelStatus:
         draft.problems.append(Problem("spec.model.pin", pin, message, Reason.PINNED_VERSION_UNKNOWN))
         return replace(model, candidate=None)
     if found is model.active:
-        return replace(model, candidate=None)
+        candidate = model.candidate
+        rebased = candidate is not None and candidate.version == pin and _on_its_way(candidate, found, image)
+        return model if rebased else replace(model, candidate=None)
     refused = model.refused
     if draft.edited:
         # A person asked for it just now, whatever was refused before.
@@ -73,17 +87,19 @@ def roll_out(draft: Draft, spec: Spec) -> None:
     candidate = draft.status.model.candidate
     if candidate is None:
         return _settled(draft)
+    in_place = _is_in_place(draft.status.model)
     view = _view(draft, spec, candidate)
     trouble = explain(view)
     verdict = decide(
         RolloutInput(
             now=draft.now,
             candidate=candidate,
-            switched=_selected(draft) == names.revision(candidate.version),
-            available=fully_available(view),
+            switched=not in_place and _selected(draft) == names.revision(candidate.version),
+            available=_replaced(draft, candidate) if in_place else fully_available(view),
             held=_held(draft, spec),
             progress_deadline=spec.progress_deadline,
             trouble=trouble.message if trouble else None,
+            in_place=in_place,
         )
     )
     draft.look_again(verdict.look_again_at)
@@ -93,7 +109,8 @@ def roll_out(draft: Draft, spec: Spec) -> None:
 def _take_step(draft: Draft, spec: Spec, candidate: ModelVersion, verdict: RolloutVerdict) -> None:
     model = draft.status.model
     if verdict.step is Step.PROMOTE:
-        draft.set_model(_promoted(model, replace(candidate, at=draft.now), spec.model.history_limit))
+        promoted_at = model.active.at if model.active and _is_in_place(model) else draft.now
+        draft.set_model(_promoted(model, replace(candidate, at=promoted_at), spec.model.history_limit))
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, verdict.message)
     elif verdict.step is Step.REFUSE:
         refused = model.with_refused(candidate, str(verdict.reason), draft.now)
@@ -118,6 +135,8 @@ def apply_children(draft: Draft, spec: Spec) -> None:
     for version in (model.active, model.candidate):
         if version is None or version.at is None:
             continue
+        if version is model.active and _is_in_place(model) and model.candidate and model.candidate.at is not None:
+            continue  # the same Deployment, with the candidate's image
         if not draft.is_foreign("Deployment", names.deployment_name(owner.name, version.version)):
             draft.act(Apply(deployment(owner, spec, version.version, version.image, operator.relay_url)))
     if model.active is not None and not draft.is_foreign("Service", names.service_name(owner.name)):
@@ -179,6 +198,22 @@ def _promoted(model: ModelStatus, active: ModelVersion, history_limit: int) -> M
         refused=tuple(entry for entry in model.refused if entry.image != active.image),
         history=tuple(earlier[:history_limit]),
     )
+
+
+def _is_in_place(model: ModelStatus) -> bool:
+    """The candidate is the version that serves, on another base image: both have one Deployment."""
+    return bool(model.active and model.candidate and model.active.version == model.candidate.version)
+
+
+def _replaced(draft: Draft, candidate: ModelVersion) -> bool:
+    """Every pod of the Deployment has the candidate's image and answers (as `kubectl rollout status` asks)."""
+    live = our_deployments(draft.observed.children, draft.owner.uid).get(names.revision(candidate.version))
+    if live is None or image_of(live) != candidate.image:
+        return False
+    status, wanted = live.get("status", {}), live.get("spec", {}).get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= live.get("metadata", {}).get("generation", 0)
+    counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
+    return bool(seen and counts == [wanted] * len(counts))
 
 
 def _held(draft: Draft, spec: Spec) -> Problem | None:

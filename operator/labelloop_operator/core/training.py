@@ -4,7 +4,7 @@ A Job may be deleted only when `status.training.lastOutcome` tells its outcome, 
 any write: a Job that status does not know is adopted, one whose outcome is on record is deleted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from labelloop_operator.api import names
@@ -15,35 +15,16 @@ from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.job import Training, job, job_name
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.label_config import tell_removed_labels
+from labelloop_operator.core.place import Place, place
 from labelloop_operator.core.plan import Create, Delete
-from labelloop_operator.core.views import Child, our_jobs
+from labelloop_operator.core.rebase import training_must_use_new_base
+from labelloop_operator.core.views import Child, our_jobs, our_rebase_jobs
 from labelloop_operator.policy.outcome import Outcome, OutcomeKind, failed, read_outcome
 from labelloop_operator.policy.rollout import may_roll_out
 from labelloop_operator.policy.serving import is_pull_failure
 from labelloop_operator.policy.training import TrainingInput, TrainingVerdict, backoff, decide
 
 _TYPE = ConditionType.TRAINING_SUCCEEDED
-
-
-@dataclass(frozen=True)
-class Place:
-    """Image to train with and repository to push to."""
-
-    base_image: str
-    repository: str | None
-    plain_http: bool
-
-
-def place(draft: Draft, spec: Spec) -> Place:
-    """Spec first, then the operator's defaults."""
-    operator, owner = draft.observed.operator, draft.owner
-    default = f"{operator.registry_prefix.rstrip('/')}/{owner.namespace}/{owner.name}"
-    plain = operator.registry_plain_http if spec.registry.plain_http is None else spec.registry.plain_http
-    return Place(
-        base_image=spec.image or operator.backend_image,
-        repository=spec.registry.repository or (default if operator.registry_prefix else None),
-        plain_http=plain,
-    )
 
 
 def record_outcome(draft: Draft, spec: Spec) -> None:
@@ -59,7 +40,7 @@ def record_outcome(draft: Draft, spec: Spec) -> None:
         _adopt(draft, current)
         outcome = _outcome_of(draft, current.name)
         if outcome is not None:
-            _record(draft, spec, outcome, requested=names.ANNOTATION_REQUEST_ID in current.annotations)
+            _record(draft, spec, _on_base(outcome, current), names.ANNOTATION_REQUEST_ID in current.annotations)
         elif current.going:
             _running(draft, current, "is being deleted")
         else:
@@ -101,7 +82,9 @@ def train_if_due(draft: Draft, spec: Spec, problem: Problem | None) -> tuple[Cre
 def _training_input(
     draft: Draft, spec: Spec, problem: Problem | None, where: Place, request: str | None
 ) -> TrainingInput:
-    training, candidate = draft.status.training, draft.status.model.candidate
+    training, model = draft.status.training, draft.status.model
+    rebased = model.active if our_rebase_jobs(draft.observed.children, draft.owner.uid) else None
+    coming = model.candidate or rebased
     facts = draft.observed.label_studio
     project = facts.project if facts else None
     jobs = our_jobs(draft.observed.children, draft.owner.uid)
@@ -111,7 +94,7 @@ def _training_input(
         pin=spec.model.pin,
         repository=where.repository,
         job=jobs[0].name if jobs else None,
-        candidate=candidate.version if candidate else None,
+        candidate=coming.version if coming else None,
         label_studio_problem=problem,
         label_config_known=project is not None,
         label_config_problem=project.label_config_problem if project else None,
@@ -128,6 +111,8 @@ def _training_input(
         per_namespace=draft.observed.operator.trainings_per_namespace,
         others_with_label_studio=draft.observed.other_trainings.with_label_studio,
         per_label_studio=draft.observed.operator.trainings_per_label_studio,
+        counted_at=facts.pending.counted_at if facts and facts.pending else None,
+        count_waits=facts.count_waits if facts else 0.0,
     )
 
 
@@ -148,7 +133,7 @@ def _start(
         base_image=where.base_image,
         repository=repository,
         plain_http=where.plain_http,
-        active_version=active.version if active else None,
+        active_version=active.version if active and not training_must_use_new_base(draft, spec) else None,
         active_image=active.image if active and not names.is_cold(active.version) else None,
         snapshot=training.snapshot,
         attempt=training.attempt,
@@ -229,6 +214,13 @@ def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None
     return None
 
 
+def _on_base(outcome: Outcome, job: Child) -> Outcome:
+    """The model in it stands on the base image that the Job was made with."""
+    if outcome.model is None:
+        return outcome
+    return replace(outcome, model=replace(outcome.model, base_image=job.annotations.get(names.ANNOTATION_BASE_IMAGE)))
+
+
 def _told(outcome: Outcome, spec: Spec) -> str:
     """The gate's sentence; for a refused candidate also where it is, and what happens next."""
     message = outcome.gate.message if outcome.gate else ""
@@ -273,7 +265,8 @@ def _record_failure(draft: Draft, spec: Spec, outcome: Outcome, training: Traini
 def _propose(draft: Draft, trained: ModelVersion, requested: bool) -> None:
     """Make the trained model the candidate, unless it serves already or its roll-out failed before."""
     model = draft.status.model
-    if model.active is not None and model.active.version == trained.version:
+    active = model.active
+    if active is not None and active.version == trained.version and active.base_image == trained.base_image:
         return
     if model.candidate is not None and model.candidate.version == trained.version:
         return

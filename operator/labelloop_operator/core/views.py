@@ -38,8 +38,25 @@ def child(kind: str, manifest: Manifest) -> Child:
 
 def our_jobs(children: Children, uid: str) -> list[Child]:
     """Training Jobs of the resource, oldest first."""
-    found = [child("Job", item) for item in children.jobs if is_ours(item, uid)]
+    return _jobs(children, uid, rebases=False)
+
+
+def our_rebase_jobs(children: Children, uid: str) -> list[Child]:
+    """Jobs that put the active version on another base image, oldest first."""
+    return _jobs(children, uid, rebases=True)
+
+
+def _jobs(children: Children, uid: str, rebases: bool) -> list[Child]:
+    found = [
+        child("Job", item)
+        for item in children.jobs
+        if is_ours(item, uid) and (_component(item) == names.COMPONENT_REBASE) == rebases
+    ]
     return sorted(found, key=lambda item: (item.created, item.name))
+
+
+def _component(manifest: Manifest) -> str:
+    return str((manifest.get("metadata", {}).get("labels") or {}).get(names.LABEL_COMPONENT, ""))
 
 
 def our_deployments(children: Children, uid: str) -> dict[str, Manifest]:
@@ -82,6 +99,12 @@ def replicas_of(deployment: Manifest | None) -> int:
     """Pods that exist, for the scale subresource."""
     found = deployment.get("status", {}).get("replicas", 0) if deployment is not None else 0
     return found if isinstance(found, int) else 0
+
+
+def image_of(deployment: Manifest) -> str | None:
+    """The image that a Deployment of ours asks for."""
+    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+    return next((item.get("image") for item in pod.get("containers", [])), None)
 
 
 def _revision(manifest: Manifest) -> str:

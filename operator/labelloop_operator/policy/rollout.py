@@ -40,6 +40,8 @@ class RolloutInput:
     progress_deadline: float
     trouble: str | None
     """Why its pods do not serve."""
+    in_place: bool = False
+    """It is the version that serves, on another base image."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ def too_late(given: RolloutInput) -> RolloutVerdict | None:
     if end is None or given.now < end:
         return None
     why = f": {given.trouble}" if given.trouble else ""
-    again = "change the resource" if is_cold(given.candidate.version) else "press Start Training"
+    edit = is_cold(given.candidate.version) or given.in_place
+    again = "change the resource" if edit else "press Start Training"
+    before = "image" if given.in_place else "version"
     return RolloutVerdict(
         Step.REFUSE,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         f"pods of {given.candidate.version} did not serve within {given.progress_deadline:g} s "
-        f"(spec.rollout.progressDeadline){why}. The version before goes on serving; "
+        f"(spec.rollout.progressDeadline){why}. The {before} before goes on serving; "
         f"mend the cause and {again} to try again.",
     )
 

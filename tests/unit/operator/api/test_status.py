@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType
+from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.status import (
     Cut,
     Failure,
@@ -19,7 +20,7 @@ from labelloop_operator.api.status import (
 )
 
 NOW = datetime(2026, 11, 22, 6, 0, 0, 123456, tzinfo=UTC)
-ACTIVE = ModelVersion("model-1", "r/x@sha256:1", "sha256:2", {"accuracy": "0.71"}, NOW)
+ACTIVE = ModelVersion("model-1", "r/x@sha256:1", "sha256:2", {"accuracy": "0.71"}, NOW, "r/base:1")
 FULL = Status(
     observed_generation=3,
     url="http://intents-ml.team-a.svc.cluster.local:9090",
@@ -44,6 +45,7 @@ FULL = Status(
         candidate=ModelVersion("model-2", "r/x@sha256:4", at=NOW),
         refused=(Refusal("model-0", "r/x@sha256:0", "ProgressDeadlineExceeded", NOW),),
         history=(ModelVersion("cold-1", "r/base"),),
+        rebase=Rebase("model-1", "r/base:2", "intents-ml-base-0123456789", RebaseOutcome.FAILED, "r is silent", 2, NOW),
     ),
     label_studio=LabelStudioStatus(4, 2, "model-1"),
 )
@@ -59,6 +61,7 @@ def test_the_written_form_is_the_documented_one() -> None:
     assert written["model"]["active"] == {
         "version": "model-1",
         "image": "r/x@sha256:1",
+        "baseImage": "r/base:1",
         "datasetDigest": "sha256:2",
         "metrics": {"accuracy": "0.71"},
         "promotedAt": "2026-11-22T06:00:00.123456Z",

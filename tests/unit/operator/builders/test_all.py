@@ -9,10 +9,12 @@ from tests.unit.operator.builders.test_job import FULL, TRAINING
 from labelloop_operator.api import names
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.job import job
+from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
 from labelloop_operator.core.ownership import is_ours
 
+REBASE = RebaseTask("model-1", "r/x@sha256:1", "r/base:2", "r/x", plain_http=False)
 CHILDREN: list[dict[str, Any]] = [
     service(OWNER, "model-1", "{}"),
     relay_secret(OWNER, "one", "two"),
@@ -20,6 +22,8 @@ CHILDREN: list[dict[str, Any]] = [
     deployment(OWNER, FULL, "model-1", "image", RELAY),
     job(OWNER, FULL, TRAINING),
     job(OWNER, spec(), TRAINING),
+    rebase_job(OWNER, FULL, REBASE),
+    rebase_job(OWNER, spec(), REBASE),
 ]
 TEMPLATES = [item["spec"]["template"] for item in CHILDREN if "template" in item.get("spec", {})]
 IDS = [item["kind"] for item in CHILDREN]
@@ -39,7 +43,7 @@ def test_names_labels_and_owner_are_the_agreed_ones(child: dict[str, Any]) -> No
             "labelloop.dev/backend": "intents",
         }.items()
     )
-    assert metadata["labels"]["app.kubernetes.io/component"] in ("serving", "training", "relay")
+    assert metadata["labels"]["app.kubernetes.io/component"] in ("serving", "training", "rebase", "relay")
     assert is_ours(child, OWNER.uid)
     assert not is_ours(child, "somebody else's")
 

@@ -26,6 +26,9 @@ DEEDS: list[Deed] = [
     ("the next training fails", lambda world: world.outcomes.append("Failed")),
     ("the next training has not enough data", lambda world: world.outcomes.append("NotEnoughData")),
     ("the next model does not start", lambda world: world.bad_images.add(world.trained_image())),
+    ("the next rebase fails", lambda world: world.rebases.append("Failed")),
+    ("the next rebase needs a training", lambda world: world.rebases.append("NeedsTraining")),
+    ("the rebased image does not start", lambda world: _rebased_image_is_bad(world)),
     ("wait", lambda world: world.settle()),
     ("one reconcile", lambda world: _try(world)),
     ("the cluster goes on", World.progress),
@@ -35,6 +38,10 @@ DEEDS: list[Deed] = [
 ]
 STORIES = st.lists(st.sampled_from(DEEDS), max_size=12)
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def _rebased_image_is_bad(world: World) -> None:
+    world.bad_images.add(world.rebased_image(world.trained_version(), "registry/backend:2"))
 
 
 def _try(world: World) -> None:

@@ -877,7 +877,7 @@ def test_a_wiped_status_without_a_record_keeps_the_served_version_and_trains_onc
     assert world.typed.model.active is not None
     assert world.typed.model.active.version == world.trained_version()
     assert world.selected() == names.revision(world.trained_version())
-    assert len(world.jobs_created) == 2
+    assert len([name for name in world.jobs_created if "-train-" in name]) == 2
     assert world.condition("TrainingSucceeded") == ("True", "Unchanged")
 
 

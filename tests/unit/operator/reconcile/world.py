@@ -73,6 +73,8 @@ class World:
     spec: dict[str, Any] = field(default_factory=lambda: {**MINIMAL, "training": {"everyUpdates": 3}})
     outcomes: deque[str] = field(default_factory=deque)
     """What the next Jobs come to: Failed, NotEnoughData, Refused, or (default) Trained or Unchanged, by the data."""
+    rebases: deque[str] = field(default_factory=deque)
+    """What the next rebases come to: Failed, NeedsTraining, or (default) Rebased."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     now: datetime = EPOCH
@@ -135,17 +137,38 @@ class World:
             if kind == "Deployment":
                 self._progress_deployment(manifest)
             elif kind == "Job" and not manifest["status"]:
-                manifest["status"] = {"result": self._train(name, manifest)}
+                component = manifest["metadata"]["labels"][names.LABEL_COMPONENT]
+                rebase = component == names.COMPONENT_REBASE
+                manifest["status"] = {"result": self._rebase(manifest) if rebase else self._train(name, manifest)}
 
     def _progress_deployment(self, manifest: dict[str, Any]) -> None:
         image = manifest["spec"]["template"]["spec"]["containers"][0]["image"]
         wanted = manifest["spec"]["replicas"]
+        # One pod more at most, and no old one goes before a new one serves: maxSurge 1, maxUnavailable 0.
+        old = manifest["status"].get("availableReplicas", 0) if image in self.bad_images else 0
         manifest["status"] = {
             "observedGeneration": manifest["metadata"]["generation"],
-            "replicas": wanted,
-            "updatedReplicas": wanted,
-            "availableReplicas": 0 if image in self.bad_images else wanted,
+            "replicas": wanted + bool(old),
+            "updatedReplicas": 1 if old else wanted,
+            "availableReplicas": old if image in self.bad_images else wanted,
         }
+
+    def _rebase(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        outcome = self.rebases.popleft() if self.rebases else "Rebased"
+        annotations = manifest["metadata"]["annotations"]
+        version, base = annotations[names.ANNOTATION_MODEL_VERSION], annotations[names.ANNOTATION_BASE_IMAGE]
+        if outcome == "Failed":
+            return {"outcome": outcome, "reason": "RegistryUnreachable", "message": "registry:5000 does not answer."}
+        if outcome == "NeedsTraining":
+            return {"outcome": outcome, "reason": "RebaseNeedsTraining", "message": "golden prediction 3 of 26 differs"}
+        image = self.rebased_image(version, base)
+        return {"outcome": outcome, "reason": outcome, "message": "the same", "version": version, "image": image}
+
+    @staticmethod
+    def rebased_image(version: str, base: str) -> str:
+        """The image that a rebase gives: as a training on the chart's base does, or another one."""
+        suffix = "" if base == OPERATOR.backend_image else f"-on-{base.rpartition(':')[2]}"
+        return f"registry:5000/labelloop/team-a/intents@sha256:{version}{suffix}"
 
     def _train(self, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
         environment = {
@@ -163,7 +186,7 @@ class World:
         if outcome == "NotEnoughData":
             return {"outcome": outcome, "reason": "TooFewLabels", "message": "one label only", "cut": cut}
         version = self.trained_version()
-        if version == environment["LABELLOOP_ACTIVE_VERSION"]:
+        if version == environment.get("LABELLOOP_ACTIVE_VERSION"):
             return {"outcome": "Unchanged", "reason": "Unchanged", "message": "same version", "cut": cut}
         refused = outcome == "Refused"
         return {
@@ -180,7 +203,7 @@ class World:
             "cut": cut,
             "metrics": {"accuracy": 0.71, "macro_f1": 0.6913},
             "removed_labels": self.removed_labels,
-            "image": self.trained_image(),
+            "image": self.rebased_image(version, manifest["metadata"]["annotations"][names.ANNOTATION_BASE_IMAGE]),
             "snapshot": f"registry:5000/labelloop/team-a/intents/snapshot@sha256:{version}",
         }
 
@@ -282,6 +305,7 @@ class World:
             try:
                 planned = self.reconcile()
             except Killed:
+                quiet = 0
                 continue
             if self.gone:
                 return

@@ -1,0 +1,27 @@
+"""Where images come from and go to, for one resource."""
+
+from dataclasses import dataclass
+
+from labelloop_operator.api.spec import Spec
+from labelloop_operator.core.draft import Draft
+
+
+@dataclass(frozen=True)
+class Place:
+    """Base image to train with and repository to push to."""
+
+    base_image: str
+    repository: str | None
+    plain_http: bool
+
+
+def place(draft: Draft, spec: Spec) -> Place:
+    """Spec first, then the operator's defaults."""
+    operator, owner = draft.observed.operator, draft.owner
+    default = f"{operator.registry_prefix.rstrip('/')}/{owner.namespace}/{owner.name}"
+    plain = operator.registry_plain_http if spec.registry.plain_http is None else spec.registry.plain_http
+    return Place(
+        base_image=spec.image or operator.backend_image,
+        repository=spec.registry.repository or (default if operator.registry_prefix else None),
+        plain_http=plain,
+    )
