@@ -46,6 +46,8 @@ class Addition:
     labels: Mapping[str, str]
     created: str
     """RFC 3339; not the clock's time, or a second publication would give another image."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the new image, over those of its base."""
 
 
 def append_layer(
@@ -124,6 +126,7 @@ class _Appender:
         created = self.addition.created
         settings = dict(old.get("config") or {})
         base = {BASE_DIGEST: self.base_digest, BASE_NAME: str(self.base)}
+        settings["Env"] = _environment(settings.get("Env") or [], self.addition.environment)
         settings["Labels"] = {**(settings.get("Labels") or {}), **base, **self.addition.labels}
         return {
             **old,
@@ -146,6 +149,12 @@ class _Appender:
         return RegistryError(
             "BaseImageNotFound", f"the base image {self.base} cannot be used: {why}; set spec.image to a Bento image"
         )
+
+
+def _environment(old: Sequence[str], new: Mapping[str, str]) -> list[str]:
+    """`NAME=value` as an image's configuration lists them; a name that is there already keeps its place."""
+    values = dict(str(entry).partition("=")[::2] for entry in old)
+    return [f"{name}={value}" for name, value in {**values, **new}.items()]
 
 
 def _compact(document: Mapping[str, Any]) -> bytes:

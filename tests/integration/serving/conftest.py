@@ -55,9 +55,15 @@ def environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def serve(
-    folder: Path, variables: Mapping[str, str], kind: str = ONE_PROCESS, bento: str = ".", *, ready: int = 200
+    folder: Path,
+    variables: Mapping[str, str],
+    kind: str = ONE_PROCESS,
+    bento: str = ".",
+    *,
+    ready: int = 200,
+    cwd: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run a server until the block ends; the block begins when `/readyz` answers `ready`."""
+    """Run a server in `cwd` until the block ends; the block begins when `/readyz` answers `ready`."""
     port = str(free_port())
     commands = {
         ONE_PROCESS: [sys.executable, "-m", "labelloop", "serve"],
@@ -67,7 +73,7 @@ def serve(
     with log.open("wb") as output:
         process = subprocess.Popen(
             commands[kind],
-            cwd=ROOT,
+            cwd=cwd,
             env=environment(folder, {"PORT": port, **variables}),
             stdout=output,
             stderr=subprocess.STDOUT,

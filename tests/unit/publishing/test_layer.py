@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.publishing.layer import LayerError, model_layer
+from labelloop.publishing.layer import LayerError, code_layer, model_layer
 from labelloop.publishing.registry import sha256
 
 
@@ -81,3 +81,58 @@ def test_what_cannot_be_a_model_is_refused(model: Path, kind: str):
         (model / "model.json").unlink()
     with pytest.raises(LayerError, match=r"model"):
         model_layer(model.parent / "none" if kind == "missing folder" else model)
+
+
+def test_a_named_file_of_the_folder_itself_is_left_out(model: Path):
+    (model / "result.json").write_bytes(b"{}")
+    (model / "more" / "result.json").write_bytes(b"{}")
+    names = {entry.name for entry in entries(model_layer(model, leave_out=("result.json",)).archive)}
+    assert "opt/labelloop/model/result.json" not in names
+    assert "opt/labelloop/model/more/result.json" in names
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code"
+    for name in (
+        "sorter.py",
+        "words/__init__.py",
+        "words/common.json",
+        "test_sorter.py",
+        ".git/config",
+        "__pycache__/sorter.pyc",
+        "words/__pycache__/a.pyc",
+        "venv/pyvenv.cfg",
+        "venv/lib/a.py",
+        "model/model.json",
+        "model/arrays.npz",
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return folder
+
+
+def test_code_is_what_a_training_imports(code: Path):
+    found = {entry.name: (entry.mode, entry.uid, entry.mtime) for entry in entries(code_layer(code).archive)}
+    assert found == {
+        "opt/labelloop": (0o755, 0, 0),
+        "opt/labelloop/code": (0o755, 0, 0),
+        "opt/labelloop/code/sorter.py": (0o644, 0, 0),
+        "opt/labelloop/code/words": (0o755, 0, 0),
+        "opt/labelloop/code/words/__init__.py": (0o644, 0, 0),
+        "opt/labelloop/code/words/common.json": (0o644, 0, 0),
+    }
+    before = code_layer(code).diff_id
+    (code / "sorter.py").touch()
+    assert code_layer(code).diff_id == before
+
+
+def test_a_folder_without_code_is_no_code(tmp_path: Path, code: Path):
+    with pytest.raises(LayerError, match="no Python file"):
+        code_layer(tmp_path / "code/model")
+    with pytest.raises(LayerError, match="is no folder"):
+        code_layer(tmp_path / "none")
+    (code / "words/link.py").symlink_to("/etc/passwd")
+    with pytest.raises(LayerError, match="files and folders only"):
+        code_layer(code)
