@@ -55,3 +55,33 @@ def test_label_studio_reaches_the_backend_and_makes_a_webhook_for_it(services: d
     assert webhook_is_possible(f"http://{alias}:9090")
     opened = environment(services["label-studio"])
     assert opened["LABEL_STUDIO_ML_BLOCK_LOCAL_IP"] == opened["LABEL_STUDIO_SSRF_PROTECTION_ENABLED"] == "false"
+
+
+SKLEARN_EXAMPLE = {
+    "LOGISTIC_REGRESSION_C": "10",
+    "LABEL_STUDIO_HOST": "http://localhost:8080",
+    "LABEL_STUDIO_API_KEY": "0123456789abcdef0123456789abcdef01234567",
+    "START_TRAINING_EACH_N_UPDATES": "10",
+    "BASIC_AUTH_USER": "",
+    "BASIC_AUTH_PASS": "",
+    "LOG_LEVEL": "DEBUG",
+    "ANY": "PARAMETER",
+    "WORKERS": "1",
+    "THREADS": "8",
+    "PORT": "9090",
+}
+"""The environment of label-studio-ml-backend's example, as its compose file and Dockerfile have it; MODEL_DIR apart."""
+
+
+def test_the_environment_of_the_sklearn_example_is_taken_as_it_is(tmp_path: Path):
+    settings = ServingSettings.from_environment(SKLEARN_EXAMPLE | {"MODEL_DIR": str(tmp_path)})
+    assert (settings.port, settings.workers, settings.threads, settings.log_level) == (9090, 1, 8, "DEBUG")
+    assert settings.basic_auth is None
+    assert settings.local is not None
+    assert (settings.local.every_updates, settings.local.directory) == (10, tmp_path)
+
+
+def test_the_page_for_those_who_come_from_there_names_every_setting():
+    told = (ROOT / "docs/migrate-from-label-studio-ml.md").read_text()
+    others = ["MODEL_DIR", "LABEL_STUDIO_URL", "ML_SERVER_BASIC_AUTH_USER", "ML_SERVER_BASIC_AUTH_PASS", "TEST_ENV"]
+    assert [name for name in (*SKLEARN_EXAMPLE, *others) if f"`{name}" not in told] == []
