@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from labelloop.cli.model_class import ModelClassOption, choose_model_class, chosen_model_class
 from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, tell, working
 
 if TYPE_CHECKING:
     from labelloop.datasets.files import LabelledFile
-    from labelloop.models.model import Model
+    from labelloop.models.model import Model, TextModel
     from labelloop.training.result import Result
     from labelloop.training.settings import TrainingSettings
 
@@ -50,6 +51,7 @@ def train(
     holdout: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the texts that metrics are measured on.")
     ] = 0.2,
+    model_class: ModelClassOption = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Train a model from --data or --project into --out; without arguments it is the role of a training pod.
@@ -57,6 +59,7 @@ def train(
     The metrics are those of a model that never saw the held-out texts; the one that is written is fitted on all texts.
     C is taken from LOGISTIC_REGRESSION_C, or from LABELLOOP_PARAMETERS.
     """
+    choose_model_class(model_class)
     if data is None and project is None and out is None:
         from labelloop.training.job import main as run
 
@@ -91,18 +94,21 @@ def evaluate(
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     label_config: ConfigOption = None,
+    model_class: ModelClassOption = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Tell how good a model is on labelled texts: accuracy, macro F1, log loss, calibration error, and by class."""
     from labelloop.datasets.examples import examples_of_rows
     from labelloop.datasets.rows import rows_of
-    from labelloop.training.evaluate import evaluate as measure
+    from labelloop.training.gate import GateRules
+    from labelloop.training.measure import measure
 
+    choose_model_class(model_class)
     with working("reading"):
         loaded = _model(model)
-        control = next(iter(loaded.labels))
+        control = next(iter(loaded.labels), "label")
         labelled = _file(data, text_column, label_column, label_config, control)
-        rows = rows_of(labelled.tasks, labelled.schema.controls)
+        rows = rows_of(labelled.tasks, labelled.schema.controls, whole_tasks=labelled.schema.whole_tasks)
         examples = examples_of_rows(rows, labelled.schema).examples
     if not any(control.name in loaded.labels for control in labelled.schema.controls):
         raise CommandError(
@@ -111,7 +117,7 @@ def evaluate(
             "give the labelling configuration with --label-config"
         )
     with working("evaluating"):
-        metrics = measure(loaded, examples, labelled.schema)
+        metrics, _ = measure(loaded, None, examples, (), labelled.schema, GateRules())
     headline = {name: metrics[name] for name in _HEADLINE if name in metrics}
     document = {"version": loaded.version, **metrics}
     tell(as_json, document, [loaded.version, *(f"{name:<10} {_number(value)}" for name, value in headline.items())])
@@ -127,10 +133,18 @@ def predict(
         typer.Option(help="Table with the texts; without --text and --data: one a line from standard input."),
     ] = None,
     text_column: TextColumn = "text",
+    label_config: ConfigOption = None,
+    model_class: ModelClassOption = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Predict the labels of texts, with the probability of each."""
+    """Predict the labels of texts, with the probability of each; with a model of whole tasks, those of --data."""
+    from labelloop.models.model import TextModel
+
+    choose_model_class(model_class)
     loaded = _model(model)
+    if not isinstance(loaded, TextModel):
+        _predict_tasks(loaded, data, label_config, as_json)
+        return
     texts = list(text or ()) + (_texts(data, text_column) if data is not None else [])
     if text is None and data is None:
         texts = [line.rstrip("\n") for line in sys.stdin]
@@ -143,7 +157,22 @@ def predict(
     tell(as_json, document, lines)
 
 
-def _prediction(model: "Model", text: str) -> dict[str, Answer]:
+def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None, as_json: bool) -> None:
+    """Predictions in Label Studio's form, one line of JSON for each task."""
+    from labelloop.models.answers import checked
+
+    if data is None:
+        raise CommandError(
+            f"{type(model).__name__} predicts tasks: name an export of Label Studio with --data FILE.json"
+        )
+    labelled = _file(data, "text", "label", label_config, "label")
+    tasks = [{"id": task.id, "data": dict(task.data)} for task in labelled.tasks]
+    answers = checked(model.predict(tasks, labelled.schema), len(tasks), labelled.schema)
+    document = {"version": model.version, "predictions": [dict(answer.prediction) for answer in answers]}
+    tell(as_json, document, (json.dumps(answer.prediction, ensure_ascii=False) for answer in answers))
+
+
+def _prediction(model: "TextModel", text: str) -> dict[str, Answer]:
     """By control: the most probable label (single choice) and its probability."""
     answers: dict[str, Answer] = {}
     for control, labels in model.labels.items():
@@ -178,7 +207,7 @@ def _from_project(number: int) -> "tuple[LabelledFile, str]":
         raise CommandError(settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
     try:
         with LabelStudioClient(settings.credentials) as client:
-            schema = parse_label_config(client.run(project(number)).label_config)
+            schema = parse_label_config(client.run(project(number)).label_config, chosen_model_class().scope())
             return LabelledFile(client.run(labelled_tasks(number)), schema), settings.credentials.url
     except (LabelStudioError, LabelConfigError) as error:
         raise CommandError(str(error), FAILED) from None
@@ -187,27 +216,42 @@ def _from_project(number: int) -> "tuple[LabelledFile, str]":
 def _train(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path, holdout: float) -> "Result":
     """Once without the held-out texts for the metrics, then on all of them."""
     from labelloop.datasets.snapshot import Snapshot
-    from labelloop.models.model import load_model
+    from labelloop.models import ModelFileError, load_model, own
+    from labelloop.models.text_classifier import TextClassifier
+    from labelloop.training.model_calls import ModelFailedError
     from labelloop.training.result import write_result
     from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE
     from labelloop.training.train import train as run
 
     schema = labelled.schema
     snapshot = Snapshot.from_tasks(labelled.tasks, schema, project=settings.project, url=address)
+    model_class = chosen_model_class()
+
+    def fitted(share: float, folder: Path) -> "Result":
+        try:
+            return run(snapshot, schema, replace(settings, holdout=share), folder, model_class=model_class)
+        except (ModelFailedError, ModelFileError) as error:
+            raise CommandError(f"nothing was trained (ModelFailed): {error}", FAILED) from None
+
     with _work_folder(out) as work:
         with working("measuring on held-out texts"):
-            measured = run(snapshot, schema, replace(settings, holdout=holdout), work / "measured") if holdout else None
+            measured = fitted(holdout, work / "measured") if holdout else None
         with working("fitting on all texts"):
-            result = run(snapshot, schema, replace(settings, holdout=0.0), work / "whole")
+            result = fitted(0.0, work / "whole")
         if result.outcome != "Trained":
             return result
         if measured is not None and measured.outcome == "Trained":
             message = f"{measured.message} (measured on {measured.metrics.get('examples', 0)} held-out texts)"
             result = replace(result, metrics={**measured.metrics, "holdout": 0.0}, message=message)
-            model = load_model(work / "whole" / MODEL_DIRECTORY)
+            model = load_model(work / "whole" / MODEL_DIRECTORY, model_class)
             model.metrics = {**model.metrics, **result.metrics}
-            model.save(work / "whole" / MODEL_DIRECTORY)
+            if model_class is TextClassifier:
+                model.save(work / "whole" / MODEL_DIRECTORY)
+            else:
+                own.save(model, work / "whole" / MODEL_DIRECTORY)
         for file in (work / "whole" / MODEL_DIRECTORY).iterdir():
+            if (out / file.name).is_dir():
+                shutil.rmtree(out / file.name)
             file.replace(out / file.name)
         write_result(result, out / RESULT_FILE)
     return result
@@ -232,7 +276,12 @@ def _file(data: Path, text_column: str, label_column: str, label_config: Path | 
     try:
         config = None if label_config is None else label_config.read_text()
         return read_labelled(
-            data, text_column=text_column, label_column=label_column, label_config=config, control=control
+            data,
+            text_column=text_column,
+            label_column=label_column,
+            label_config=config,
+            control=control,
+            scope=chosen_model_class().scope(),
         )
     except OSError as error:
         raise CommandError(f"--label-config {label_config} cannot be read ({error.strerror})") from None
@@ -258,7 +307,8 @@ def _model(folder: Path) -> "Model":
     from labelloop.models import ModelFileError, load_model
 
     try:
-        return load_model(folder / "model" if (folder / "model" / "model.json").exists() else folder)
+        inner = (folder / "model" / "model.json").exists()
+        return load_model(folder / "model" if inner else folder, chosen_model_class())
     except ModelFileError as error:
         raise CommandError(f"--model cannot be used: {error}") from None
 

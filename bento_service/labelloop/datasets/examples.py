@@ -6,12 +6,14 @@
    annotators wins, then the newest (conflicts.py). Each control is settled for itself.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
 from labelloop.datasets.conflicts import Ballot, by_rank, settle
-from labelloop.datasets.rows import Annotation, Origin, Row, rows_of, source_of
+from labelloop.datasets.rows import CHOICE_TYPES as CHOICE_RESULTS
+from labelloop.datasets.rows import WHOLE_TASK, Annotation, Origin, Row, rows_of, source_of
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config import Control, Schema
 from labelloop.label_studio.task_api import Task
@@ -21,7 +23,10 @@ Fate = Literal["used", "skipped", "empty", "foreign", "removed_labels", "unusabl
 
 @dataclass(frozen=True)
 class Example:
-    """A text and what was said about it; `labels` maps a control's name to at least one stored label."""
+    """A text and what was said about it; `labels` maps a control's name to at least one stored label.
+
+    Of a whole task (a `Model` that is no `TextModel`) the text is its data as JSON, which `data` reads.
+    """
 
     task: int
     text: str = field(repr=False)
@@ -29,6 +34,14 @@ class Example:
     origin: Origin = "manual"
     place: float | None = field(default=None, compare=False, repr=False)
     """`split.position` of the text in its project, when somebody worked it out already."""
+    results: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """Of a whole task: all results of the annotation that counts, as Label Studio stores them."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The task's data as Label Studio has it, of a whole task."""
+        found: Mapping[str, Any] = json.loads(self.text)
+        return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class ExampleSet:
 
 def examples(tasks: Sequence[Task], schema: Schema) -> ExampleSet:
     """Examples of tasks as Label Studio gave them. Raises rows.RowError."""
-    return examples_of_rows(rows_of(tasks, schema.controls), schema)
+    return examples_of_rows(rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks), schema)
 
 
 def examples_of_rows(rows: Sequence[Row], schema: Schema) -> ExampleSet:
@@ -76,7 +89,9 @@ def examples_of_rows(rows: Sequence[Row], schema: Schema) -> ExampleSet:
     for row in rows:
         standing = by_rank([annotation for annotation in row.annotations if not annotation.was_cancelled])
         settled = _settled(standing, readers)
-        made = _examples(row, settled, schema.controls)
+        made = (
+            _whole(row, standing, settled, schema) if schema.whole_tasks else _examples(row, settled, schema.controls)
+        )
         found.extend(made)
         fate: Fate = "used" if made else "unusable_text" if settled else _why_not(standing, readers)
         fates[fate] = fates.get(fate, 0) + 1
@@ -121,6 +136,20 @@ def _examples(row: Row, settled: Mapping[str, Ballot], controls: Sequence[Contro
             labels = {name: ballot.labels for name, ballot in ballots.items()}
             made.append(Example(row.task, text, labels, _origin(ballots.values())))
     return made
+
+
+def _whole(row: Row, standing: Sequence[Annotation], settled: Mapping[str, Ballot], schema: Schema) -> list[Example]:
+    """The task with the results of the annotation that comes first; an empty one says that there is nothing to mark."""
+    text = row.texts.get(WHOLE_TASK)
+    names = {control.name for control in schema.controls}
+    known = [one for one in standing if any(result.get("from_name") in names for result in one.results)]
+    marks = any(control.result_type not in CHOICE_RESULTS for control in schema.controls)
+    chosen = known[0] if known else standing[0] if standing and marks and not standing[0].results else None
+    if chosen is None or text is None:
+        return []
+    results = tuple(result for result in chosen.results if result.get("from_name") in names)
+    labels = {name: ballot.labels for name, ballot in settled.items()}
+    return [Example(row.task, text, labels, chosen.origin, results=results)]
 
 
 def _origin(ballots: Iterable[Ballot]) -> Origin:

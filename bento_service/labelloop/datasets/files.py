@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from labelloop.datasets.rows import RowError
-from labelloop.label_config import LabelConfigError, Schema, parse_label_config
+from labelloop.label_config import TEXT_SCOPE, LabelConfigError, Schema, Scope, parse_label_config
 from labelloop.label_studio.task_api import Task
 
 FILE_TIME = "2000-01-01T00:00:00.000000Z"
@@ -35,17 +35,19 @@ def read_labelled(
     label_column: str = "label",
     label_config: str | None = None,
     control: str = "label",
+    scope: Scope = TEXT_SCOPE,
 ) -> LabelledFile:
     """Read `.csv`, `.tsv` or `.json`. Without `label_config` one is made from the labels that occur.
 
-    The columns and `control` (name of the control that the labels of a table belong to) matter for tables only.
+    The columns and `control` (name of the control that the labels of a table belong to) matter for tables only;
+    `scope` is what the model reads.
     Raises DataFileError.
     """
     try:
         if path.suffix.lower() == ".json":
-            return _read_export(path, label_config)
+            return _read_export(path, label_config, scope)
         if path.suffix.lower() in (".csv", ".tsv"):
-            return _read_table(path, text_column, label_column, label_config, control)
+            return _read_table(path, text_column, label_column, label_config, control, scope)
     except OSError as error:
         raise DataFileError(f"{path} cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -66,12 +68,12 @@ def read_texts(path: Path, text_column: str = "text") -> list[str]:
 
 
 def _read_table(
-    path: Path, text_column: str, label_column: str, label_config: str | None, control: str
+    path: Path, text_column: str, label_column: str, label_config: str | None, control: str, scope: Scope
 ) -> LabelledFile:
     pairs = [(text, label.strip()) for text, label in _columns(path, text_column, label_column)]
     if label_config is None:
         label_config = _config(control, "text", "text", _distinct(label for _, label in pairs if label), multiple=False)
-    schema = parse_label_config(label_config)
+    schema = parse_label_config(label_config, scope)
     chosen = schema.controls[0]
     tasks = [
         _table_task(number, text, label, chosen.name, chosen.object_name, chosen.data_key)
@@ -113,7 +115,7 @@ def _annotation(number: int, result: list[Any]) -> dict[str, Any]:
     }
 
 
-def _read_export(path: Path, label_config: str | None) -> LabelledFile:
+def _read_export(path: Path, label_config: str | None, scope: Scope) -> LabelledFile:
     try:
         items = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -121,7 +123,7 @@ def _read_export(path: Path, label_config: str | None) -> LabelledFile:
     if not isinstance(items, list) or not all(isinstance(item, dict) and "data" in item for item in items):
         raise DataFileError(f"{path} is no list of tasks: export the project from Label Studio as JSON (not JSON-MIN)")
     tasks = [_export_task(number, item) for number, item in enumerate(items, start=1)]
-    return LabelledFile(tasks, parse_label_config(label_config or _config_of(path, tasks)))
+    return LabelledFile(tasks, parse_label_config(label_config or _config_of(path, tasks), scope))
 
 
 def _export_task(number: int, item: Mapping[str, Any]) -> Task:

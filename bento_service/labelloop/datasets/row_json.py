@@ -51,7 +51,11 @@ def _annotation_to_json(annotation: Annotation) -> dict[str, object]:
             for name, paths in annotation.choices.items()
         },
     }
-    return {**item, "others": annotation.others} if annotation.others else item
+    if annotation.others:
+        item["others"] = annotation.others
+    if annotation.results:
+        item["results"] = list(annotation.results)
+    return item
 
 
 def _annotation_from_json(item: object) -> Annotation:
@@ -75,7 +79,14 @@ def _annotation_from_json(item: object) -> Annotation:
         origin=origin,
         choices={name: _paths(selected) for name, selected in _field(item, "choices", dict).items()},
         others=_field(item, "others", int) if "others" in item else 0,
+        results=_results(item["results"]) if "results" in item else (),
     )
+
+
+def _results(kept: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(kept, list) or not all(isinstance(result, dict) for result in kept):
+        raise RowFormatError("results are no list of objects")
+    return tuple(kept)
 
 
 def _paths(selected: object) -> tuple[Path, ...]:

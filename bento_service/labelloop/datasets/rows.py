@@ -4,6 +4,7 @@ A row keeps the choices of every choice-like control as Label Studio stored them
 configuration (a label removed, a control renamed) needs no new read of the tasks.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,14 @@ OF_A_PART = ("start", "end", "startOffset", "endOffset", "globalOffsets", "x", "
 """Keys of a value that make it a label of a region, not of the whole text."""
 
 
+WHOLE_TASK = "Task:data"
+"""Source of tasks that a model takes as they are."""
+RESULT_KEYS = frozenset(
+    {"id", "from_name", "to_name", "type", "value", "original_width", "original_height", "image_rotation", "item_index"}
+)
+"""What is kept of a result."""
+
+
 class RowError(ValueError):
     """An annotation lacks what Label Studio always gives (id, times)."""
 
@@ -41,11 +50,16 @@ class Annotation:
     choices: Mapping[str, tuple[Path, ...]] = field(repr=False)
     others: int = 0
     """Results that are no choice about a whole text: regions, ratings, damaged ones."""
+    results: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """All results as stored, of whole tasks only."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled task. `texts` maps a source (see `source_of`) to its text, None when the task has none."""
+    """One labelled task. `texts` maps a source (see `source_of`) to its text, None when the task has none.
+
+    Of whole tasks there is one source, WHOLE_TASK, whose text is the task's data as canonical JSON.
+    """
 
     task: int
     texts: Mapping[str, str | None] = field(repr=False)
@@ -58,21 +72,30 @@ def source_of(control: Control) -> str:
     return f"{key}:{control.text_key}" if control.object_type == "Paragraphs" else key
 
 
-def rows_of(tasks: Iterable[Task], controls: Sequence[Control]) -> tuple[Row, ...]:
+def rows_of(tasks: Iterable[Task], controls: Sequence[Control], *, whole_tasks: bool = False) -> tuple[Row, ...]:
     """Rows ordered by task id, annotations by id. Raises RowError."""
     sources = {source_of(control): control for control in controls}
     rows = (
         Row(
             task=task.id,
-            texts={source: text_of(task.data, control) for source, control in sources.items()},
-            annotations=tuple(sorted(map(_annotation, task.annotations), key=lambda annotation: annotation.id)),
+            texts={WHOLE_TASK: canonical_data(task.data)}
+            if whole_tasks
+            else {source: text_of(task.data, control) for source, control in sources.items()},
+            annotations=tuple(
+                sorted((_annotation(item, whole_tasks) for item in task.annotations), key=lambda made: made.id)
+            ),
         )
         for task in tasks
     )
     return tuple(sorted(rows, key=lambda row: row.task))
 
 
-def _annotation(item: Mapping[str, Any]) -> Annotation:
+def canonical_data(value: object) -> str:
+    """The data of a task as the text of WHOLE_TASK."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _annotation(item: Mapping[str, Any], keep_results: bool) -> Annotation:
     id_, updated_at = item.get("id"), item.get("updated_at")
     if not isinstance(id_, int) or not isinstance(updated_at, str):
         raise RowError("an annotation without id or updated_at: read tasks with these fields included")
@@ -100,7 +123,13 @@ def _annotation(item: Mapping[str, Any]) -> Annotation:
         origin=_origin(origins, from_prediction=item.get("parent_prediction") is not None),
         choices={name: tuple(dict.fromkeys(paths)) for name, paths in choices.items()},
         others=others,
+        results=_kept(results) if keep_results else (),
     )
+
+
+def _kept(results: object) -> tuple[Mapping[str, Any], ...]:
+    found = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    return tuple({key: value for key, value in result.items() if key in RESULT_KEYS} for result in found)
 
 
 def _paths(result: object) -> list[Path] | None:

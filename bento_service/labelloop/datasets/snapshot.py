@@ -16,7 +16,7 @@ from typing import NoReturn
 from labelloop.counting import Cut
 from labelloop.datasets import snapshot_header
 from labelloop.datasets.examples import ExampleSet, examples_of_rows
-from labelloop.datasets.rows import Row, rows_of, source_of
+from labelloop.datasets.rows import WHOLE_TASK, Row, rows_of, source_of
 from labelloop.datasets.shards import (
     COMPRESSION,
     GZIP,
@@ -65,7 +65,8 @@ class Snapshot:
     ) -> "Snapshot":
         """`tasks`: all labelled tasks of the project. Raises rows.RowError."""
         sources = sources_of(schema)
-        rows = [row for row in rows_of(tasks, schema.controls) if row.annotations]
+        made = rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks)
+        rows = [row for row in made if row.annotations]
         return cls.from_rows(rows, sources, project, url_digest(url), schema.digest, watermark)
 
     @classmethod
@@ -197,6 +198,8 @@ class Snapshot:
 
 def sources_of(schema: Schema) -> tuple[str, ...]:
     """Where the texts of the controls come from, each once, in the order of the controls."""
+    if schema.whole_tasks:
+        return (WHOLE_TASK,)
     return tuple(dict.fromkeys(source_of(control) for control in schema.controls))
 
 

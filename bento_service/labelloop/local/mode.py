@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio.to_thread
 
@@ -18,8 +18,14 @@ from labelloop.local.settings import MAX_PROJECTS, LocalSettings
 from labelloop.local.store import ProjectStore, Store
 from labelloop.serving.predictor import Predictor
 
+if TYPE_CHECKING:
+    from labelloop.own_settings import OwnModelSettings
+    from labelloop.serving.own_predictor import OwnPredictor
+
 POLL_SECONDS = 0.2
 LONGEST_HOLD = 0.05
+
+AnyPredictor: TypeAlias = "Predictor | OwnPredictor"
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +48,7 @@ class _Project:
     stamp: tuple[int, int] = (-1, -1)
     key: str | None = None
     wanted: str = ""
-    loaded: dict[str, Predictor] = field(default_factory=dict)
+    loaded: dict[str, AnyPredictor] = field(default_factory=dict)
 
 
 class LocalMode:
@@ -51,17 +57,22 @@ class LocalMode:
     def __init__(
         self,
         settings: LocalSettings,
-        base: Predictor,
+        base: AnyPredictor,
         server: str,
         trainer: Trainer | None = None,
         clock: Callable[[], float] = time.monotonic,
+        own: "OwnModelSettings | None" = None,
     ) -> None:
-        """`server` names the workers that share a port; all of them change versions together."""
+        """`server` names the workers that share a port; all of them change versions together.
+
+        `own`: a model of one's own, whose versions run in processes of their own.
+        """
         self._settings = settings
         self._store = Store(settings.directory)
         self._base = base
         self._trainer = trainer
         self._clock = clock
+        self._own = own
         self._projects: dict[int, _Project] = {}
         self._board = Board(settings.directory / "run" / server)
         self._poller: asyncio.Task[None] | None = None
@@ -87,7 +98,7 @@ class LocalMode:
 
     # What the routes ask
 
-    async def setup(self, key: object) -> Predictor:
+    async def setup(self, key: object) -> AnyPredictor:
         """What `/setup` announces to a project; waits for a moment while a new version is about to be announced."""
         project = self._project(key, make=True)
         if project is None:
@@ -98,7 +109,7 @@ class LocalMode:
                 return await self._predictor(project, answer)
             await asyncio.sleep(min(answer.seconds, LONGEST_HOLD))
 
-    async def predictor(self, key: object) -> Predictor:
+    async def predictor(self, key: object) -> AnyPredictor:
         """What `/predict` answers with: the announced version, for the whole request."""
         project = self._project(key, make=False)
         if project is None:
@@ -108,7 +119,7 @@ class LocalMode:
         )
         return await self._predictor(project, announced)
 
-    def shown(self) -> Predictor:
+    def shown(self) -> AnyPredictor:
         """What to show of a backend as a whole: the model of its only project, else what it starts with."""
         if len(self._projects) == 1:
             (project,) = self._projects.values()
@@ -176,10 +187,10 @@ class LocalMode:
         ready = before.announced != project.wanted and self._board.all_have(project.store.project, project.wanted)
         return advanced(before, project.wanted, ready=ready, now=now)
 
-    async def _predictor(self, project: _Project, version: str) -> Predictor:
+    async def _predictor(self, project: _Project, version: str) -> AnyPredictor:
         """Loaded as a rule; a worker that has just started may have to load what the others announce."""
         if version not in project.loaded:
-            found = await anyio.to_thread.run_sync(load, project.store, version)
+            found = await anyio.to_thread.run_sync(load, project.store, version, self._own)
             project.loaded[version] = found or project.loaded[project.wanted]
         return project.loaded[version]
 
@@ -204,7 +215,9 @@ class LocalMode:
             announced = self._board.exchange(number, self._first(project), partial(self._step, project))
             unused = set(project.loaded) - {announced, project.wanted}
             for version in unused:
-                del project.loaded[version]
+                gone = project.loaded.pop(version)
+                if gone is not self._base and not isinstance(gone, Predictor):
+                    gone.close()
             if unused:
                 self._tell_loaded()
 
@@ -219,7 +232,7 @@ class LocalMode:
         project.key = state.key
         for version in candidates(state, project.store.versions()):
             if version not in project.loaded:
-                found = await anyio.to_thread.run_sync(load, project.store, version)
+                found = await anyio.to_thread.run_sync(load, project.store, version, self._own)
                 if found is None:
                     continue
                 project.loaded[version] = found

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelloop.local.store import ProjectStore
@@ -9,17 +10,21 @@ from labelloop.models import ModelFileError, load_model
 
 if TYPE_CHECKING:
     from labelloop.local.state import ProjectState
+    from labelloop.own_settings import OwnModelSettings
+    from labelloop.serving.own_predictor import OwnPredictor
     from labelloop.serving.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
 
-def load(store: ProjectStore, version: str) -> "Predictor | None":
-    """The predictor of a version; None when its files cannot be used, which is told."""
+def load(store: ProjectStore, version: str, own: "OwnModelSettings | None" = None) -> "Predictor | OwnPredictor | None":
+    """The predictor of a version; None when its files cannot be used, which is told. `own`: of a model of one's own."""
     from labelloop.serving.loading import self_check
     from labelloop.serving.predictor import Predictor
 
     try:
+        if own is not None:
+            return _own(store.path_of(version), version, own)
         model = load_model(store.path_of(version))
         if model.version != version:
             raise ModelFileError(f"{store.path_of(version)} holds {model.version or 'a model without a version'}")
@@ -43,3 +48,14 @@ def candidates(state: "ProjectState", there: list[str]) -> Iterator[str]:
     yield state.current
     before = there[: there.index(state.current)] if state.current in there else there
     yield from reversed(before)
+
+
+def _own(directory: Path, version: str, settings: "OwnModelSettings") -> "OwnPredictor":
+    """Raises ModelFileError."""
+    from labelloop.serving.own_predictor import OwnPredictor
+
+    predictor = OwnPredictor(settings, directory)
+    if predictor.problem is None and predictor.version == version:
+        return predictor
+    predictor.close()
+    raise ModelFileError(predictor.problem or f"{directory} holds {predictor.version}")

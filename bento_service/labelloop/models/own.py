@@ -15,35 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labelloop.environment import Environment, SettingsError
+from labelloop.environment import SettingsError
 from labelloop.models import files
 from labelloop.models.model import Model, ModelFileError
+from labelloop.own_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
 
 KIND = "own-model"
-CLASS_VARIABLE = "LABELLOOP_MODEL_CLASS"
-DEFAULT_CLASS = "text-classifier"
 CODE_DIRECTORY = Path("/opt/labelloop/code")
 """Where an image keeps the code of a model of one's own: a layer of its own."""
 FOLDER = "own"
 """What `save` writes stands in this folder of the model directory."""
 MAX_FILES = 1_000
-_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _CODE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".py", ".pyc", ".so"})
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _ZIPPED_PICKLE = re.compile(rb"PK\x03\x04.*\.pkl", re.DOTALL)
 _OBJECT_ARRAY = re.compile(rb"\x93NUMPY.{4,8}\{[^}]*'descr': '\|O'", re.DOTALL)
 _EXECUTED = (_PICKLE, _ZIPPED_PICKLE, _OBJECT_ARRAY)
-_REMEDY = "name it as module:Class, with a subclass of labelloop.models.Model in a module that Python finds"
-
-
-def class_name(environment: Environment) -> str | None:
-    """`module:Class` of LABELLOOP_MODEL_CLASS; None for the text classifier. Raises SettingsError; imports nothing."""
-    name = environment.optional(CLASS_VARIABLE)
-    if name is None or name == DEFAULT_CLASS:
-        return None
-    if not _NAME.fullmatch(name):
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r:.200}: {_REMEDY}, or as {DEFAULT_CLASS}")
-    return name
 
 
 def model_class(name: str | None) -> type[Model]:
@@ -59,12 +46,12 @@ def model_class(name: str | None) -> type[Model]:
     try:
         found = getattr(importlib.import_module(module_name), attribute, None)
     except ImportError as error:
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {_REMEDY}") from None
+        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
     except Exception as error:
         told = f"{type(error).__name__} in {_place(error)}"
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
     if not (isinstance(found, type) and issubclass(found, Model)):
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {_REMEDY}")
+        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which lacks {', '.join(missing)}: write it")

@@ -5,7 +5,10 @@ Runs in the pod of a rebase, in the new base image, without any credentials: a m
 
 from pathlib import Path
 
-from labelloop.models.model import ModelFileError, load_model
+from labelloop.environment import Environment, SettingsError
+from labelloop.models import own
+from labelloop.models.model import ModelFileError, TextModel, load_model
+from labelloop.own_settings import class_name
 from labelloop.publishing.role import LOG, run_role
 from labelloop.serving.golden import TOLERANCE, GoldenFileError, compare_golden
 from labelloop.serving.loading import self_check
@@ -36,11 +39,13 @@ def judge(directory: Path) -> Result:
         return _needs_training("", "the image that serves is no longer in the registry, or holds no model")
     version = ""
     try:
-        predictor = Predictor("", load_model(directory))
-        version = predictor.model.version if predictor.model else ""
-        compared, difference = compare_golden(directory, predictor)
-        problem = difference or self_check(predictor)
-    except (ModelFileError, GoldenFileError) as error:
+        model = load_model(directory, own.model_class(class_name(Environment())))
+        version, compared, problem = model.version, 0, None
+        if isinstance(model, TextModel):
+            predictor = Predictor("", model)
+            compared, difference = compare_golden(directory, predictor)
+            problem = difference or self_check(predictor)
+    except (ModelFileError, GoldenFileError, SettingsError) as error:
         return _needs_training(version, f"the model cannot be used there: {error}")
     except Exception as error:  # whatever the new base does to the model, the old one goes on serving
         LOG.exception("the model does not work on this base image")

@@ -3,11 +3,13 @@
 import logging
 import sys
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from labelloop.label_config import LabelConfigError, Schema, parse_label_config
+from labelloop.label_config import LabelConfigError, Schema, Scope, parse_label_config
 from labelloop.serving.batching import Batcher
 from labelloop.serving.bounded_cache import BoundedCache
 from labelloop.serving.loading import Serving, load_serving
@@ -20,10 +22,14 @@ from labelloop.serving.request_error import RequestError
 from labelloop.serving.settings import ServingSettings
 from labelloop.serving.webhook_events import Event
 
+if TYPE_CHECKING:
+    from labelloop.serving.own_predictor import OwnPredictor
+
 # A thread hop costs more than such a request; for more the event loop must stay free for /health (1 s at Label Studio).
 INLINE_TASKS = 32
 INLINE_BYTES = 256 * 1024
 CHUNK_TASKS = 256
+OWN_REQUESTS = 32
 SCHEMAS_BYTES = 32 << 20
 """What may be kept of labelling configurations as they came, and of what was read in them."""
 _CHOICE_BYTES = 1_000
@@ -47,7 +53,9 @@ class Backend:
         # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
         self._heavy = anyio.CapacityLimiter(settings.threads)
         self._batcher = Batcher()
-        self._schema = BoundedCache(SCHEMAS_BYTES, _read_schema, _schema_bytes)
+        # They mostly wait: for a model of one's own to come free, and for its answer.
+        self._own = anyio.CapacityLimiter(OWN_REQUESTS)
+        self._schema = BoundedCache(SCHEMAS_BYTES, partial(_read_schema, scope=self._base.scope), _schema_bytes)
 
     async def start(self) -> None:
         """Begin to relay, when there is an operator; without one to train, when there is a Label Studio."""
@@ -93,9 +101,19 @@ class Backend:
             )
         return predictor.version
 
-    async def predict(self, tasks: list[object], label_config: str, size: int, project: object = None) -> list[Entry]:
-        """One entry per task, in order. `size` of the request in bytes decides where the work is done."""
+    async def predict(
+        self, tasks: list[object], label_config: str, size: int, project: object = None, context: object = None
+    ) -> list[Entry]:
+        """One entry per task, in order. `size` of the request in bytes decides where the work is done.
+
+        `context`: what an annotator has drawn, for interactive pre-annotation by a model of one's own.
+        """
         predictor = self._base_predictor() if self._local is None else await self._local.predictor(project)
+        if not isinstance(predictor, Predictor):
+            asked = partial(predictor.answer, tasks, label_config, context)
+            answered = await anyio.to_thread.run_sync(asked, limiter=self._own, abandon_on_cancel=True)
+            self.metrics.faults.inc(sum("error" in entry for entry in answered))
+            return answered
         schema = self._schema[label_config]
         known = None if isinstance(schema, LabelConfigError) else schema
         if len(tasks) <= INLINE_TASKS and size <= INLINE_BYTES:
@@ -137,7 +155,7 @@ class Backend:
             )
         return "A training starts on this machine."
 
-    def _base_predictor(self) -> Predictor:
+    def _base_predictor(self) -> "Predictor | OwnPredictor":
         if self._base.predictor is None:
             raise RequestError(
                 503, self._base.problem or "No model is loaded", remedy="Serve an image whose model can be loaded."
@@ -145,10 +163,10 @@ class Backend:
         return self._base.predictor
 
 
-def _read_schema(label_config: str) -> Schema | LabelConfigError:
+def _read_schema(label_config: str, scope: Scope) -> Schema | LabelConfigError:
     """The error is kept like a schema: Label Studio sends the same configuration again and again."""
     try:
-        return parse_label_config(label_config)
+        return parse_label_config(label_config, scope)
     except LabelConfigError as error:
         log.warning("Labelling configuration not supported: %s", error)
         return error

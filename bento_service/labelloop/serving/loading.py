@@ -5,13 +5,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labelloop.datasets.split import position
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config import TEXT_SCOPE, Choice, Control, Schema, Scope
 from labelloop.models import ModelFileError, load_model
 from labelloop.models.version import cold_version
 from labelloop.serving.predictor import Entry, Predictor
 from labelloop.serving.settings import BlindHoldout, ServingSettings
+
+if TYPE_CHECKING:
+    from labelloop.serving.own_predictor import Fault, OwnPredictor
 
 COLD_PREFIX = "cold-"
 GOLDEN_TEXTS = (
@@ -31,14 +35,21 @@ log = logging.getLogger(__name__)
 class Serving:
     """What answers requests now; replaced as a whole, so one request never sees two versions."""
 
-    predictor: Predictor | None
+    predictor: "Predictor | OwnPredictor | None"
     problem: str | None
     """Why this server must not get requests; None: it is ready."""
+    scope: Scope = TEXT_SCOPE
+    """What of a labelling configuration the model reads."""
 
     @property
     def version(self) -> str | None:
         """The version every answer carries; None when nothing could be loaded."""
         return None if self.predictor is None else self.predictor.version
+
+    @property
+    def fault(self) -> "Fault | None":
+        """What a model of one's own last did wrong."""
+        return None if self.predictor is None or isinstance(self.predictor, Predictor) else self.predictor.faults.last
 
     @property
     def model_class(self) -> str:
@@ -48,9 +59,11 @@ class Serving:
 
 def load_serving(settings: ServingSettings) -> Serving:
     """Load the model, or start cold when there is none, and check that it answers golden predictions."""
+    scope = TEXT_SCOPE
     try:
-        predictor = _predictor(settings)
-        problem = self_check(predictor) or _version_problem(predictor.version, settings.expected_version)
+        predictor, scope = _predictor(settings)
+        check = self_check(predictor) if isinstance(predictor, Predictor) else predictor.problem
+        problem = check or _version_problem(predictor.version, settings.expected_version)
         predictor.held_back = _held_back(settings.blind)
     except ModelFileError as error:
         predictor, problem = None, f"The model cannot be loaded. {error}"
@@ -64,17 +77,27 @@ def load_serving(settings: ServingSettings) -> Serving:
         log.error("Not ready: %s", problem)
     else:
         log.info("Serving %s (%s, folder %s)", predictor.version, predictor.model_class, settings.model_directory)
-    return Serving(predictor, problem)
+    return Serving(predictor, problem, scope)
 
 
-def _predictor(settings: ServingSettings) -> Predictor:
-    if _is_empty(settings.model_directory):
-        expected = settings.expected_version or ""
-        return Predictor(expected if expected.startswith(COLD_PREFIX) else cold_version(), None)
+def _predictor(settings: ServingSettings) -> "tuple[Predictor | OwnPredictor, Scope]":
+    empty = _is_empty(settings.model_directory)
+    expected = settings.expected_version or ""
+    cold = expected if expected.startswith(COLD_PREFIX) else None
+    if settings.own is not None:
+        from labelloop.serving.own_predictor import OwnPredictor  # the text classifier does without
+
+        own = OwnPredictor(settings.own, None if empty else settings.model_directory, cold)
+        if own.is_trained or own.model.scope.whole_tasks:
+            return own, own.model.scope
+        own.close()  # before its first training a model of texts is as good as the label names are
+        return Predictor(own.version, None), own.model.scope
+    if empty:
+        return Predictor(cold or cold_version(), None), TEXT_SCOPE
     model = load_model(settings.model_directory)
     if not model.version:
         raise ModelFileError(f"{settings.model_directory}/model.json has no version: train the model again.")
-    return Predictor(model.version, model)
+    return Predictor(model.version, model), TEXT_SCOPE
 
 
 def _held_back(blind: BlindHoldout | None) -> Callable[[str], bool] | None:

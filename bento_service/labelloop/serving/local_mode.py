@@ -30,4 +30,4 @@ def local_mode(settings: ServingSettings, base: Serving) -> "LocalMode | None":
         from labelloop.local.trainer import LocalTrainer
 
         trainer = LocalTrainer(local)
-    return LocalMode(local, base.predictor, str(settings.port), trainer)
+    return LocalMode(local, base.predictor, str(settings.port), trainer, own=settings.own)

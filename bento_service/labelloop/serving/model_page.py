@@ -16,6 +16,8 @@ from labelloop.models.model import Model
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from labelloop.serving.own_predictor import OwnModel
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -41,7 +43,7 @@ class Facts:
     """Why it is not ready; None: it is."""
     started: str
     """When the server started."""
-    model: Model | None
+    model: "Model | OwnModel | None"
     """None: not trained yet."""
 
 
@@ -117,7 +119,9 @@ def _template() -> "Template":
     return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
 
 
-def _controls(model: Model | None, metrics: Mapping[str, object], origin: Mapping[str, object]) -> list[ControlFacts]:
+def _controls(
+    model: "Model | OwnModel | None", metrics: Mapping[str, object], origin: Mapping[str, object]
+) -> list[ControlFacts]:
     if model is None:
         return []
     several = _mapping(metrics.get("controls"))

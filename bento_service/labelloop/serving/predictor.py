@@ -33,6 +33,8 @@ class Entry(TypedDict, total=False):
     model_version: Required[str]
     score: float
     result: list[Region]
+    error: str
+    """What a model of one's own did wrong; Label Studio takes such an entry for none."""
 
 
 class Predictor:

@@ -59,7 +59,10 @@ async def health(request: Request) -> Response:
         request.scope["path"] == "/" or not request.app.state.is_protected
     ):
         return await _model_page(serving)
-    body = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
+    body: dict[str, object] = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
+    fault = serving.fault
+    if fault is not None:
+        body["last_fault"] = {"message": f"The model {fault.message}", "at": fault.at, "times": fault.times}
     return _json(body if serving.problem is None else {**body, "problem": serving.problem})
 
 
@@ -95,7 +98,9 @@ async def predict(request: Request) -> Response:
     tasks = require_list(payload, "tasks", f'tasks is a list like [{{"id": 1, "data": {{...}}}}]. {AS_LABEL_STUDIO}')
     remedy = f"label_config is the labelling configuration. {AS_LABEL_STUDIO}"
     label_config = require_text(payload, "label_config", remedy)
-    entries = await backend.predict(tasks, label_config, size, payload.get("project"))
+    parameters = payload.get("params")
+    context = parameters.get("context") if isinstance(parameters, dict) else None
+    entries = await backend.predict(tasks, label_config, size, payload.get("project"), context)
     response = _json({"results": entries})
     answered = sum("result" in entry for entry in entries)
     backend.metrics.count_predictions(len(entries), answered, time.perf_counter() - started)

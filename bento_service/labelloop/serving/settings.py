@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelloop.environment import Environment, Mistakes, SettingsError
+from labelloop.own_settings import OwnModelSettings
 
 if TYPE_CHECKING:
     from labelloop.local.settings import LocalSettings
@@ -60,6 +61,8 @@ class ServingSettings:
     """Processes that share the port."""
     threads: int = 1
     """Large requests that are answered at a time, in each worker."""
+    own: OwnModelSettings | None = None
+    """A model of one's own; None: the text classifier."""
     local: "LocalSettings | None" = None
     """Set when there is no operator: this backend looks after itself."""
 
@@ -86,6 +89,7 @@ class ServingSettings:
             blind=read(lambda: _blind(environment), None),
             workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
             threads=read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1),
+            own=read(lambda: _own(environment), None),
             local=read(lambda: _local(environment, variables), None),
         )
         mistakes.tell()
@@ -98,6 +102,11 @@ def _local(environment: Environment, variables: Mapping[str, str] | None) -> "Lo
     from labelloop.local.settings import LocalSettings  # a pod does without
 
     return LocalSettings.from_environment(variables)
+
+
+def _own(environment: Environment) -> OwnModelSettings | None:
+    threads = environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS)
+    return OwnModelSettings.from_environment(environment, threads)
 
 
 def _blind(environment: Environment) -> BlindHoldout | None:

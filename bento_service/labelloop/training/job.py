@@ -12,10 +12,12 @@ from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.environment import SettingsError
-from labelloop.label_config import LabelConfigError
+from labelloop.label_config import LabelConfigError, Scope
 from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError, NotFound, Unauthorized
 from labelloop.label_studio.client import LabelStudioClient
+from labelloop.models import own
 from labelloop.models.model import Model, ModelFileError, load_model
+from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message
 from labelloop.training.settings import ConnectionSettings, TrainingSettings, work_directory
@@ -29,6 +31,7 @@ _SETTING_REASONS = {
     "LABELLOOP_ADDRESS_POLICY": "LabelStudioUnreachable",
     "LABEL_STUDIO_API_KEY": "LabelStudioUnauthorized",
     "LABELLOOP_PROJECT": "ProjectNotFound",
+    "LABELLOOP_MODEL_CLASS": "ModelFailed",
     "LABELLOOP_PARAMETERS": "ModelFailed",
     "LABELLOOP_HOLDOUT": "ModelFailed",
     "LABELLOOP_EVALUATION": "ModelFailed",
@@ -55,16 +58,17 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         settings = TrainingSettings.from_environment(variables)
         connection = ConnectionSettings.from_environment(variables)
         restored = work_directory(variables) / RESTORED_DIRECTORY
-        reading, seconds = _read(settings, connection, *_earlier(restored, settings))
+        model_class = own.model_class(settings.model_class)
+        reading, seconds = _read(settings, connection, model_class.scope(), *_earlier(restored, settings))
     except Exception as error:
         return _unread(error)
-    result = _train(reading, settings, output, restored)
+    result = _train(reading, settings, model_class, output, restored)
     if isinstance(result, SnapshotError):
         try:
-            reading, seconds = _read(settings, connection, None, str(result))
+            reading, seconds = _read(settings, connection, model_class.scope(), None, str(result))
         except Exception as error:
             return _unread(error)
-        result = _train(reading, settings, output, restored)
+        result = _train(reading, settings, model_class, output, restored)
     if isinstance(result, SnapshotError):
         return Result.failed("Unknown", str(result))
     return replace(
@@ -95,16 +99,24 @@ def _unread(error: Exception) -> Result:
     return Result.failed(reason, str(error))
 
 
-def _train(reading: Reading, settings: TrainingSettings, output: Path, restored: Path) -> Result | SnapshotError:
+def _train(
+    reading: Reading, settings: TrainingSettings, model_class: type[Model], output: Path, restored: Path
+) -> Result | SnapshotError:
     """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
     cache = ExampleCache.read(restored / CACHE_FILE, cache_key(reading.schema, settings.project))
     if not cache.parts and (restored / CACHE_FILE).exists():
         _report(f"{CACHE_FILE} is not used: it is damaged or of something else; the examples are derived again")
-    incumbent = _incumbent(restored / "model")
+    incumbent = _incumbent(restored / "model", model_class)
     try:
-        return train(reading.snapshot, reading.schema, settings, output, _report, incumbent=incumbent, cache=cache)
+        return train(reading.snapshot, reading.schema, settings, output, _report, model_class, incumbent, cache)
     except SnapshotError as error:
         return error
+    except ModelFailedError as error:
+        for place in error.places:
+            _report(f"  {place}")
+        return Result.failed("ModelFailed", str(error))
+    except ModelFileError as error:
+        return Result.failed("ModelFailed", str(error))
     except OSError as error:
         message = f"{error.filename or output} cannot be written ({error.strerror}): check the volume and its size"
         return Result.failed("Unknown", message)
@@ -130,13 +142,13 @@ def _earlier(restored: Path, settings: TrainingSettings) -> tuple[Snapshot | Non
 
 
 def _read(
-    settings: TrainingSettings, connection: ConnectionSettings, earlier: Snapshot | None, why_none: str
+    settings: TrainingSettings, connection: ConnectionSettings, scope: Scope, earlier: Snapshot | None, why_none: str
 ) -> tuple[Reading, float]:
     """All labelled tasks, and the seconds it took to read them."""
     began = time.monotonic()
     credentials = Credentials(connection.url, connection.token, connection.ca)
     with LabelStudioClient(credentials, addresses=connection.addresses) as client:
-        reading = client.run(read_project(settings.project, connection.url, earlier, why_none))
+        reading = client.run(read_project(settings.project, connection.url, earlier, why_none, scope))
     for sentence in reading.schema.ignored:
         _report(sentence)
     seconds = time.monotonic() - began
@@ -152,13 +164,14 @@ def _told(reading: Reading) -> str:
     return "" if reading.why == NO_SNAPSHOT or "Never" in reading.why else f" (read in full: {reading.why})"
 
 
-def _incumbent(folder: Path) -> Model | None:
+def _incumbent(folder: Path, model_class: type[Model]) -> Model | None:
     """The model that serves, when `restore` found it."""
     if not folder.is_dir():
         return None
     try:
-        return load_model(folder)
-    except ModelFileError as error:
+        with calling(model_class, "load"):
+            return load_model(folder, model_class)
+    except (ModelFileError, ModelFailedError) as error:
         _report(f"the new model is not compared with the one that serves: {error}")
         return None
 

@@ -20,7 +20,7 @@ from labelloop import __version__
 from labelloop.datasets.rows import rows_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.datasets.snapshot_header import Watermark
-from labelloop.label_config import Schema, parse_label_config
+from labelloop.label_config import TEXT_SCOPE, Schema, Scope, parse_label_config
 from labelloop.label_studio import (
     Counters,
     NotFound,
@@ -64,13 +64,16 @@ class _FullReadNeededError(Exception):
     """What changed cannot be told; the message is why."""
 
 
-def read_project(number: int, url: str, earlier: Snapshot | None, why_none: str = NO_SNAPSHOT) -> Operation[Reading]:
+def read_project(
+    number: int, url: str, earlier: Snapshot | None, why_none: str = NO_SNAPSHOT, scope: Scope = TEXT_SCOPE
+) -> Operation[Reading]:
     """Read what changed since `earlier` and merge, or everything: the same rows either way.
 
-    `why_none` tells why there is no earlier snapshot. Raises LabelConfigError, RowError, LabelStudioError.
+    `why_none` tells why there is no earlier snapshot; `scope` what the model reads.
+    Raises LabelConfigError, RowError, LabelStudioError.
     """
     found = yield from project(number)
-    schema = parse_label_config(found.label_config)
+    schema = parse_label_config(found.label_config, scope)
     why = why_none
     if earlier is not None:
         try:
@@ -109,7 +112,7 @@ def _changes(found: Project, schema: Schema, url: str, earlier: Snapshot) -> Ope
             raise _FullReadNeededError("nothing that changed last is as it was: was a backup of Label Studio restored?")
         if news:
             tasks = yield from changed_tasks(found.id, min(news) - _TICK)
-            merged = merged.with_changes(rows_of(tasks, schema.controls), ())
+            merged = merged.with_changes(rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks), ())
             times.update((task.id, task.updated_at) for task in tasks if task.updated_at is not None)
             fetched += len(tasks)
         # The counters are read before the listing they are compared with, so nothing falls in between.

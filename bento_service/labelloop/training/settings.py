@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
 from labelloop.label_studio import AddressPolicy
+from labelloop.own_settings import class_name
 from labelloop.training.gate import GateRules, gate_rules
 
 DEFAULT_WORK_DIRECTORY = Path("/work")
@@ -29,6 +30,8 @@ class TrainingSettings:
     """The version now served: making the same again is not worth a roll-out."""
     store_snapshot: bool = True
     """Whether to leave a snapshot for the next training; else every training reads everything."""
+    model_class: str | None = None
+    """`module:Class` of a model of one's own; None: the text classifier."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "TrainingSettings":
@@ -44,6 +47,7 @@ class TrainingSettings:
             gate=_gate_rules(environment.json_object("LABELLOOP_EVALUATION")),
             active_version=environment.optional("LABELLOOP_ACTIVE_VERSION"),
             store_snapshot=environment.flag("LABELLOOP_STORE_SNAPSHOT", default=True),
+            model_class=class_name(environment),
         )
 
 

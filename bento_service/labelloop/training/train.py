@@ -15,13 +15,16 @@ from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
-from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError
+from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model
+from labelloop.models.own import code_digest, name_of
+from labelloop.models.own import save as save_own
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
 from labelloop.serving.predictor import Predictor
-from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
-from labelloop.training.gate import compare
+from labelloop.training.evaluate import MINIMUM_EXAMPLES
+from labelloop.training.measure import measure
+from labelloop.training.model_calls import calling
 from labelloop.training.origin import history, origin
 from labelloop.training.result import Result
 from labelloop.training.settings import TrainingSettings
@@ -48,17 +51,21 @@ def train(
     `cache`: examples of an earlier snapshot; those of shards that are still the same are taken from it.
 
     The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
-    parameter is the Failed result ModelFailed; other errors of fitting are raised, and SnapshotError when rows that
-    were kept of an earlier snapshot prove damaged.
+    parameter is the Failed result ModelFailed; other errors (ModelFailedError) are raised, and SnapshotError
+    when rows that were kept of an earlier snapshot prove damaged.
     """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / MODEL_DIRECTORY, ignore_errors=True)
     for name in (SNAPSHOT_FILE, CACHE_FILE):
         (directory / name).unlink(missing_ok=True)
-    example_set, cache = cached_examples(snapshot, schema, cache)
+    if schema.whole_tasks:
+        example_set, cache = snapshot.examples(schema), None
+    else:
+        example_set, cache = cached_examples(snapshot, schema, cache)
     if settings.store_snapshot:
         snapshot.write(directory / SNAPSHOT_FILE)
-        cache.write(directory / CACHE_FILE)
+        if cache is not None:
+            cache.write(directory / CACHE_FILE)
     result = Result(
         outcome="NotEnoughData",
         reason="NoUsableAnnotations",
@@ -67,12 +74,17 @@ def train(
         label_config_sha256=schema.digest,
         cut=snapshot.cut,
         counts=example_set.counts.to_json(),
+        project=settings.project,
         removed_labels=example_set.removed_labels,
     )
     report(_told(example_set))
     if not example_set.examples:
         return replace(result, message=_nothing_usable(example_set))
-    version = _version(snapshot, schema, settings)
+    if model_class.FIXED_VERSION is not None:
+        message = f"{name_of(model_class)} does not learn: it stays at its version {model_class.FIXED_VERSION}"
+        version = settings.active_version or model_class.FIXED_VERSION
+        return replace(result, outcome="Unchanged", reason="Unchanged", message=message, version=version)
+    version = _version(snapshot, schema, settings, model_class)
     if version == settings.active_version:
         message = f"{version} is served already: data, labelling configuration and parameters are the same"
         return replace(result, outcome="Unchanged", reason="Unchanged", message=message, version=version)
@@ -95,7 +107,7 @@ def _fit(
     training, held_out = holdout(example_set.examples, str(settings.project), fraction)
     seconds: dict[str, float] = {}
     try:
-        with _timed(seconds, "fit"):
+        with _timed(seconds, "fit"), calling(model_class, "fit"):
             model = model_class.fit(training, schema, settings.parameters)
     except NotEnoughExamplesError as error:
         message = f"{error} ({len(training)} texts to train on, {len(held_out)} held out for evaluation)"
@@ -105,15 +117,15 @@ def _fit(
     report(f"fitted on {len(training)} texts in {seconds['fit']:.1f} s")
     with _timed(seconds, "evaluate"):
         # The fraction: a later training compares on texts that were held out for both.
-        metrics = {**evaluate(model, held_out, schema), "holdout": fraction}
-        verdict = compare(incumbent, model, _held_out_for(incumbent, held_out, settings), schema, settings.gate)
+        for_both = _held_out_for(incumbent, held_out, settings)
+        measured, verdict = measure(model, incumbent, held_out, for_both, schema, settings.gate)
+        metrics = {**measured, "holdout": fraction}
     model.version = result.version or ""
     if result.cut and result.cut.updated_at:
         # Not the clock: the same data must give the same bytes.
         model.created_at = format_time(result.cut.updated_at)
     model.metrics = {**metrics, "origin": origin(result, training, held_out), "history": history(incumbent)}
-    model.save(directory / MODEL_DIRECTORY)
-    _keep_golden(model, directory / MODEL_DIRECTORY, report)
+    _save(model, schema, directory / MODEL_DIRECTORY, report)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
     trained = replace(
         result, outcome="Trained", reason="Trained", labels=labels, metrics=metrics, seconds=seconds, message=""
@@ -123,7 +135,22 @@ def _fit(
     return trained if verdict.accepted else replace(trained, outcome="Refused", reason=verdict.reason)
 
 
-def _keep_golden(model: Model, directory: Path, report: Report) -> None:
+def _save(model: Model, schema: Schema, directory: Path, report: Report) -> None:
+    """With golden predictions beside it. A model of one's own is read again at once: what cannot be, must not serve."""
+    if isinstance(model, TextClassifier):
+        model.save(directory)
+    else:
+        if not model.labels:
+            model.labels = {control.name: control.labels for control in schema.controls if control.choices}
+        with calling(type(model), "save"):
+            save_own(model, directory)
+        with calling(type(model), "load"):
+            load_model(directory, type(model))
+    if isinstance(model, TextModel):
+        _keep_golden(model, directory, report)
+
+
+def _keep_golden(model: TextModel, directory: Path, report: Report) -> None:
     """Golden predictions beside the model; one that has none can be put on another base image all the same."""
     try:
         write_golden(directory, Predictor(model.version, model))
@@ -139,13 +166,15 @@ def _held_out_for(incumbent: Model | None, held_out: Sequence[Example], settings
     return [example for example in held_out if position(example.text, str(settings.project)) < fraction]
 
 
-def _version(snapshot: Snapshot, schema: Schema, settings: TrainingSettings) -> str:
-    effective = {
+def _version(snapshot: Snapshot, schema: Schema, settings: TrainingSettings, model_class: type[Model]) -> str:
+    effective: dict[str, object] = {
         "model": dict(settings.parameters),
         # Which texts are held out decides what the model is trained on.
         "holdout": settings.holdout,
         "project": settings.project,
     }
+    if model_class is not TextClassifier:
+        effective |= {"class": name_of(model_class), "code": code_digest(model_class)}
     return model_version(snapshot.digest, schema.digest, effective)
 
 
@@ -171,6 +200,8 @@ def _summary(
     accuracy = result.metrics["accuracy"]
     if isinstance(accuracy, float):
         parts.append(f"accuracy {accuracy:.2f}")
+    elif schema.whole_tasks and len(held_out) >= MINIMUM_EXAMPLES:
+        parts.append("no metrics: the model makes no choices that could be compared")
     else:
         parts.append(f"no metrics: {len(held_out)} texts held out, {MINIMUM_EXAMPLES} are needed")
     uncovered = [control.name for control in schema.controls if control.name not in model.labels]

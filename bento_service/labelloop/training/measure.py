@@ -1,0 +1,69 @@
+"""Metrics of a fitted model and the gate's verdict on it, for models of every kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from labelloop.datasets.examples import Example
+from labelloop.label_config import Schema
+from labelloop.models.answers import AnswerError
+from labelloop.models.model import Model, TextModel
+from labelloop.training.answered import AnsweredTasks, without_probabilities
+from labelloop.training.evaluate import evaluate
+from labelloop.training.gate import GateRules, Verdict, compare
+from labelloop.training.model_calls import ModelFailedError, calling
+
+Metrics = Mapping[str, object]
+
+
+def measure(
+    model: Model,
+    incumbent: Model | None,
+    held_out: Sequence[Example],
+    for_both: Sequence[Example],
+    schema: Schema,
+    rules: GateRules,
+) -> tuple[Metrics, Verdict]:
+    """`for_both`: those of the held-out examples that the incumbent was not trained on either.
+
+    A model without probabilities is measured by the choices it makes; one that makes none has no figures, and passes.
+    Raises ModelFailedError when a model of one's own fails on the held-out tasks.
+    """
+    before = incumbent if incumbent is not None and isinstance(incumbent, TextModel) else None
+    if isinstance(model, TextModel):
+        with calling(type(model), "probabilities"):
+            return evaluate(model, held_out, schema), compare(before, model, for_both, schema, rules)
+    answered = AnsweredTasks(model, schema)
+    if not answered.labels:
+        kinds = ", ".join(sorted({control.result_type for control in schema.controls}))
+        message = f"a model of {kinds} has no figures to compare: it passes"
+        return evaluate(answered, (), schema), Verdict(True, "NothingToCompare", message)
+    with calling(type(model), "predict"):
+        metrics = without_probabilities(_evaluated(answered, held_out, schema, model))
+    # Compared by accuracy whatever the metric, for want of probabilities.
+    verdict = compare(
+        _asked(incumbent, for_both, schema), answered, for_both, schema, replace(rules, metric="accuracy")
+    )
+    if answered.faults:
+        wrong = "; ".join(f"{number} times it {fault}" for fault, number in answered.faults.items())
+        verdict = replace(verdict, message=f"{verdict.message} ({wrong})")
+    return metrics, verdict
+
+
+def _evaluated(answered: AnsweredTasks, held_out: Sequence[Example], schema: Schema, model: Model) -> Metrics:
+    try:
+        return evaluate(answered, held_out, schema)
+    except AnswerError as error:
+        raise ModelFailedError(f"{type(model).__name__}.predict {error}", ()) from None
+
+
+def _asked(incumbent: Model | None, examples: Sequence[Example], schema: Schema) -> AnsweredTasks | None:
+    """The incumbent with its answers; None when it cannot answer: an old model that fails must not stop a new one."""
+    if incumbent is None or isinstance(incumbent, TextModel):
+        return None
+    answered = AnsweredTasks(incumbent, schema)
+    try:
+        for control in answered.labels:
+            answered.probabilities(control, [example.text for example in examples if example.labels.get(control)])
+    except (Exception, SystemExit):
+        return None
+    return answered
