@@ -30,13 +30,24 @@ class ConflictFound(Exception):  # noqa: N818 - a state, not a fault
 
 @dataclass
 class Subject:
-    """The resource that is worked on. `version` follows our own writes, so that the status write is guarded by it."""
+    """The resource that is worked on. `version` follows our own writes, so that the status write is guarded by it.
+
+    `current`: the API server said in this reconcile that there is no newer one.
+    """
 
     namespace: str
     name: str
     uid: str
     version: str
     finalizers: tuple[str, ...]
+    current: bool = False
+
+
+def subject_of(item: Manifest) -> Subject:
+    """The resource as the cache holds it."""
+    metadata = item["metadata"]
+    finalizers = tuple(metadata.get("finalizers") or ())
+    return Subject(metadata["namespace"], metadata["name"], metadata["uid"], metadata["resourceVersion"], finalizers)
 
 
 class Executor:
@@ -80,6 +91,7 @@ class Executor:
         live = await self._live(kind, namespace, name)
         self._refuse_foreign(subject, kind, name, live)
         if live is None or not in_place(wanted, live):
+            await self._ensure_current(subject)
             self._remember(kind, await self._kubernetes.apply(kind, wanted))
         if kind not in CHILD_KINDS:
             self._checked[entry] = (digest, now)
@@ -87,6 +99,7 @@ class Executor:
     async def _create(self, subject: Subject, manifest: Manifest) -> None:
         kind = kind_named(manifest["kind"])
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        await self._ensure_current(subject)
         try:
             self._remember(kind, await self._kubernetes.create(kind, manifest))
         except ApiError as error:
@@ -124,6 +137,20 @@ class Executor:
             if present or not gone:
                 raise
 
+    async def _ensure_current(self, subject: Subject) -> None:
+        """A plan made from a resource that has moved on must not touch its children: a training whose outcome stands in
+        the newer status would run again, and the Service go back to the version before. ApiError 409: plan anew."""
+        if subject.current:
+            return
+        live = await self._kubernetes.get(BACKEND, subject.namespace, subject.name)
+        if live is not None:
+            self._cache.put(BACKEND, live)
+            if (live["metadata"]["uid"], live["metadata"]["resourceVersion"]) == (subject.uid, subject.version):
+                subject.current = True
+                return
+        path = BACKEND.path(subject.namespace, subject.name)
+        raise ApiError("GET", path, 409, "Conflict", "the resource has changed since it was looked at")
+
     async def _gone(self, subject: Subject) -> bool:
         live = await self._kubernetes.get(BACKEND, subject.namespace, subject.name)
         return live is None or live["metadata"]["uid"] != subject.uid
@@ -143,6 +170,7 @@ class Executor:
 
     def _take(self, subject: Subject, item: Manifest) -> None:
         subject.version = item["metadata"]["resourceVersion"]
+        subject.current = True
         subject.finalizers = tuple(item["metadata"].get("finalizers") or ())
         self._cache.put(BACKEND, item)
 
