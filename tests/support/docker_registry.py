@@ -23,6 +23,8 @@ USER, PASSWORD = "pusher", "secret"
 # The registry reads bcrypt only (cost 4: quick), which no library of ours makes.
 HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
+_ENVIRONMENT = {"OTEL_TRACES_EXPORTER": "none", "PATH": "/usr/bin"}
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -30,6 +32,12 @@ class Registry:
 
     host: str
     certificates: Path | None = None
+    configuration: Path | None = None
+
+    def collect_garbage(self) -> None:
+        """Remove blobs that no manifest uses, as its keeper does now and then."""
+        command = ["docker-registry", "garbage-collect", str(self.configuration)]
+        subprocess.run(command, check=True, capture_output=True, env=_ENVIRONMENT)
 
     def docker_config(self, user: str = USER, password: str = PASSWORD) -> bytes:
         """A config.json with credentials for it."""
@@ -38,15 +46,15 @@ class Registry:
 
 
 @contextmanager
-def docker_registry(folder: Path, *, secured: bool = False) -> Iterator[Registry]:
-    """Run a registry whose state is in `folder`; secured: with TLS and a password."""
+def docker_registry(folder: Path, *, secured: bool = False, deletes: bool = False) -> Iterator[Registry]:
+    """Run a registry whose state is in `folder`; secured: with TLS and a password; deletes: what is asked to be."""
     ensure_programs({"docker-registry": "docker-registry"})
     port = free_port()
     http: dict[str, object] = {"addr": f"127.0.0.1:{port}"}
     configuration: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": deletes}},
         "http": http,
     }
     certificates = None
@@ -58,9 +66,7 @@ def docker_registry(folder: Path, *, secured: bool = False) -> Iterator[Registry
     (folder / "registry.yml").write_text(json.dumps(configuration))  # JSON is YAML
     with (folder / "registry.log").open("wb") as log:
         command = ["docker-registry", "serve", str(folder / "registry.yml")]
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env={"OTEL_TRACES_EXPORTER": "none", "PATH": "/usr/bin"}
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=_ENVIRONMENT)
     try:
         address = f"{'https' if secured else 'http'}://127.0.0.1:{port}/v2/"
         session = requests.Session()
@@ -75,7 +81,7 @@ def docker_registry(folder: Path, *, secured: bool = False) -> Iterator[Registry
                 return False
 
         eventually(answers, PATIENCE, "the registry answers", interval=0.02)
-        yield Registry(f"127.0.0.1:{port}", certificates)
+        yield Registry(f"127.0.0.1:{port}", certificates, folder / "registry.yml")
     finally:
         process.kill()
         process.wait()

@@ -14,6 +14,10 @@ class RegistryError(Exception):
         self.message = message
 
 
+class NotAllowedError(RegistryError):
+    """The registry does not do such a thing, or not for this user; asking again changes nothing."""
+
+
 class NotInRegistryError(RegistryError):
     """The registry answers, and has no such manifest or blob."""
 

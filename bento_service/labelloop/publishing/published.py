@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from labelloop.publishing.append import LISTS
+from labelloop.publishing.append import BASE_NAME, LISTS
 from labelloop.publishing.credentials import DockerConfig
 from labelloop.publishing.errors import NotInRegistryError
 from labelloop.publishing.reference import Reference
@@ -23,7 +23,7 @@ def image_labels(result: Result, snapshot: Reference | None) -> dict[str, str]:
     labels = {
         MODEL_VERSION: result.version or "",
         DATASET_DIGEST: result.dataset_digest or "",
-        RESULT: replace(result, read={}, seconds={}, image=None, snapshot=None).to_json(),
+        RESULT: replace(result, read={}, seconds={}, image=None, snapshot=None, base_image=None).to_json(),
     }
     return labels if snapshot is None else {**labels, SNAPSHOT: str(snapshot)}
 
@@ -65,4 +65,10 @@ def read_result(
         except (LookupError, TypeError, ValueError):
             raise ResultError(f"{reference}: the image has no label {RESULT}, so no training published it") from None
     kept = None if snapshot is None else str(snapshot)
-    return replace(Result.from_json(text), image=str(reference.with_digest(top.digest)), snapshot=kept)
+    base = labels.get(BASE_NAME)
+    return replace(
+        Result.from_json(text),
+        image=str(reference.with_digest(top.digest)),
+        snapshot=kept,
+        base_image=None if base is None else str(base),
+    )

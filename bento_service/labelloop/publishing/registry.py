@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError as BrokenConnection
 
 from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
-from labelloop.publishing.errors import NotInRegistryError, RegistryError
+from labelloop.publishing.errors import NotAllowedError, NotInRegistryError, RegistryError
 from labelloop.publishing.reference import DEFAULT_HOST, Reference
 
 TIMEOUT = (5.0, 60.0)  # seconds to connect, and between two parts of an answer
@@ -70,6 +70,10 @@ def json_object(content: bytes, what: str) -> dict[str, Any]:
             "names a registry, without a log-in page or proxy in front",
         )
     return document
+
+
+class _MethodNotAllowedError(RegistryError):
+    """405, which the distribution specification has for what a registry does not do."""
 
 
 class Repository:
@@ -127,6 +131,20 @@ class Repository:
         with self._told(f"{self.name} does not exist"):
             self._dxf.set_manifest(version, content.decode())
         return sha256(content)
+
+    def delete_manifest(self, digest: str) -> None:
+        """Delete a manifest and the tags that name it; blobs go with the registry's garbage collection.
+
+        Raises NotAllowedError when the registry deletes nothing, or not for this user; NotInRegistryError.
+        """
+        _check_digest(digest)
+        try:
+            with self._told(f"{self.name} has no {digest}"):
+                self._dxf._request("delete", f"manifests/{digest}")
+        except RegistryError as error:
+            if error.reason == "RegistryUnauthorized" or isinstance(error, _MethodNotAllowedError):
+                raise NotAllowedError(error.reason, error.message) from None
+            raise
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""
@@ -250,6 +268,8 @@ class Repository:
         if status == 400 and b"HTTPS server" in response.content[:200]:
             told += "; it speaks TLS: leave registry.plainHTTP out"
         text = f"the registry {self.host} answers {status} for {self.path}: {told}"
+        if status == 405:
+            return _MethodNotAllowedError("Unknown", f"{text}; allow deletion there to have images removed")
         if status >= 500 or status == 429:
             return RegistryError("RegistryUnreachable", f"{text}; look at the registry's log and free disk space")
         return RegistryError("Unknown", text)

@@ -51,6 +51,10 @@ class Result:
     """`repository@sha256:...`, once pushed."""
     snapshot: str | None = None
     """`repository/snapshot@sha256:...`, once pushed."""
+    project: int | None = None
+    """Whose annotations these were: a model found in a registry must not serve another project."""
+    base_image: str | None = None
+    """What a published image says it stands on; only when it is read from there."""
 
     @classmethod
     def failed(cls, reason: str, message: str) -> "Result":
