@@ -1,6 +1,7 @@
 """A Label Studio as far as the operator sees it: projects, annotations with times, webhooks, ML backends."""
 
 import asyncio
+import copy
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -105,6 +106,11 @@ class FakeLabelStudio:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def become(self, other: "FakeLabelStudio") -> None:
+        """Hold what the other holds."""
+        kept = (other.projects, other.webhooks, other.backends, other.now, other._ids)
+        self.projects, self.webhooks, self.backends, self.now, self._ids = copy.deepcopy(kept)
+
     def add_project(self, number: int, tasks: int = 5) -> Project:
         project = self.projects[number] = Project(number)
         for _ in range(tasks):
@@ -164,6 +170,8 @@ class FakeLabelStudio:
         match (request.method, parts):
             case ("GET", ["api", "projects", "counts"]):
                 return self._counts(request)
+            case ("GET", ["api", "projects"]):
+                return self._described(request)
             case ("GET", ["api", "projects", number]):
                 return self._project(int(number))
             case ("GET", ["api", "tasks"]):
@@ -193,15 +201,21 @@ class FakeLabelStudio:
         project = self.projects.get(number)
         if project is None:
             return web.json_response({"detail": "Not found."}, status=404)
-        return web.json_response(
-            {
-                **self._counters(project),
-                "title": f"project {number}",
-                "created_at": project.created_at,
-                "label_config": project.label_config,
-                "model_version": project.model_version,
-            }
-        )
+        return web.json_response(self._description(project))
+
+    def _described(self, request: web.Request) -> web.Response:
+        ids = [int(item) for item in request.query["ids"].split(",")]
+        results = [self._description(self.projects[number]) for number in ids if number in self.projects]
+        return web.json_response({"count": len(results), "results": results})
+
+    def _description(self, project: Project) -> dict[str, Any]:
+        return {
+            **self._counters(project),
+            "title": f"project {project.id}",
+            "created_at": project.created_at,
+            "label_config": project.label_config,
+            "model_version": project.model_version,
+        }
 
     def _tasks(self, request: web.Request) -> web.Response:
         project = self.projects[int(request.query["project"])]

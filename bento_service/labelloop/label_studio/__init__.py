@@ -26,13 +26,14 @@ from labelloop.label_studio.errors import (
     unreachable,
 )
 from labelloop.label_studio.prediction_api import import_predictions
-from labelloop.label_studio.project_api import Counters, Project, counters, project
+from labelloop.label_studio.project_api import Counters, Project, counters, project, projects
 from labelloop.label_studio.protocol import Operation, Request, Response
 from labelloop.label_studio.task_api import (
     AnnotationTimes,
     Task,
     TaskTimes,
     labelled_tasks,
+    newest_change,
     scan,
     unlabelled_tasks,
 )
@@ -73,7 +74,9 @@ __all__ = [
     "delete_webhook",
     "import_predictions",
     "labelled_tasks",
+    "newest_change",
     "project",
+    "projects",
     "scan",
     "unlabelled_tasks",
     "unreachable",

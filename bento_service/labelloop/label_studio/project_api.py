@@ -1,6 +1,6 @@
 """Projects and their counters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,9 @@ from labelloop.label_studio.protocol import Operation, Request, Response
 
 MAX_IDS = 100
 """Largest page of Label Studio's project lists."""
+_PROJECT = (
+    "id,title,created_at,label_config,model_version,task_number,total_annotations_number,skipped_annotations_number"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,23 @@ class Project:
 def project(id: int) -> Operation[Project]:  # noqa: A002 - Label Studio's own name
     """One project. Raises NotFound."""
     response = yield Request("GET", f"/api/projects/{int(id)}")
-    item = answers.read_object(response, f"project {id}")
+    return _project(response, answers.read_object(response, f"project {id}"))
+
+
+def projects(ids: Iterable[int]) -> Operation[dict[int, Project]]:
+    """Many projects in one request per 100; one that does not exist is missing in the result."""
+    found: dict[int, Project] = {}
+    for chunk in _chunks(ids):
+        query = (("ids", chunk), ("page_size", str(MAX_IDS)), ("include", _PROJECT))
+        response = yield Request("GET", "/api/projects", query)
+        page = answers.read_object(response, f"the projects {chunk}")
+        for item in answers.objects(response, page.get("results")):
+            made = _project(response, item)
+            found[made.id] = made
+    return found
+
+
+def _project(response: Response, item: Mapping[str, Any]) -> Project:
     counters = _counters(response, item)
     model_version = item.get("model_version")
     return Project(
@@ -71,16 +90,20 @@ def project(id: int) -> Operation[Project]:  # noqa: A002 - Label Studio's own n
 
 def counters(ids: Iterable[int]) -> Operation[dict[int, Counters]]:
     """Counters of many projects in one request per 100; a project that does not exist is missing in the result."""
-    wanted = sorted(set(ids))
     found: dict[int, Counters] = {}
-    for start in range(0, len(wanted), MAX_IDS):
-        chunk = ",".join(str(id_) for id_ in wanted[start : start + MAX_IDS])
+    for chunk in _chunks(ids):
         query = (("ids", chunk), ("page_size", str(MAX_IDS)))
         response = yield Request("GET", "/api/projects/counts", query)
         page = answers.read_object(response, f"counters of the projects {chunk}")
         for item in answers.objects(response, page.get("results")):
             found[answers.field(response, item, "id", int)] = _counters(response, item)
     return found
+
+
+def _chunks(ids: Iterable[int]) -> Iterator[str]:
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), MAX_IDS):
+        yield ",".join(str(id_) for id_ in wanted[start : start + MAX_IDS])
 
 
 def _counters(response: Response, item: Mapping[str, Any]) -> Counters:

@@ -41,6 +41,11 @@ class LabelStudio:
         self._session: aiohttp.ClientSession | None = None
         self._turns = asyncio.Semaphore(PARALLEL_REQUESTS)
 
+    @property
+    def address(self) -> str:
+        """Where it is, for messages."""
+        return self._credentials.url
+
     async def run(self, operation: Operation[T]) -> T:
         """The operation's result. Raises LabelStudioError, each with a message for the user."""
         try:

@@ -1,19 +1,22 @@
 """One reconcile: gather, plan, execute, write the status. The engine decides nothing but what an error means."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.conditions import ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Status
 from labelloop_operator.clients.errors import ApiError, NotLeading, Severity
 from labelloop_operator.clients.events import Events
-from labelloop_operator.core.execute import ConflictFound, Executor, Subject
+from labelloop_operator.core.execute import ConflictFound, Executor, Subject, subject_of
 from labelloop_operator.core.gather import Gatherer, needs_pods
-from labelloop_operator.core.observed import Conflict, LabelStudioFacts, Observed
+from labelloop_operator.core.hearing import Hearing
+from labelloop_operator.core.internal_error import told_internal_error
+from labelloop_operator.core.observed import Conflict, Observed
 from labelloop_operator.core.plan import (
     Action,
     Apply,
@@ -46,6 +49,10 @@ SECRET_PAUSE = 15.0
 PODS_PAUSE = 10.0
 """While a Deployment or Job is not done, its pods are looked at this often: their troubles cause no event of ours."""
 WAITING_PAUSE = 2.0
+LEASE_PAUSE = 1.0
+"""After a write that was refused for want of the lease: it may be renewed in time, and then nobody else would go on."""
+RECONCILE_DEADLINE = 240.0
+"""Seconds for one reconcile, below what liveness allows: each call in it has a shorter one of its own."""
 CONNECTING_PAUSE = 5.0
 _REPLANS = 4
 """Conflicts found one after another in one reconcile."""
@@ -77,7 +84,7 @@ class Engine:
         self._slots = slots
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
-        self._heard: set[Key] = set()
+        self._hearing = Hearing()
 
     async def work(self) -> None:
         """Work off the queue until cancelled."""
@@ -93,14 +100,17 @@ class Engine:
     async def reconcile(self, key: Key) -> str:
         """Bring one resource where it should be, and say when to look again; returns the result's name for metrics."""
         try:
-            pause = await self._reconcile(key)
+            async with asyncio.timeout(RECONCILE_DEADLINE):
+                pause = await self._reconcile(key)
         except NotLeading:
+            self._queue.add(key, LEASE_PAUSE)
             return "not_leading"
         except ApiError as error:
             return self._put_off(key, error)
-        except Exception:
+        except Exception as error:
             delay = self._queue.retry(key)
             _LOG.exception("reconcile failed; again in %.0f s", delay, extra=resource_fields(key))
+            await self._tell_internal_error(key, error)
             return Severity.BUG.value
         self._queue.forget(key)
         if pause is not None:
@@ -128,9 +138,9 @@ class Engine:
             return None
         await self._recheck_conflicts(key, item["metadata"]["uid"])
         observed = await self._gatherer.gather(key, item, self._conflicts.get(key, frozenset()))
-        subject = _subject(observed)
+        subject = subject_of(item)
         planned, waiting = await self._execute(key, subject, observed)
-        if not self._heard_of(key, observed):
+        if not self._hearing.heard_of(key, observed, self._clock()):
             return CONNECTING_PAUSE
         if waiting or not _released(planned):
             await self._write_status(key, subject, observed, planned.status)
@@ -182,6 +192,24 @@ class Engine:
         for event in planned.events:
             await self._emit(subject, event)
 
+    async def _tell_internal_error(self, key: Key, error: Exception) -> None:
+        """A fault of ours must not look like a resource at rest."""
+        item = self._cache.resource(key)
+        if item is None:
+            return
+        before = Status.from_dict(item.get("status"))
+        status = told_internal_error(before, item["metadata"].get("generation", 0), error, self._clock())
+        if status == before:
+            return
+        subject = subject_of(item)
+        try:
+            await self._executor.write_status(subject, status.to_dict())
+        except (ApiError, NotLeading) as refused:
+            _LOG.info("the condition was not written: %s", refused, extra=resource_fields(key))
+            return
+        told = condition(status.conditions, ConditionType.READY)
+        await self._emit(subject, Emit("Warning", Reason.INTERNAL_ERROR, told.message if told else ""))
+
     async def _write_status(self, key: Key, subject: Subject, observed: Observed, status: Status) -> None:
         before = observed.resource.status
         pending = status.training.pending_updates
@@ -222,23 +250,8 @@ class Engine:
         else:
             del self._conflicts[key]
 
-    def _heard_of(self, key: Key, observed: Observed) -> bool:
-        """Whether Label Studio answered, or failed to, in this life of the operator.
-
-        Until then a status on record stays: a restart must not show every resource as connecting.
-        """
-        resource, facts = observed.resource, observed.label_studio
-        if key not in self._heard and resource.status.observed_generation == resource.generation:
-            expected = (
-                resource.spec is not None and not observed.connection.problem and not resource.deletion_requested_at
-            )
-            if expected and not (facts and _is_answer(facts)):
-                return False
-        self._heard.add(key)
-        return True
-
     async def _forget(self, key: Key) -> None:
-        self._heard.discard(key)
+        self._hearing.forget(key)
         self._conflicts.pop(key, None)
         self._metrics.forget(*key)
         await self._gatherer.forget(key)
@@ -264,16 +277,6 @@ class _Refused(Exception):  # noqa: N818 - carries both to the one place that ha
         super().__init__(str(error))
         self.error = error
         self.problem = trouble
-
-
-def _is_answer(facts: LabelStudioFacts) -> bool:
-    """Everything was read once, or it is known why not."""
-    return bool(facts.problem or facts.registration_problem or (facts.registration_known and facts.pending))
-
-
-def _subject(observed: Observed) -> Subject:
-    resource = observed.resource
-    return Subject(resource.namespace, resource.name, resource.uid, resource.resource_version, resource.finalizers)
 
 
 def _released(planned: Plan) -> bool:

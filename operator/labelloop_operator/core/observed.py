@@ -178,6 +178,8 @@ class LabelStudioFacts:
     webhooks: tuple[RegisteredWebhook, ...] = ()
     registration_known: bool = False
     """`backends` and `webhooks` were read in this process at least once."""
+    count_waits: float = field(default=0.0, compare=False)
+    """Seconds for which a new count has been due without one that succeeded; 0: none is due."""
 
 
 @dataclass(frozen=True)

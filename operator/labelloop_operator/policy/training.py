@@ -10,6 +10,8 @@ from labelloop_operator.api.times import format_time
 from labelloop_operator.policy.chain import Check, first_verdict
 
 BACKOFF_MAXIMUM = 3600.0
+COUNT_PATIENCE = 300.0
+"""Seconds for which a count may be due before the reason to wait says so."""
 TURN_PAUSE = 10.0
 """Seconds after which a training that waits for its turn looks again: the end of another Job does not wake it."""
 
@@ -47,6 +49,10 @@ class TrainingInput:
     """As many may run there at once; 0: no limit."""
     others_with_label_studio: int = 0
     per_label_studio: int = 0
+    counted_at: datetime | None = None
+    """When `pending` was counted."""
+    count_waits: float = 0.0
+    """Seconds for which a newer count has been due."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,21 @@ def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
     return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=message)
 
 
+def count_overdue(given: TrainingInput) -> TrainingVerdict | None:
+    """What is known is old, and nothing newer comes: there may be enough updates already."""
+    if given.count_waits < COUNT_PATIENCE:
+        return None
+    known = "nothing was counted yet"
+    if given.counted_at is not None and given.pending is not None:
+        known = f"{given.pending} of {given.every_updates} annotation updates, as of {format_time(given.counted_at)}"
+    minutes = COUNT_PATIENCE / 60
+    return _wait(
+        Reason.COUNT_OVERDUE,
+        f"{known}; a newer count has been due for more than {minutes:g} minutes: Label Studio is slow or "
+        "overloaded, or the operator's log tells another cause",
+    )
+
+
 def namespace_is_full(given: TrainingInput) -> TrainingVerdict | None:
     """Other resources of the namespace train."""
     setting = "trainings.perNamespace of the operator's chart"
@@ -224,5 +245,6 @@ CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     too_few_annotations,
     too_soon,
     enough_updates,
+    count_overdue,
 )
 TURNS: Sequence[Check[TrainingInput, TrainingVerdict]] = (namespace_is_full, label_studio_is_full)

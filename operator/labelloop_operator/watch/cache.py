@@ -110,6 +110,10 @@ class Cache:
                 self._on_change(owner_key(kind, item))
         self._gone = {entry: at for entry, at in self._gone.items() if at > int(listed_at)}
 
+    def revisit(self, key: Key) -> None:
+        """Have a resource looked at although nothing of it moved."""
+        self._on_change(key)
+
     def resource(self, key: Key) -> Object | None:
         """The resource itself."""
         return self._items[BACKEND].get(key)

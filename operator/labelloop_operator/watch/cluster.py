@@ -35,6 +35,7 @@ class ClusterWatch:
         listed: Callable[[], None],
     ) -> None:
         where: tuple[str | None, ...] = namespaces or (None,)
+        self._cache = cache
         self._resync = resync
         self._listed = listed
         self._resources = [Reflector(kubernetes, cache, BACKEND, namespace) for namespace in where]
@@ -71,15 +72,24 @@ class ClusterWatch:
         self._listed()
 
     async def _heal(self) -> None:
-        """List everything again, each interval: what a watch missed is found, ghosts go."""
+        """List everything again, each interval: what a watch missed is found, ghosts go. Every resource is looked at
+        once more, so that nothing depends on a wake-up that got lost."""
         while True:
             await asyncio.sleep(self._resync * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
             try:
                 await self._list()
+                await self._revisit()
             except ApiError as error:
                 _LOG.warning("the periodic list failed: %s", error)
             except MissingDefinition as error:
                 _LOG.error("%s", error)
+
+    async def _revisit(self) -> None:
+        """Spread over some time: whatever changes meanwhile must not wait for a thousand resources at rest."""
+        keys = self._cache.resources()
+        for key in keys:
+            self._cache.revisit(key)
+            await asyncio.sleep(min(1.0, self._resync / 2 / len(keys)))
 
 
 async def cluster_id(kubernetes: Kubernetes, key: bytes, whole_cluster: bool) -> str:

@@ -1,13 +1,23 @@
 """Which resource watches which project on which Label Studio; the engine's view of them all."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 
 from labelloop.label_studio import AddressPolicy, Credentials
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.core.observed import LabelStudioFacts
+from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.watch.project import ProjectWatch
 from labelloop_operator.watch.server import Server
+from labelloop_operator.watch.steady import Steady
 from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Progress, Target, Wake
+
+_LOG = logging.getLogger(__name__)
+
+OVERDUE = 300.0
+"""Seconds without a count that was asked for, after which the resource says so."""
+_INSPECTION = 30.0
 
 
 class LabelStudioWatch:
@@ -26,11 +36,15 @@ class LabelStudioWatch:
         self._observe_call = observe_call
         self._servers: dict[Credentials, Server] = {}
         self._projects: dict[Key, ProjectWatch] = {}
+        self._late: set[Key] = set()
+        self._inspection: Steady | None = None
         self.addresses: AddressPolicy | None = None
         """Where Label Studio may be; None: anywhere. To be set before the first `observe`."""
 
     async def observe(self, key: Key, target: Target) -> LabelStudioFacts | None:
         """Watch this project for the resource from now on; what is known of it, None when nothing was heard yet."""
+        if self._inspection is None:
+            self._inspection = Steady(self._inspect, "the inspection of counts")
         watch = self._projects.get(key)
         if watch is not None and _same_place(watch.target, target):
             watch.move(target.cut)
@@ -96,8 +110,32 @@ class LabelStudioWatch:
 
     async def close(self) -> None:
         """Stop everything."""
+        if self._inspection is not None:
+            await self._inspection.close()
         for key in tuple(self._projects):
             await self.forget(key)
+
+    def overdue(self) -> int:
+        """Resources whose count has been due for long."""
+        return len(self._late)
+
+    async def _inspect(self) -> None:
+        """Nobody must be deaf in silence: what does not count although it should is told, whatever the cause is."""
+        while True:
+            await asyncio.sleep(_INSPECTION)
+            for key, watch in self._projects.items():
+                late = watch.count_waits > OVERDUE
+                if late == (key in self._late):
+                    continue
+                fields = resource_fields(key)
+                if late:
+                    self._late.add(key)
+                    _LOG.warning("no new count for %.0f s although one is due", watch.count_waits, extra=fields)
+                else:
+                    self._late.discard(key)
+                    _LOG.info("counted again", extra=fields)
+                self._wake(key, 0.0)
+            self._late &= self._projects.keys()
 
 
 def _same_place(one: Target, other: Target) -> bool:

@@ -1,42 +1,46 @@
 """One resource's project in Label Studio: what is known of it, and when to look again.
 
-A hint, moved counters, a moved cut or the unconditional interval start a scan: the project, its count against the cut,
-and - at first and at the unconditional ones - its ML backends, which is dear, since Label Studio calls them all for it.
+A hint, moved counters or a moved cut start a scan: the project and its count against the cut. Without any there is an
+unconditional look each interval, since a webhook may be lost: usually one question, whether any task changed; every few
+rounds also for the ML backends, which is dear, since Label Studio calls them all for it, and for a whole count.
 """
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from labelloop import counting
 from labelloop import label_studio as library
-from labelloop_operator.api.registration import CONNECTED, RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Cut
-from labelloop_operator.clients import registration
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.core.observed import LabelStudioFacts, ProjectFacts
-from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook
 from labelloop_operator.ops.logging import resource_fields
-from labelloop_operator.watch.facts import backend_facts, problem, project_facts, webhook_facts
-from labelloop_operator.watch.guard import guarded
+from labelloop_operator.watch.demand import Demand
+from labelloop_operator.watch.facts import problem, project_facts, timed_out
+from labelloop_operator.watch.registered import Registered
 from labelloop_operator.watch.server import Server
+from labelloop_operator.watch.steady import Steady
 from labelloop_operator.watch.tally import Tally
 from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Target, Wake
 from labelloop_operator.watch.writes import Writes
 
 _LOG = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 SETTLE = 0.2
 """Seconds between a hint and the scan: the hints of one burst become one scan."""
 GAP = 1.0
 """Seconds between two scans at least."""
 LONG_SCAN = 2.0
+SCAN_DEADLINE = 900.0
+"""Seconds for all requests of one scan: of a project with a million annotations it takes minutes."""
+LONGEST_PAUSE = 600.0
+"""Seconds to the next scan after several failed in a row."""
+BACKEND_ROUNDS = 4
+"""Every so many unconditional looks the ML backends are read."""
+COUNT_ROUNDS = 8
+"""Every so many unconditional looks everything is counted, whether or not a task seems to have changed."""
 
 
 def pause_after(seconds: float, poll: float) -> float:
@@ -58,16 +62,21 @@ class ProjectWatch:
         self._pace = pace
         self._wake_resource = wake
         self._tally = Tally(target.cut)
-        self._due = asyncio.Event()
+        self._demand = Demand()
         self._problem: Problem | None = None
+        self._poll_problem: Problem | None = None
+        self._failures = 0
+        self._round = 0
+        self._newest: datetime | None = None
+        """When the task that changed last did so, as of the newest unconditional count."""
         self._project: ProjectFacts | None = None
-        self._backends: tuple[RegisteredBackend, ...] | None = None
-        self._backends_problem: Problem | None = None
-        self._webhooks: tuple[RegisteredWebhook, ...] | None = None
+        self._registered = Registered(key, target, server.client, server.may_write)
         self._counters: library.Counters | None = None
         self._told: LabelStudioFacts | None = None
-        self._writes = Writes(target.credentials.url, self._write, lambda delay: wake(key, delay))
-        self._task = asyncio.create_task(self._run())
+        self._recovered = asyncio.Event()
+        self._writes = Writes(target.credentials.url, self._registered.write, lambda delay: wake(key, delay))
+        self._demand.ask()
+        self._loop = Steady(self._run, f"the watch of project {self.project_id}", resource_fields(key))
 
     @property
     def project_id(self) -> int:
@@ -77,28 +86,35 @@ class ProjectWatch:
     @property
     def facts(self) -> LabelStudioFacts | None:
         """None until anything was heard."""
-        if self._problem is None and self._project is None:
+        trouble = self._problem or self._poll_problem
+        if trouble is None and self._project is None:
             return None
         return LabelStudioFacts(
-            problem=self._problem,
-            registration_problem=self._writes.problem or self._backends_problem,
+            problem=trouble,
+            registration_problem=self._writes.problem or self._registered.problem,
             project=self._project,
             pending=self._tally.facts,
-            backends=self._backends or (),
-            webhooks=self._webhooks or (),
-            registration_known=self._backends is not None and self._webhooks is not None,
+            backends=self._registered.backends or (),
+            webhooks=self._registered.webhooks or (),
+            registration_known=self._registered.known,
+            count_waits=self._demand.waits,
         )
+
+    @property
+    def count_waits(self) -> float:
+        """Seconds for which a count has been due that has not succeeded; 0: none is due."""
+        return self._demand.waits
 
     def move(self, cut: Cut) -> None:
         """Count against this cut."""
         if self._tally.move(cut):
-            self._due.set()
+            self._demand.ask()
 
     def hint(self, hint: Hint) -> None:
         """A webhook was relayed: look soon."""
         if hint.authenticated:
             self._tally.told(hint.annotations)
-        self._due.set()
+        self._demand.ask()
 
     def reported(self, repeats: int) -> None:
         """Status holds so many of the repeat edits told."""
@@ -110,12 +126,22 @@ class ProjectWatch:
 
     def polled(self, counters: library.Counters | None, webhooks: Sequence[library.Webhook]) -> None:
         """What the server's poll told: counters of this project (None: there is no such project) and all webhooks."""
-        mine = [hook for hook in webhooks if hook.project in (None, self.project_id)]
-        self._webhooks = webhook_facts(mine, self.target.owner, self.target.webhook_secret)
+        self._registered.listed(webhooks)
+        if self._poll_problem is not None or (self._counters is None and counters is not None):
+            self._recovered.set()
+        self._poll_problem = None
+        if self._problem is None:
+            self.failed_at = None
         if self._moved(counters):
-            self._due.set()
+            self._demand.ask()
         self._counters = counters
         self._tell()
+
+    def described(self, project: library.Project) -> None:
+        """What the server's poll told of the project itself: a change of it is looked into."""
+        known = self._project
+        if known is not None and (known.label_config, known.title) != (project.label_config, project.title):
+            self._demand.ask()
 
     def settled(self) -> None:
         """Nothing is to be done in Label Studio."""
@@ -123,7 +149,7 @@ class ProjectWatch:
 
     def _moved(self, counters: library.Counters | None) -> bool:
         """Whether the poll tells something that the newest count cannot know."""
-        if self._problem is not None or counters is None or self._disconnected is not None:
+        if self._problem is not None or counters is None or self._registered.disconnected is not None:
             return True
         counted = self._tally.facts
         if counted is not None and counted.size != counters.size:
@@ -132,51 +158,71 @@ class ProjectWatch:
 
     def poll_failed(self, trouble: Problem) -> None:
         """The server gave no usable answer."""
-        self._fail(trouble)
+        self._poll_problem = trouble
+        self._failed()
 
     async def close(self) -> None:
         """Stop everything for this resource."""
-        self._task.cancel()
         await self._writes.close()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.close()
 
     async def _run(self) -> None:
-        everything = True
+        unconditional = False
         while True:
-            pause = await self._scan(everything)
-            everything = False
-            await asyncio.sleep(pause)
-            try:
-                # Jitter spreads the unconditional scans of many projects over the interval.
-                async with asyncio.timeout(self._pace.scan * random.uniform(0.8, 1.0)):  # noqa: S311
-                    await self._due.wait()
+            self._recovered.clear()
+            pause = await self._scan(unconditional)
+            await _either(self._recovered, pause)
+            unconditional = not await _either(self._demand.asked, self._server.round_pause())
+            if not unconditional:
                 await asyncio.sleep(SETTLE)
-            except TimeoutError:
-                everything = True
 
-    async def _scan(self, everything: bool) -> float:
+    async def _scan(self, unconditional: bool) -> float:
         """Look once; returns the seconds to wait before the next look at least."""
-        self._due.clear()
         loop = asyncio.get_running_loop()
         started = loop.time()
+        succeeded = False
         try:
             async with self._server.scans:
+                if self._server.problem is not None:  # its poll tells when it can be asked again
+                    return self._pace.poll
+                asked = self._demand.begin()
                 started = loop.time()
-                await self._count()
-                if everything or self._backends is None:
-                    await self._read_backends()
-                elif self._disconnected is not None:
-                    await self._read_backend(self._disconnected)
+                async with asyncio.timeout(SCAN_DEADLINE):
+                    await (self._look_round(asked) if unconditional else self._look())
+            succeeded = True
             self._problem = None
+            self._failures = 0
             self.failed_at = None
             self._tell()
         except library.LabelStudioError as error:
-            self._fail(problem(error))
-            return self._pace.poll
+            return self._fail(problem(error))
+        except TimeoutError:
+            what = f"counting the annotation updates of project {self.project_id}"
+            return self._fail(timed_out(what, self._client.address, SCAN_DEADLINE))
         except Exception:
             _LOG.exception("scan of project %d", self.project_id, extra=resource_fields(self.key))
             return self._pace.poll
+        finally:
+            self._demand.end(succeeded)
         return pause_after(loop.time() - started, self._pace.poll)
+
+    async def _look(self) -> None:
+        await self._count()
+        if self._registered.backends is None:
+            await self._registered.read()
+        elif self._registered.disconnected is not None:
+            await self._registered.read_one(self._registered.disconnected)
+
+    async def _look_round(self, asked: bool) -> None:
+        """The unconditional look. What is seen to have changed is counted; a change committed late, with a time that
+        another one has passed already, is found by the whole count every few rounds."""
+        self._round += 1
+        newest = await self._client.run(library.newest_change(self.project_id))
+        if asked or newest != self._newest or self._round % COUNT_ROUNDS == 0:
+            await self._count()
+            self._newest = newest
+        if self._registered.backends is None or self._round % BACKEND_ROUNDS == 0:
+            await self._registered.read()
 
     async def _count(self) -> None:
         project = await self._client.run(library.project(self.project_id))
@@ -185,72 +231,22 @@ class ProjectWatch:
         cut = self._tally.cut
         count = await self._client.run(counting.count(self.project_id, counting.Cut(cut.updated_at, cut.size)))
         if cut != self._tally.cut:
-            self._due.set()
+            self._demand.ask()
             return
         self._tally.counted(count, datetime.now(UTC))
         if not count.settled:
-            self._due.set()
+            self._demand.ask()
         self._tell()
 
-    async def _read_backends(self) -> None:
-        """A foreign backend that answers nonsense makes Label Studio fail here: counting must go on all the same."""
-        try:
-            found = await self._client.run(library.backends(self.project_id))
-        except library.Rejected as error:
-            self._backends_problem = problem(error)
-        else:
-            self._backends_problem = None
-            self._backends = backend_facts(found, self.target.owner)
-
-    async def _read_backend(self, backend_id: int) -> None:
-        """Only ours, since Label Studio calls each backend it is asked about."""
-        try:
-            found = await self._client.run(library.backend(backend_id))
-        except library.NotFound:
-            self._backends = None
-        else:
-            self._merge_backends(backend_facts([found], self.target.owner), removed=())
-
-    @property
-    def _disconnected(self) -> int | None:
-        """Our backend, when Label Studio could not reach it the last time we asked: then every poll asks again."""
-        return next((item.id for item in self._backends or () if item.ours and item.state != CONNECTED), None)
-
-    async def _write(self, action: LabelStudioAction) -> None:
-        """Run one action to its end; the facts then show what Label Studio holds."""
-        owner = self.target.owner
-        if isinstance(action, EnsureWebhook):
-            hooks = await self._change(
-                registration.ensure_webhook(owner, action.secret, action.webhook_id, action.remove)
-            )
-            self._webhooks = webhook_facts(hooks, owner, self.target.webhook_secret)
-        elif isinstance(action, EnsureBackend):
-            found = await self._change(
-                registration.ensure_backend(
-                    owner, action.title, action.backend_id, action.extra_params, action.basic_auth, action.remove
-                )
-            )
-            if action.backend_id not in {item.id for item in found}:
-                self._backends = None  # the answer is a complete list
-            self._merge_backends(backend_facts(found, owner), action.remove)
-        elif isinstance(action, Deregister):
-            await self._change(registration.deregister(owner))
-            self._backends = tuple(item for item in self._backends or () if not item.ours)
-            self._webhooks = ()
-        _LOG.info("%s done", type(action).__name__, extra=resource_fields(self.key))
-
-    async def _change(self, operation: library.Operation[T]) -> T:
-        return await self._client.run(guarded(operation, self._server.may_write))
-
-    def _merge_backends(self, found: tuple[RegisteredBackend, ...], removed: Sequence[int]) -> None:
-        """An answer about one backend: the others stay as they were."""
-        gone = {*removed, *(item.id for item in found)}
-        kept = (item for item in self._backends or () if item.id not in gone)
-        self._backends = tuple(sorted((*kept, *found), key=lambda item: item.id))
-
-    def _fail(self, trouble: Problem) -> None:
-        self.failed_at = asyncio.get_running_loop().time()
+    def _fail(self, trouble: Problem) -> float:
+        """A scan failed; returns the seconds to the next one at least."""
         self._problem = trouble
+        self._failures += 1
+        self._failed()
+        return min(self._pace.poll * 2.0 ** min(self._failures - 1, 10), max(LONGEST_PAUSE, self._pace.poll))
+
+    def _failed(self) -> None:
+        self.failed_at = asyncio.get_running_loop().time()
         self._tell(always=True)
 
     def _tell(self, always: bool = False) -> None:
@@ -259,3 +255,13 @@ class ProjectWatch:
         if always or facts != self._told:
             self._told = facts
             self._wake_resource(self.key, 0.0)
+
+
+async def _either(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, at most so many seconds; whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,7 +1,10 @@
-"""One Label Studio as one user: all its resources share one request for counters and one for webhooks per poll."""
+"""One Label Studio as one user: all its resources share one request for counters and one for webhooks per poll.
+
+The poll is also the circuit breaker: while it fails nothing else is asked of that Label Studio, and it is asked less
+often, so that one that is down or overloaded costs one request now and then, however many resources it has.
+"""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from typing import Protocol
@@ -9,12 +12,19 @@ from typing import Protocol
 from labelloop import label_studio as library
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients.label_studio import LabelStudio
-from labelloop_operator.watch.facts import problem
+from labelloop_operator.watch.facts import problem, timed_out
+from labelloop_operator.watch.steady import Steady
 from labelloop_operator.watch.target import Pace
 
-_LOG = logging.getLogger(__name__)
-
 PARALLEL_SCANS = 2
+POLL_DEADLINE = 120.0
+"""Seconds for all requests of one poll; each has a shorter one of its own."""
+SLOWEST_POLL = 4
+"""A Label Studio that does not answer is asked after 1, 2, then 4 poll intervals."""
+ROUND_REQUESTS_PER_SECOND = 1.3
+"""What the unconditional looks at all projects of one Label Studio may cost: with many of them rounds get longer."""
+REQUESTS_PER_ROUND = 2.0
+"""Of one project, on average (`watch.project`)."""
 
 
 class Polled(Protocol):
@@ -26,6 +36,9 @@ class Polled(Protocol):
 
     def polled(self, counters: library.Counters | None, webhooks: list[library.Webhook]) -> None:
         """Counters of this project and all webhooks."""
+
+    def described(self, project: library.Project) -> None:
+        """The project itself."""
 
     def poll_failed(self, trouble: Problem) -> None:
         """No usable answer."""
@@ -39,33 +52,68 @@ class Server:
         self.may_write = may_write
         self.scans = asyncio.Semaphore(PARALLEL_SCANS)
         self.projects: set[Polled] = set()
+        self.problem: Problem | None = None
+        """Why the newest poll failed; until one succeeds again nothing else is asked."""
         self._pace = pace
-        self._task = asyncio.create_task(self._run())
+        self._failures = 0
+        self._described_at = -pace.scan
+        self._loop = Steady(self._run, f"the poll of Label Studio at {client.address}")
 
     async def close(self) -> None:
         """Stop polling and close the connections."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.close()
         await self.client.close()
+
+    def round_pause(self) -> float:
+        """Seconds between two unconditional looks at one project, jittered so that many spread evenly."""
+        shared = len(self.projects) * REQUESTS_PER_ROUND / ROUND_REQUESTS_PER_SECOND
+        return max(self._pace.scan, shared) * random.uniform(0.8, 1.0)  # noqa: S311 - jitter
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(0)  # projects made in the same turn are in the first poll
-            try:
-                await self._poll()
-            except Exception:
-                _LOG.exception("poll of Label Studio")
-            await asyncio.sleep(self._pace.poll * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
+            await self._poll()
+            await asyncio.sleep(self._pause() * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
+
+    def _pause(self) -> float:
+        return float(self._pace.poll * min(2 ** max(self._failures - 1, 0), SLOWEST_POLL))
 
     async def _poll(self) -> None:
         if not self.projects:
             return
         try:
-            counters = await self.client.run(library.counters({project.project_id for project in self.projects}))
-            webhooks = await self.client.run(library.webhooks(None))
+            async with asyncio.timeout(POLL_DEADLINE):
+                counters = await self.client.run(library.counters({project.project_id for project in self.projects}))
+                webhooks = await self.client.run(library.webhooks(None))
+                described = await self._describe()
+        except library.Unreachable as error:
+            self._failures += 1
+            self._tell(problem(error))
+        except TimeoutError:
+            self._failures += 1
+            self._tell(timed_out("the poll", self.client.address, POLL_DEADLINE))
         except library.LabelStudioError as error:
+            self._failures = 0
+            self._tell(problem(error))
+        else:
+            self._failures = 0
+            self.problem = None
             for project in tuple(self.projects):
-                project.poll_failed(problem(error))
-            return
+                project.polled(counters.get(project.project_id), webhooks)
+            for project in tuple(self.projects):
+                if project.project_id in described:
+                    project.described(described[project.project_id])
+
+    async def _describe(self) -> dict[int, library.Project]:
+        """The projects themselves, once in an unconditional interval: a webhook that told a change may be lost."""
+        now = asyncio.get_running_loop().time()
+        if now - self._described_at < self._pace.scan:
+            return {}
+        found = await self.client.run(library.projects({project.project_id for project in self.projects}))
+        self._described_at = now
+        return found
+
+    def _tell(self, trouble: Problem) -> None:
+        self.problem = trouble
         for project in tuple(self.projects):
-            project.polled(counters.get(project.project_id), webhooks)
+            project.poll_failed(trouble)

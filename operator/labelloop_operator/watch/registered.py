@@ -1,0 +1,101 @@
+"""What stands in Label Studio about one project - ML backends and webhooks - and how it is changed."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from labelloop import label_studio as library
+from labelloop_operator.api.registration import CONNECTED, RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.spec import Problem
+from labelloop_operator.clients import registration
+from labelloop_operator.clients.label_studio import LabelStudio
+from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook
+from labelloop_operator.ops.logging import resource_fields
+from labelloop_operator.watch.facts import backend_facts, problem, webhook_facts
+from labelloop_operator.watch.guard import guarded
+from labelloop_operator.watch.target import Key, LabelStudioAction, Target
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Registered:
+    """As it was read last, or as our own newest change left it."""
+
+    def __init__(self, key: Key, target: Target, client: LabelStudio, may_write: Callable[[], bool]) -> None:
+        self._key = key
+        self._target = target
+        self._client = client
+        self._may_write = may_write
+        self.backends: tuple[RegisteredBackend, ...] | None = None
+        """All of the project; None: not read yet."""
+        self.webhooks: tuple[RegisteredWebhook, ...] | None = None
+        self.problem: Problem | None = None
+        """Why the backends cannot be read."""
+
+    @property
+    def known(self) -> bool:
+        """Everything was read."""
+        return self.backends is not None and self.webhooks is not None
+
+    @property
+    def disconnected(self) -> int | None:
+        """Our backend, when Label Studio could not reach it the last time we asked: then every poll asks again."""
+        return next((item.id for item in self.backends or () if item.ours and item.state != CONNECTED), None)
+
+    def listed(self, webhooks: Sequence[library.Webhook]) -> None:
+        """All webhooks of the organisation, as the poll read them."""
+        mine = [hook for hook in webhooks if hook.project in (None, self._target.owner.project)]
+        self.webhooks = webhook_facts(mine, self._target.owner, self._target.webhook_secret)
+
+    async def read(self) -> None:
+        """A foreign backend that answers nonsense makes Label Studio fail here: counting must go on all the same."""
+        try:
+            found = await self._client.run(library.backends(self._target.owner.project))
+        except library.Rejected as error:
+            self.problem = problem(error)
+        else:
+            self.problem = None
+            self.backends = backend_facts(found, self._target.owner)
+
+    async def read_one(self, backend_id: int) -> None:
+        """Only this one, since Label Studio calls each backend it is asked about."""
+        try:
+            found = await self._client.run(library.backend(backend_id))
+        except library.NotFound:
+            self.backends = None
+        else:
+            self._merge(backend_facts([found], self._target.owner), removed=())
+
+    async def write(self, action: LabelStudioAction) -> None:
+        """Run one action to its end; the facts then show what Label Studio holds."""
+        owner = self._target.owner
+        if isinstance(action, EnsureWebhook):
+            hooks = await self._change(
+                registration.ensure_webhook(owner, action.secret, action.webhook_id, action.remove)
+            )
+            self.webhooks = webhook_facts(hooks, owner, self._target.webhook_secret)
+        elif isinstance(action, EnsureBackend):
+            found = await self._change(
+                registration.ensure_backend(
+                    owner, action.title, action.backend_id, action.extra_params, action.basic_auth, action.remove
+                )
+            )
+            if action.backend_id not in {item.id for item in found}:
+                self.backends = None  # the answer is a complete list
+            self._merge(backend_facts(found, owner), action.remove)
+        elif isinstance(action, Deregister):
+            await self._change(registration.deregister(owner))
+            self.backends = tuple(item for item in self.backends or () if not item.ours)
+            self.webhooks = ()
+        _LOG.info("%s done", type(action).__name__, extra=resource_fields(self._key))
+
+    async def _change(self, operation: library.Operation[T]) -> T:
+        return await self._client.run(guarded(operation, self._may_write))
+
+    def _merge(self, found: tuple[RegisteredBackend, ...], removed: Sequence[int]) -> None:
+        """An answer about one backend: the others stay as they were."""
+        gone = {*removed, *(item.id for item in found)}
+        kept = (item for item in self.backends or () if item.id not in gone)
+        self.backends = tuple(sorted((*kept, *found), key=lambda item: item.id))
