@@ -3,6 +3,7 @@
 `parse` repeats the checks of the CRD, since an older CRD may have let through what this operator cannot use.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.fields import Fields
 from labelloop_operator.api.quantities import quantity_value
 from labelloop_operator.api.status import HISTORY_MAXIMUM
+
+TEXT_CLASSIFIER = "text-classifier"
+_MODEL_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class ModelSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     pin: str | None = None
     history_limit: int = 5
+    type: str | None = None
+    """`module:Class` of a model of one's own in the base image; None: the text classifier."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ def _spec(root: Fields) -> Spec:
         ),
         image=root.text("image"),
         model=ModelSpec(
+            type=_model_type(model),
             parameters=model.shallow_object("parameters"),
             pin=model.text("pin"),
             history_limit=model.integer("historyLimit", 5, minimum=0, maximum=HISTORY_MAXIMUM),
@@ -177,6 +184,15 @@ def _spec(root: Fields) -> Spec:
         ),
         suspend=root.boolean("suspend", default=False),
     )
+
+
+def _model_type(model: Fields) -> str | None:
+    name = model.text("type")
+    if name is None or name == TEXT_CLASSIFIER:
+        return None
+    if not _MODEL_CLASS.fullmatch(name):
+        model.fault("type", f"must be {TEXT_CLASSIFIER}, or module:Class of a model in the base image")
+    return name
 
 
 def _resources(parent: Fields, default: Resources) -> Resources:

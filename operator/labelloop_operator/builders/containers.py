@@ -46,6 +46,11 @@ def variable(name: str, value: str) -> dict[str, Any]:
     return {"name": name, "value": value}
 
 
+def model_class_variable(type_: str | None) -> list[dict[str, Any]]:
+    """Which model of one's own the container runs, if any."""
+    return [] if type_ is None else [variable("LABELLOOP_MODEL_CLASS", type_)]
+
+
 def secret_variable(name: str, secret: str, key: str) -> dict[str, Any]:
     """One variable of the environment, from a Secret."""
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

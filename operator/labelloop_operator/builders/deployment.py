@@ -7,6 +7,7 @@ from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import (
     container_security,
+    model_class_variable,
     pod_defaults,
     resource_requirements,
     secret_variable,
@@ -97,6 +98,7 @@ def _environment(owner: Owner, spec: Spec, version: str, relay_url: str) -> list
     if spec.evaluation.blind:
         found.append(variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}"))
         found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
+    found += model_class_variable(spec.model.type)
     found.append(variable("PORT", str(names.SERVING_PORT)))
     found.append(variable("HOME", "/tmp"))  # noqa: S108 - an emptyDir
     found.append(variable("BENTOML_HOME", "/tmp/bentoml"))  # noqa: S108

@@ -14,6 +14,7 @@ from labelloop_operator.api.status import Cut
 from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.containers import (
     container_security,
+    model_class_variable,
     pod_defaults,
     resource_requirements,
     secret_file_volume,
@@ -49,7 +50,7 @@ class Training:
 
 def job_name(owner: Owner, spec: Spec, training: Training) -> str:
     """The same training has the same name: creating it twice is a no-op, a retry or a request is a new Job."""
-    inputs = {
+    inputs: dict[str, Any] = {
         "uid": owner.uid,
         "cut": cut_text(training.cut),
         "project": spec.label_studio.project,
@@ -61,6 +62,8 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "attempt": training.attempt,
         "request_id": training.request_id,
     }
+    if spec.model.type is not None:
+        inputs["model_type"] = spec.model.type
     return names.job_name(owner.name, inputs)
 
 
@@ -185,6 +188,7 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.model.parameters), sort_keys=True)))
     found.append(variable("LABELLOOP_HOLDOUT", f"{spec.evaluation.holdout:g}"))
     found.append(variable("LABELLOOP_EVALUATION", json.dumps(gate_rules(spec.evaluation), sort_keys=True)))
+    found += model_class_variable(spec.model.type)
     if training.active_version:
         found.append(variable("LABELLOOP_ACTIVE_VERSION", training.active_version))
     if not spec.training.keeps_snapshots:

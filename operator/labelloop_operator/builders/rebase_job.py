@@ -11,6 +11,7 @@ from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import (
     container_security,
+    model_class_variable,
     pod_defaults,
     resource_requirements,
     secret_file_volume,
@@ -87,7 +88,7 @@ def _pod(spec: Spec, task: RebaseTask, name: str) -> dict[str, Any]:
         "restartPolicy": "Never",
         "initContainers": [
             _container(spec, task, "restore", "restore", registry, mounts),
-            _container(spec, task, "verify", "verify", [], []),
+            _container(spec, task, "verify", "verify", model_class_variable(spec.model.type), []),
         ],
         "containers": [_container(spec, task, "publish", "rebase", push, mounts)],
         "volumes": volumes,

@@ -9,13 +9,19 @@ _TYPE = ConditionType.LABEL_CONFIG_SUPPORTED
 _IGNORED_SHOWN = 3
 
 
-def judge_label_config(draft: Draft) -> None:
-    """The condition LabelConfigSupported; what was known stays while Label Studio is silent."""
+def judge_label_config(draft: Draft, model_type: str | None) -> None:
+    """The condition LabelConfigSupported; what was known stays while Label Studio is silent.
+
+    `model_type`: a model of one's own, which alone knows what it can read.
+    """
     facts = draft.observed.label_studio
     before = condition(draft.status.conditions, _TYPE)
     if facts is None or facts.project is None:
         if before is None:
             draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
+    elif model_type is not None:
+        message = f"{model_type} reads what it can of the labelling configuration; its trainings tell what it cannot"
+        draft.set(_TYPE, ConditionStatus.TRUE, Reason.SUPPORTED, message)
     elif facts.project.label_config_problem is not None:
         problem = facts.project.label_config_problem
         draft.set(_TYPE, ConditionStatus.FALSE, Reason.LABEL_CONFIG_UNSUPPORTED, problem)

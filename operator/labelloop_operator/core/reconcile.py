@@ -12,6 +12,7 @@ from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.core.deletion import delete
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.events import transitions
+from labelloop_operator.core.images import tend_images
 from labelloop_operator.core.label_config import judge_label_config
 from labelloop_operator.core.observed import Observed
 from labelloop_operator.core.place import place
@@ -51,7 +52,7 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     choose_models(draft, spec, place(draft, spec).base_image)
     roll_out(draft, spec)
     count(draft)
-    judge_label_config(draft)
+    judge_label_config(draft, spec.model.type)
     creation = train_if_due(draft, spec, label_studio_problem)
     creation += rebase_if_due(draft, spec, training_starts=bool(creation))
     # The Service's record holds what training has just decided; a Job that cannot be created must not stop serving.
@@ -60,6 +61,7 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     serving = judge_serving(draft, spec)
     remove_old(draft)
     register(draft, spec, label_studio_problem, serving)
+    tend_images(draft, spec, job_starts=bool(creation))
     _summarize(draft)
 
 

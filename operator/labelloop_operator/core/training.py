@@ -97,7 +97,7 @@ def _training_input(
         candidate=coming.version if coming else None,
         label_studio_problem=problem,
         label_config_known=project is not None,
-        label_config_problem=project.label_config_problem if project else None,
+        label_config_problem=project.label_config_problem if project and spec.model.type is None else None,
         request=request,
         failures=training.consecutive_failures,
         not_before=training.next_not_before,

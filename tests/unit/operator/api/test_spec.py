@@ -129,6 +129,7 @@ def test_every_field_is_read() -> None:
         ({"evaluation": {"minimum": 70}}, "spec.evaluation.minimum", "70", "0.0 to 1.0"),
         ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", "0.0 to 10.0"),
         ({"evaluation": {"policy": "Ignore"}}, "spec.evaluation.policy", "'Ignore'", "Enforce or Report"),
+        ({"model": {"type": "image_model"}}, "spec.model.type", "'image_model'", "module:Class"),
         ({"model": {"historyLimit": 21}}, "spec.model.historyLimit", "21", "at most 20"),
         ({"training": {"minInterval": "200h"}}, "spec.training.minInterval", "'200h'", "0s to 168h"),
         ({"training": {"minAnnotations": -1}}, "spec.training.minAnnotations", "-1", "at least 0"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.operator.builders.support import OWNER, RELAY, spec, values
+from tests.unit.operator.builders.support import OWNER, RELAY, environment, spec, values
 from tests.unit.operator.builders.test_job import FULL, TRAINING
 
 from labelloop_operator.api import names
@@ -94,3 +94,12 @@ def test_training_pods_are_never_selected_for_serving(template: dict[str, Any]) 
 def test_the_same_input_gives_the_same_text() -> None:
     assert str(deployment(OWNER, FULL, "model-1", "image", RELAY)) == str(CHILDREN[3])
     assert str(job(OWNER, FULL, TRAINING)) == str(CHILDREN[4])
+
+
+def test_a_model_of_ones_own_is_named_wherever_it_runs() -> None:
+    own = spec(model={"type": "image_model:Classifier"})
+    pod = deployment(OWNER, own, "model-1", "image", RELAY)["spec"]["template"]["spec"]
+    assert environment(pod["containers"][0])["LABELLOOP_MODEL_CLASS"] == "image_model:Classifier"
+    plain = spec(model={"type": "text-classifier"})
+    pod = deployment(OWNER, plain, "model-1", "image", RELAY)["spec"]["template"]["spec"]
+    assert "LABELLOOP_MODEL_CLASS" not in environment(pod["containers"][0])

@@ -161,3 +161,13 @@ def test_the_gate_gets_its_rules_and_the_model_that_serves() -> None:
         "LABELLOOP_ACTIVE_IMAGE" in environment(container)
         for container in containers(job(OWNER, FULL, TRAINING)).values()
     )
+
+
+def test_another_kind_of_model_is_another_training_and_only_the_trainer_is_told() -> None:
+    own = spec(model={"type": "image_model:Classifier"})
+    assert job_name(OWNER, own, TRAINING) != job_name(OWNER, spec(), TRAINING)
+    told = {
+        name: environment(item).get("LABELLOOP_MODEL_CLASS")
+        for name, item in containers(job(OWNER, own, TRAINING)).items()
+    }
+    assert told == {"restore": None, "train": "image_model:Classifier", "publish": None}
