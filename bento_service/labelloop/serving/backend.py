@@ -30,7 +30,7 @@ INLINE_TASKS = 32
 INLINE_BYTES = 256 * 1024
 CHUNK_TASKS = 256
 OWN_REQUESTS = 32
-SCHEMAS_BYTES = 32 << 20
+SCHEMAS_BYTES = 16 << 20
 """What may be kept of labelling configurations as they came, and of what was read in them."""
 _CHOICE_BYTES = 1_000
 """About what a parsed choice takes besides its text."""
@@ -169,7 +169,8 @@ def _read_schema(label_config: str, scope: Scope) -> Schema | LabelConfigError:
         return parse_label_config(label_config, scope)
     except LabelConfigError as error:
         log.warning("Labelling configuration not supported: %s", error)
-        return error
+        # Another one: with this one its trace would be kept, and with that the whole document as a tree.
+        return LabelConfigError(str(error))
 
 
 def _schema_bytes(label_config: str, schema: Schema | LabelConfigError) -> int:
