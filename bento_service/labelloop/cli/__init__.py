@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from labelloop import __version__
-from labelloop.cli import check, data_commands, models, publish, roles
+from labelloop.cli import check, data_commands, init, models, publish, roles
 from labelloop.cli.output import CommandError
 from labelloop.environment import SettingsError
 
@@ -41,6 +41,7 @@ def _options(
         typer.echo(context.get_help())
 
 
+app.command(epilog="Example: labelloop init my-backend")(init.init)
 app.command(epilog="Example: labelloop serve --model ./my-model --port 9090")(roles.serve)
 app.command(epilog="Example: labelloop train --data tickets.csv --out ./my-model --json")(data_commands.train)
 app.command(epilog="Example: labelloop evaluate --model ./my-model --data unseen.csv --json")(data_commands.evaluate)

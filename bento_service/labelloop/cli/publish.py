@@ -1,19 +1,25 @@
-"""`labelloop publish`: a model folder becomes an image in a registry, the base image and one layer more."""
+"""`labelloop publish`: a model folder, or the code of a model, becomes an image in a registry: a base and one layer."""
 
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labelloop.cli.model_class import ModelClassOption
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
 
 if TYPE_CHECKING:
+    from labelloop.publishing.append import Addition
     from labelloop.publishing.reference import Reference
     from labelloop.publishing.settings import RegistrySettings
     from labelloop.training.result import Result
 
 DOCKER_CONFIG = "~/.docker/config.json"
+CODE_CREATED = "1970-01-01T00:00:00.000000Z"
+"""Another time would be another image."""
 # Remedies of the registry's errors name fields of the resource; here they are options.
 _OPTIONS = {
     "registry.plainHTTP: true": "--plain-http",
@@ -26,13 +32,17 @@ _OPTIONS = {
 
 def publish(
     model: Annotated[Path | None, typer.Option(help="Model folder, as `train` writes it.")] = None,
+    code: Annotated[
+        Path | None, typer.Option(help="Instead of --model: folder with the code of --model-class, for trainings.")
+    ] = None,
     to: Annotated[
         str | None,
         typer.Option(help="Where the image goes: HOST/PATH, or HOST/PATH:TAG (else its version is the tag)."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(envvar="LABELLOOP_BASE_IMAGE", help="Image the model is laid upon, in a registry.")
+        str | None, typer.Option(envvar="LABELLOOP_BASE_IMAGE", help="Image the layer is laid upon, in a registry.")
     ] = None,
+    model_class: ModelClassOption = None,
     plain_http: Annotated[
         bool, typer.Option(envvar="LABELLOOP_REGISTRY_PLAIN_HTTP", help="The registry of --to speaks no TLS.")
     ] = False,
@@ -46,31 +56,33 @@ def publish(
     ] = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Push --model as an image --to a registry; without --model and --to it is the role of a training pod.
+    """Push --model, or --code, as an image --to a registry; without these it is the role of a training pod.
 
-    No Docker and no build: the layers of --base are mounted or copied within the registry and one with the model is
-    added. The same model on the same base gives the same digest.
+    No Docker and no build: the layers of --base are mounted or copied within the registry and one is added. The same
+    files on the same base give the same digest.
     """
-    if model is None and to is None:
+    if model is None and code is None and to is None:
         from labelloop.publishing.publish import main as run
 
         raise typer.Exit(run())
-    if model is None or to is None or base is None:
+    if (model is None) == (code is None) or to is None or base is None:
         raise CommandError(
-            "publish needs --model FOLDER, --to HOST/PATH and --base IMAGE; see labelloop publish --help"
+            "publish needs --to HOST/PATH, --base IMAGE and either --model FOLDER or --code FOLDER; "
+            "see labelloop publish --help"
         )
     target, source = _reference("--to", to), _reference("--base", base)
     if target.digest:
         raise CommandError(f"--to is {to!r}: leave the digest out, it follows from the content")
     settings = _registry(target, plain_http, registry_config, ca_file)
-    result = _result(model)
+    version, addition = _of_model(model) if model is not None else _of_code(code or Path(), model_class)
     started = time.monotonic()
-    with working(f"pushing {result.version} to {target.repository}"):
-        image, tags = _push(settings, source, target, model, result)
+    with working(f"pushing {version} to {target.repository}"):
+        tags = list(dict.fromkeys([version, target.tag or version]))
+        image = _push(settings, source, target, addition, tags)
     document = {
         "image": str(image),
         "digest": image.digest,
-        "version": result.version,
+        "version": version,
         "tags": tags,
         "base": str(source),
         "seconds": round(time.monotonic() - started, 3),
@@ -79,58 +91,90 @@ def publish(
 
 
 def _push(
-    settings: "RegistrySettings", source: "Reference", target: "Reference", model: Path, result: "Result"
-) -> "tuple[Reference, list[str]]":
-    from labelloop.publishing.append import Addition, append_layer
+    settings: "RegistrySettings", source: "Reference", target: "Reference", addition: "Addition", tags: Sequence[str]
+) -> "Reference":
+    from labelloop.publishing.append import append_layer
     from labelloop.publishing.errors import RegistryError
-    from labelloop.publishing.layer import LayerError, model_layer
-    from labelloop.publishing.published import created_at, image_labels
     from labelloop.publishing.reference import ImageNameError
-    from labelloop.training.train import RESULT_FILE
 
-    version = result.version or ""
-    tags = list(dict.fromkeys([version, target.tag or version]))
     try:
         for tag in tags:
             target.with_tag(tag)
-        # What the training said is in the labels; in the layer its durations would change the digest.
-        addition = Addition(
-            model_layer(model, leave_out=(RESULT_FILE,)), image_labels(result, None), created_at(result)
-        )
         with settings.repository(source) as base, settings.repository(target) as remote:
-            digest = append_layer(base, source, remote, addition, tags)
+            return target.with_digest(append_layer(base, source, remote, addition, tags))
     except RegistryError as error:
         raise CommandError(f"{error.reason}: {_as_options(error.message)}", FAILED) from None
-    except (LayerError, ImageNameError) as error:
+    except ImageNameError as error:
         raise CommandError(str(error)) from None
-    return target.with_digest(digest), tags
 
 
-def _result(model: Path) -> "Result":
+def _of_model(folder: Path) -> "tuple[str, Addition]":
+    from labelloop.publishing.append import Addition
+    from labelloop.publishing.layer import LayerError, model_layer
+    from labelloop.publishing.published import created_at, image_labels
+    from labelloop.training.train import RESULT_FILE
+
+    result = _result(folder)
+    try:
+        # What the training said is in the labels; in the layer its durations would change the digest.
+        layer = model_layer(folder, leave_out=(RESULT_FILE,))
+    except LayerError as error:
+        raise CommandError(str(error)) from None
+    return result.version or "", Addition(layer, image_labels(result, None), created_at(result))
+
+
+def _of_code(folder: Path, wanted: str | None) -> "tuple[str, Addition]":
+    """Code and the variable that names its class; the version follows from both."""
+    import hashlib
+    import os
+
+    from labelloop.environment import Environment, SettingsError
+    from labelloop.own_settings import CLASS_VARIABLE, class_name
+    from labelloop.publishing.append import Addition
+    from labelloop.publishing.layer import LayerError, code_layer
+
+    told = os.environ.get(CLASS_VARIABLE, "") if wanted is None else wanted
+    try:
+        name = class_name(Environment({CLASS_VARIABLE: told}))
+        if name is None:
+            raise CommandError("publish --code needs --model-class module:Class, a class in that folder")
+        layer = code_layer(folder)
+    except (LayerError, SettingsError) as error:
+        raise CommandError(str(error)) from None
+    module = name.partition(":")[0].replace(".", "/")
+    if not any((folder / path).is_file() for path in (f"{module}.py", f"{module}/__init__.py")):
+        raise CommandError(f"--model-class is {name!r}: {folder} has no {module}.py")
+    digest = hashlib.sha256(json.dumps([layer.diff_id, name]).encode()).hexdigest()
+    return f"code-{digest[:12]}", Addition(layer, {}, CODE_CREATED, {CLASS_VARIABLE: name})
+
+
+def _result(folder: Path) -> "Result":
     """What the training of the model left beside it; without that, what the model says about itself."""
-    from labelloop.models import ModelFileError, load_model
+    from labelloop.models import ModelFileError, files, load_model, own
     from labelloop.training.result import Result, ResultError, read_result
     from labelloop.training.train import RESULT_FILE
 
     try:
-        loaded = load_model(model)
+        document = files.read_document(folder)
+        if document.get("kind") == own.KIND:
+            own.read_document(folder)  # its class may be in the base image only
+        else:
+            load_model(folder)
     except ModelFileError as error:
         raise CommandError(f"--model cannot be used: {error}") from None
-    if not loaded.version:
-        raise CommandError(f"--model {model} has no version: make it with `labelloop train`")
+    version = document.get("version")
+    if not isinstance(version, str) or not version:
+        raise CommandError(f"--model {folder} has no version: make it with `labelloop train`")
     try:
-        told = read_result(model / RESULT_FILE)
-        if told.version == loaded.version:
+        told = read_result(folder / RESULT_FILE)
+        if told.version == version:
             return told
     except ResultError:
         pass
-    origin = loaded.metrics.get("origin")
+    metrics = document.get("metrics")
+    origin = metrics.get("origin") if isinstance(metrics, dict) else None
     digest = origin.get("dataset_digest") if isinstance(origin, dict) else None
-    labels = tuple(label for classes in loaded.labels.values() for label in classes)
-    message = f"{len(labels)} labels, published by hand"
-    return Result(
-        "Trained", "Trained", message, loaded.version, digest if isinstance(digest, str) else None, labels=labels
-    )
+    return Result("Trained", "Trained", "published by hand", version, digest if isinstance(digest, str) else None)
 
 
 def _registry(

@@ -168,3 +168,53 @@ def test_without_arguments_it_is_the_role_of_the_training_pod(tmp_path: Path):
     done = run("publish", variables={"LABELLOOP_WORK_DIR": str(tmp_path), "LABELLOOP_TERMINATION_LOG": str(log)})
     assert done.returncode == 1
     assert "LABELLOOP_REPOSITORY is not set" in json.loads(log.read_bytes())["message"]
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "sorter.py").write_text("class Sorter: ...")
+    return folder
+
+
+def test_the_code_of_a_model_of_ones_own_becomes_a_base_image(
+    code: Path, base_image: Reference, repository: Reference, tmp_path: Path
+):
+    arguments = ("--code", code, "--model-class", "sorter:Sorter", "--to", f"{repository}:dev", "--base", base_image)
+    document = told(publish(tmp_path, *arguments, "--plain-http"))
+    assert document["tags"] == [document["version"], "dev"]
+    assert document["version"].startswith("code-")
+    manifest = image_manifest(document["image"])
+    with Repository(repository, plain_http=True) as remote:
+        config = json.loads(remote.blob(manifest["config"]["digest"]))["config"]
+        layer = remote.blob(manifest["layers"][-1]["digest"])
+    assert config["Env"] == ["PATH=/usr/bin", "LABELLOOP_MODEL_CLASS=sorter:Sorter"]
+    with tarfile.open(fileobj=BytesIO(layer)) as archive:
+        assert "opt/labelloop/code/sorter.py" in archive.getnames()
+    assert told(publish(tmp_path, *arguments, "--plain-http"))["digest"] == document["digest"]
+    (code / "sorter.py").write_text("class Sorter: other = 1")
+    assert told(publish(tmp_path, *arguments, "--plain-http"))["version"] != document["version"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, "needs --model-class"),
+        ("text-classifier", "needs --model-class"),
+        ("sorter", "LABELLOOP_MODEL_CLASS is 'sorter'"),
+        ("other:Sorter", "has no other.py"),
+    ],
+)
+def test_a_class_that_is_not_in_the_folder_is_told(
+    code: Path, base_image: Reference, repository: Reference, tmp_path: Path, name: str | None, expected: str
+):
+    chosen = () if name is None else ("--model-class", name)
+    done = publish(tmp_path, "--code", code, *chosen, "--to", repository, "--base", base_image, "--plain-http")
+    assert done.returncode == 2
+    assert expected in done.stderr
+
+
+def test_model_and_code_are_two_images(model: Path, code: Path, repository: Reference, tmp_path: Path):
+    done = publish(tmp_path, "--model", model, "--code", code, "--to", repository, "--base", repository)
+    assert (done.returncode, "either --model FOLDER or --code FOLDER" in done.stderr) == (2, True)

@@ -3,14 +3,18 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import SSRF, TOKEN, FakeLabelStudio
 
+from labelloop import diagnosis
 from labelloop.diagnosis import Diagnosis, diagnose, webhook_is_possible
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
@@ -119,13 +123,37 @@ def personal_token(ends: float) -> str:
 
 
 def test_a_personal_token_that_ends_soon(fake: FakeLabelStudio):
-    token = personal_token(ends=1_000_000_000)
-    assert codes(look(fake, token=token, now=2e9))[0] in ("TokenRefused", "TokenExpired", "NotLabelStudio")
     from labelloop.diagnosis import _about_token
 
+    token = personal_token(ends=1_000_000_000)
     assert [trouble.code for trouble in _about_token(token, 1e9 - 3600)] == ["TokenExpiresSoon"]
     assert list(_about_token(token, 1e9 - 30 * 86400)) == []
     assert list(_about_token(TOKEN, 1e9)) == []
+
+
+def test_a_personal_token_that_has_ended(fake: FakeLabelStudio):
+    fake.broken = 401
+    assert codes(look(fake, token=personal_token(ends=1_000_000_000))) == ["TokenExpired"]
+
+
+def test_a_user_who_may_not_make_webhooks(fake: FakeLabelStudio):
+    async def refuse(request: web.Request, answer: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        if request.method == "POST" and request.path.startswith("/api/webhooks"):
+            return web.json_response({"detail": "You do not have permission"}, status=400)
+        return await answer()
+
+    fake.webhooks.clear()
+    fake.interceptor = refuse
+    assert codes(look(fake)) == ["WebhookMissing", "WebhookRefused"]
+
+
+def test_every_trouble_is_injected_here_and_told_in_the_docs():
+    known = set(re.findall(r'"([A-Z][a-z]+[A-Z][A-Za-z]+)"', Path(diagnosis.__file__).read_text()))
+    assert len(known) > 20
+    here = Path(__file__).read_text()
+    page = (Path(__file__).parents[3] / "docs/local.md").read_text()
+    assert [code for code in known if f'"{code}"' not in here] == []
+    assert [code for code in known if f"`{code}`" not in page] == []
 
 
 @pytest.mark.parametrize(
