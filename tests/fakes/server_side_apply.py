@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-_KEYS = ("name", "containerPort", "port", "type", "uid")
+_KEYS = ("mountPath", "name", "containerPort", "port", "type", "uid")
 
 
 def merged(live: Any, patch: Any) -> Any:

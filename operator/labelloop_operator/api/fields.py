@@ -43,14 +43,17 @@ class Fields:
 
     def shallow_object(self, name: str) -> Mapping[str, Any]:
         """An object of any content that nests at most _MAX_DEPTH levels: whoever reads it must not run out of stack."""
-        data = self.section(name).data
-        layer: list[object] = [data]
+        section = self.section(name)
+        return section.data if section.is_shallow() else {}
+
+    def is_shallow(self) -> bool:
+        """Whether this nests at most _MAX_DEPTH levels; else a fault."""
+        layer: list[object] = [self.data]
         for _ in range(_MAX_DEPTH):
             layer = [item for value in layer for item in _items(value)]
         if layer:
-            self.fault(name, f"must not nest deeper than {_MAX_DEPTH} levels")
-            return {}
-        return data
+            self.faults.append(Fault(self.path, "nested", f"must not nest deeper than {_MAX_DEPTH} levels"))
+        return not layer
 
     def fault(self, name: str, message: str) -> None:
         """Tell what is wrong with the field `name`."""

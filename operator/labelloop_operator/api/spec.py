@@ -10,6 +10,7 @@ from typing import Any
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.fields import Fields
+from labelloop_operator.api.pod_template import SERVING_CONTAINERS, TRAINING_CONTAINERS, PodTemplate, pod_template
 from labelloop_operator.api.quantities import quantity_value
 from labelloop_operator.api.status import HISTORY_MAXIMUM
 
@@ -59,6 +60,7 @@ class ServingSpec:
     replicas: int = 1
     resources: Resources = SERVING_RESOURCES
     basic_auth_secret: str | None = None
+    pod_template: PodTemplate = field(default_factory=PodTemplate)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class TrainingSpec:
     snapshot: str = "Registry"
     """`Registry`: what a training read is kept there for the next one; `Never`: it is kept nowhere."""
     resources: Resources = TRAINING_RESOURCES
+    pod_template: PodTemplate = field(default_factory=PodTemplate)
 
     @property
     def keeps_snapshots(self) -> bool:
@@ -120,8 +123,8 @@ class Spec:
     label_studio: LabelStudioSpec
     image: str | None = None
     model: ModelSpec = field(default_factory=ModelSpec)
-    serving: ServingSpec = ServingSpec()
-    training: TrainingSpec = TrainingSpec()
+    serving: ServingSpec = field(default_factory=ServingSpec)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: EvaluationSpec = EvaluationSpec()
     progress_deadline: float = 300.0
     registry: RegistrySpec = RegistrySpec()
@@ -157,6 +160,7 @@ def _spec(root: Fields) -> Spec:
             replicas=serving.integer("replicas", 1, minimum=1),
             resources=_resources(serving, SERVING_RESOURCES),
             basic_auth_secret=serving.reference("basicAuthSecretRef"),
+            pod_template=pod_template(serving, SERVING_CONTAINERS),
         ),
         training=TrainingSpec(
             every_updates=training.integer("everyUpdates", 10, minimum=1),
@@ -166,6 +170,7 @@ def _spec(root: Fields) -> Spec:
             deadline=training.duration("deadline", 3600.0, "168h"),
             snapshot=training.choice("snapshot", ("Registry", "Never")),
             resources=_resources(training, TRAINING_RESOURCES),
+            pod_template=pod_template(training, TRAINING_CONTAINERS),
         ),
         evaluation=EvaluationSpec(
             holdout=evaluation.number("holdout", 0.2, minimum=0.0, maximum=0.9),

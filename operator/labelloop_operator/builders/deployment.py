@@ -14,6 +14,7 @@ from labelloop_operator.builders.containers import (
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
+from labelloop_operator.builders.pod_template import with_template
 from labelloop_operator.builders.relay_secret import RELAY_KEY, WEBHOOK_KEY
 
 PRE_STOP_SECONDS = 3
@@ -38,18 +39,21 @@ def deployment(owner: Owner, spec: Spec, version: str, image: str, relay_url: st
             "progressDeadlineSeconds": ceil(spec.progress_deadline),
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "selector": {"matchLabels": names.serving_selector(owner.name, version)},
-            "template": {
-                "metadata": {
-                    "labels": {**names.common_labels(owner.name, names.COMPONENT_SERVING), **labels},
-                    "annotations": annotations,
+            "template": with_template(
+                {
+                    "metadata": {
+                        "labels": {**names.common_labels(owner.name, names.COMPONENT_SERVING), **labels},
+                        "annotations": annotations,
+                    },
+                    "spec": {
+                        **pod_defaults(spec.registry.pull_secret),
+                        "terminationGracePeriodSeconds": TERMINATION_SECONDS,
+                        "containers": [_container(owner, spec, version, image, relay_url)],
+                        "volumes": [{"name": "tmp", "emptyDir": {}}],
+                    },
                 },
-                "spec": {
-                    **pod_defaults(spec.registry.pull_secret),
-                    "terminationGracePeriodSeconds": TERMINATION_SECONDS,
-                    "containers": [_container(owner, spec, version, image, relay_url)],
-                    "volumes": [{"name": "tmp", "emptyDir": {}}],
-                },
-            },
+                spec.serving.pod_template,
+            ),
         },
     }
 

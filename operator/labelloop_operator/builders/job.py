@@ -22,6 +22,7 @@ from labelloop_operator.builders.containers import (
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
+from labelloop_operator.builders.pod_template import with_template
 
 CA_DIRECTORY = "/etc/labelloop/label-studio"
 REGISTRY_DIRECTORY = "/etc/labelloop/registry"
@@ -102,7 +103,9 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": ceil(spec.training.deadline),
-            "template": {"metadata": {"labels": labels}, "spec": _pod(spec, training, name)},
+            "template": with_template(
+                {"metadata": {"labels": labels}, "spec": _pod(spec, training, name)}, spec.training.pod_template
+            ),
         },
     }
 

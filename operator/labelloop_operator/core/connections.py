@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from labelloop.label_studio import Credentials, InvalidConnection
 from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.pod_template import LABEL_USE
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import SECRET
@@ -29,6 +30,7 @@ class Secrets:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
         self._kept: dict[tuple[str, str], tuple[float, Values]] = {}
+        self._labelled: dict[tuple[str, str], float] = {}
 
     async def read(self, namespace: str, name: str, not_before: float = 0.0) -> Values | None:
         """The Secret's values, read at `not_before` or later; None when there is no such Secret (that is not kept)."""
@@ -43,6 +45,19 @@ class Secrets:
         values = {key: _decoded(value) for key, value in (found.get("data") or {}).items()}
         self._kept[namespace, name] = (now, values)
         return values
+
+    async def is_labelled(self, namespace: str, name: str) -> bool:
+        """Whether the Secret is there with the label by which pod templates may use it; only a yes is kept."""
+        now = asyncio.get_running_loop().time()
+        if now - self._labelled.get((namespace, name), -LIFETIME) < LIFETIME:
+            return True
+        self._labelled.pop((namespace, name), None)
+        found = await self._kubernetes.get(SECRET, namespace, name)
+        labels = (found or {}).get("metadata", {}).get("labels") or {}
+        if labels.get(LABEL_USE) != "true":
+            return False
+        self._labelled[namespace, name] = now
+        return True
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from labelloop_operator.api import names
 Manifest = Mapping[str, Any]
 
 ANNOTATION_MANIFEST = f"{names.GROUP}/manifest"
-_MERGE_KEYS = ("name", "containerPort", "port", "type", "uid")
+_MERGE_KEYS = ("mountPath", "name", "containerPort", "port", "type", "uid")
 _QUANTITY_MAPS = frozenset({"limits", "requests"})
 
 
@@ -34,7 +34,7 @@ def in_place(manifest: Manifest, live: Manifest) -> bool:
 
 
 def covers(want: object, live: object) -> bool:
-    """`want` is a part of `live`. Lists of maps match by name, port, type or uid; empty and null count as absent."""
+    """`want` is a part of `live`. Maps in lists match by a key of theirs; empty and null count as absent."""
     return _covers(want, live, "")
 
 

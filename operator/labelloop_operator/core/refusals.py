@@ -7,6 +7,7 @@ from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients.errors import ApiError, Severity
 
 _RBAC = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+_UNFIT = re.compile(r"failed to create typed patch object|cannot be handled as a")
 _LIMIT = 600
 
 
@@ -15,6 +16,9 @@ def problem(error: ApiError, what: str) -> Problem | None:
     message = error.message[:_LIMIT]
     if error.status == 403:
         return _forbidden(message, what)
+    if _UNFIT.search(message):  # our own manifests fit: what does not is what a user put into one
+        told = f"{what} does not fit the API server's schema ({message}): check spec's podTemplates"
+        return Problem("", "", told, Reason.INVALID_SPEC)
     if error.severity is Severity.INVALID:
         if "immutable" in message:
             return Problem("", "", f"{what} cannot be changed in place ({message}): delete it", Reason.IMMUTABLE_FIELD)

@@ -25,6 +25,12 @@ def error(status: int, message: str) -> ApiError:
         (error(400, 'admission webhook "w.example" denied the request: no'), Reason.ADMISSION_DENIED, "w.example"),
         (error(422, "spec.selector: field is immutable"), Reason.IMMUTABLE_FIELD, "delete it"),
         (error(422, "spec.ports: Required value"), Reason.INVALID_SPEC, "Required value"),
+        (
+            error(500, "failed to create typed patch object (…): .spec.affinity.x: field not declared in schema"),
+            Reason.INVALID_SPEC,
+            "podTemplate",
+        ),
+        (error(400, 'Job in version "v1" cannot be handled as a Job: json'), Reason.INVALID_SPEC, "podTemplate"),
     ],
 )
 def test_what_a_person_must_mend_is_told(refused: ApiError, reason: Reason, said: str) -> None:
