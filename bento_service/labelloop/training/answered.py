@@ -16,6 +16,8 @@ from labelloop.models.model import Model, Task, TextModel
 
 _LEAST = 1e-6
 """Stands for the score of a choice that has none above it."""
+NOTHING = "(no answer)"
+"""Stands for a task that the model says nothing about, which is wrong."""
 _NEEDS_PROBABILITIES = ("log_loss", "ece")
 
 
@@ -24,7 +26,8 @@ class AnsweredTasks(TextModel):
 
     def __init__(self, model: Model, schema: Schema) -> None:
         self.version, self.metrics = model.version, model.metrics
-        self.labels = {each.name: each.labels for each in schema.controls if each.result_type in CHOICE_TYPES}
+        choices = [control for control in schema.controls if control.result_type in CHOICE_TYPES]
+        self.labels = {control.name: (*control.labels, NOTHING) for control in choices}
         self._model, self._schema = model, schema
         self._said: dict[str, Mapping[str, tuple[tuple[str, ...], float]]] = {}
         self.faults: dict[str, int] = {}
@@ -50,7 +53,7 @@ class AnsweredTasks(TextModel):
         labels = self.labels[control]
         found = np.zeros((len(texts), len(labels)), np.float32)
         for row, text in enumerate(texts):
-            chosen, score = self._said[text].get(control, ((), 0.0))
+            chosen, score = self._said[text].get(control, ((NOTHING,), 1.0))
             found[row, [labels.index(label) for label in chosen]] = score
         return found
 
@@ -74,7 +77,8 @@ class AnsweredTasks(TextModel):
                     paths = tuple(tuple(item) if isinstance(item, list) else (item,) for item in value[kind])
                     score = result.get("score", 1.0)
                     sure = float(score) if isinstance(score, int | float) else 1.0
-                    said[name] = readers[name].read(paths)[0], max(sure, _LEAST)
+                    labels = readers[name].read(paths)[0]
+                    said[name] = (labels, max(sure, _LEAST)) if labels else ((NOTHING,), 1.0)
             self._said[text] = said
 
 

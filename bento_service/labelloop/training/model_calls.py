@@ -28,7 +28,7 @@ def calling(model_class: type[Model], method: str) -> Iterator[None]:
     """Raises ModelFailedError for what a model of one's own raises, but for the errors that the interface names."""
     try:
         yield
-    except _MEANT:
+    except (*_MEANT, ModelFailedError):
         raise
     except (Exception, SystemExit) as error:
         if model_class is TextClassifier:
