@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from kubernetes.aio.config import ConfigException
 from labelloop.environment import SettingsError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import read_result
+from labelloop_operator.clients.registry import Registry
 from labelloop_operator.core.connections import Secrets
 from labelloop_operator.core.engine import Engine
 from labelloop_operator.core.execute import Executor
@@ -23,6 +23,7 @@ from labelloop_operator.core.gather import Gatherer
 from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.hooks.receiver import Receiver
@@ -188,12 +189,6 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
     servers = await api_servers(parts.kubernetes) if whole_cluster else ()
     parts.watch.addresses = settings.addresses.refusing(servers)
 
-    async def registry_result(
-        repository: str, tag: str, plain_http: bool, namespace: str, secret: str | None
-    ) -> Mapping[str, Any] | None:
-        values = await secrets.read(namespace, secret) if secret else None
-        return await read_result(repository, tag, plain_http, (values or {}).get(".dockerconfigjson"))
-
     facts = OperatorFacts(
         backend_image=settings.backend_image,
         registry_prefix=settings.registry_prefix,
@@ -208,7 +203,8 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         webhook_secret="",
         address_policy=parts.watch.addresses.to_json(),
     )
-    gatherer = Gatherer(parts.cache, secrets, Pods(parts.kubernetes), parts.watch, facts, settings.key, registry_result)
+    registry = RegistryWork(Registry(), secrets, parts.queue.add, parts.leader.valid)
+    gatherer = Gatherer(parts.cache, secrets, Pods(parts.kubernetes), parts.watch, facts, settings.key, registry)
     return Engine(
         parts.queue,
         parts.cache,
@@ -218,6 +214,7 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         Events(parts.kubernetes),
         parts.metrics,
         TrainingSlots(parts.cache, parts.watch.address),
+        registry,
     )
 
 

@@ -18,6 +18,7 @@ from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS
 from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.clients.registry import Refused, Registry
 from labelloop_operator.core.connections import Secrets
 from labelloop_operator.core.engine import Engine
 from labelloop_operator.core.execute import Executor
@@ -25,6 +26,7 @@ from labelloop_operator.core.gather import Gatherer
 from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
+from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
@@ -59,6 +61,37 @@ def facts(**changed: Any) -> OperatorFacts:
     return OperatorFacts(**(values | changed))
 
 
+class FakeRegistry(Registry):
+    """Results by tag, the images tagged as promoted, and what was removed; it outlives the operator."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, Mapping[str, Any]] = {}
+        self.promoted: list[str] = []
+        self.removed: list[str] = []
+        self.refusal: str | None = None
+        """Why it deletes nothing."""
+        self.failure: Exception | None = None
+        """What every request ends in."""
+
+    async def result(self, repository: str, tag: str, *_: Any) -> Mapping[str, Any] | None:
+        self._answer()
+        return self.results.get(tag)
+
+    async def tag_promoted(self, image: str, *_: Any) -> None:
+        self._answer()
+        self.promoted.append(image)
+
+    async def remove(self, image: str, *_: Any) -> None:
+        self._answer()
+        if self.refusal is not None:
+            raise Refused(self.refusal)
+        self.removed.append(image)
+
+    def _answer(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
 class Operator:
     """One life of the operator; `crash` ends it as SIGKILL would: nothing is released or written."""
 
@@ -69,6 +102,7 @@ class Operator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         resync: float | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        registry: "FakeRegistry | None" = None,
         **changed: Any,
     ) -> None:
         self.kubernetes = connect(api).guarded(may_write)
@@ -76,20 +110,23 @@ class Operator:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.cache = Cache(self.queue.add)
         self.metrics = Metrics()
-        self.registry_result: Mapping[str, Any] | None = None
+        self.registry = registry or FakeRegistry()
         self.watch = LabelStudioWatch(pace, self.queue.add, may_write)
+        secrets = Secrets(self.kubernetes)
+        self._registry_work = RegistryWork(self.registry, secrets, self.queue.add, may_write)
         gatherer = Gatherer(
             self.cache,
-            Secrets(self.kubernetes),
+            secrets,
             Pods(self.kubernetes),
             self.watch,
             facts(**changed),
             KEY,
-            self._registry,
+            self._registry_work,
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
-            Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address), clock,
+            Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
+            self._registry_work, clock,
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),
@@ -123,10 +160,8 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.watch.close()
+        await self._registry_work.close()
         await self.kubernetes.close()
-
-    async def _registry(self, *_: Any) -> Mapping[str, Any] | None:
-        return self.registry_result
 
 
 class World:
@@ -139,8 +174,10 @@ class World:
         self.pace = Pace(poll=0.3, scan=60.0)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.resync: float | None = None
+        self.registry = FakeRegistry()
 
     async def run(self, **changed: Any) -> Operator:
+        changed.setdefault("registry", self.registry)
         made = Operator(self.api, self.pace, self.clock, self.resync, **changed)
         self.operator = await made.start()
         return self.operator

@@ -146,6 +146,7 @@ class Reason(StrEnum):
     CANDIDATE_REFUSED = "CandidateRefused"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_FAILED = "RolloutFailed"
+    IMAGES_NOT_DELETED = "ImagesNotDeleted"
     RESUMED = "Resumed"
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from labelloop_operator.api.conditions import Condition
 from labelloop_operator.api.rebase_status import Rebase
+from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.times import format_time, parse_time
 
 T = TypeVar("T")
@@ -290,6 +291,7 @@ class Status:
     conditions: tuple[Condition, ...] = ()
     training: TrainingStatus = TrainingStatus()
     model: ModelStatus = ModelStatus()
+    registry: RegistryStatus = field(default_factory=RegistryStatus)
     label_studio: LabelStudioStatus = LabelStudioStatus()
 
     @classmethod
@@ -304,6 +306,7 @@ class Status:
             conditions=_list(fields.get("conditions"), Condition.from_dict),
             training=TrainingStatus.from_dict(fields.get("training")),
             model=ModelStatus.from_dict(fields.get("model")),
+            registry=RegistryStatus.from_dict(fields.get("registry")),
             label_studio=LabelStudioStatus.from_dict(fields.get("labelStudio")),
         )
 
@@ -317,5 +320,6 @@ class Status:
             conditions=[entry.to_dict() for entry in self.conditions],
             training=self.training.to_dict(),
             model=self.model.to_dict(),
+            registry=self.registry.to_dict(),
             labelStudio=self.label_studio.to_dict(),
         )

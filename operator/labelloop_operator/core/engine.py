@@ -27,11 +27,14 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    RemoveImages,
     SetFinalizer,
+    TagPromoted,
 )
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.reconcile import plan
 from labelloop_operator.core.refusals import problem
+from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.ops.metrics import Metrics
@@ -72,6 +75,7 @@ class Engine:
         events: Events,
         metrics: Metrics,
         slots: TrainingSlots,
+        registry: RegistryWork,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._queue = queue
@@ -82,6 +86,7 @@ class Engine:
         self._events = events
         self._metrics = metrics
         self._slots = slots
+        self._registry = registry
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
         self._hearing = Hearing()
@@ -175,6 +180,8 @@ class Engine:
             elif isinstance(action, _LABEL_STUDIO):
                 if self._watch.perform(key, action) is not Progress.DONE:
                     return True
+            elif isinstance(action, TagPromoted | RemoveImages):
+                self._registry.perform(key, action)
             else:
                 try:
                     await self._executor.run(subject, action)

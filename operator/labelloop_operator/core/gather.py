@@ -1,7 +1,7 @@
 """Everything one reconcile looks at, put together: caches first, the API server only for what no cache holds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,13 +27,12 @@ from labelloop_operator.core.observed import (
     Resource,
 )
 from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.core.place import place_of
 from labelloop_operator.core.recovery import recovered
+from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.target import Target
-
-RegistryResult = Callable[[str, str, bool, str, str | None], Awaitable[Mapping[str, Any] | None]]
-"""The result an image carries: (repository, tag, plain HTTP, namespace, push Secret) -> result.json or None."""
 
 
 class Gatherer:
@@ -47,7 +46,7 @@ class Gatherer:
         watch: LabelStudioWatch,
         operator: OperatorFacts,
         key: bytes,
-        registry_result: RegistryResult,
+        registry: RegistryWork,
     ) -> None:
         self._cache = cache
         self._secrets = secrets
@@ -55,7 +54,7 @@ class Gatherer:
         self._watch = watch
         self._operator = operator
         self._key = key
-        self._registry_result = registry_result
+        self._registry = registry
         self._generations: dict[Key, tuple[int, float]] = {}
         self._outcomes: dict[Key, dict[str, JobOutcome]] = {}
 
@@ -78,6 +77,8 @@ class Gatherer:
             children=children,
             outcomes=await self._finished(key, resource, children),
             label_studio=label_studio,
+            registry=self._registry.facts(key),
+            promoted=await self._promoted(key, resource, children),
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
 
@@ -87,6 +88,17 @@ class Gatherer:
         self._outcomes.pop(key, None)
         self._pods.forget(*key)
         await self._watch.forget(key)
+        await self._registry.forget(key)
+
+    async def _promoted(self, key: Key, resource: Resource, children: Children) -> Mapping[str, Any] | None:
+        """For a resource without any version: one that was promoted before, perhaps in another cluster."""
+        spec = resource.spec
+        if spec is None or resource.deletion_requested_at or recovered(resource, children).model.active:
+            return None
+        where = place_of(self._operator, resource.namespace, resource.name, spec)
+        if where.repository is None:
+            return None
+        return await self._registry.promoted(key, where, spec.registry.push_secret)
 
     def _facts_for(self, resource: Resource) -> OperatorFacts:
         return replace(
@@ -158,7 +170,8 @@ class Gatherer:
             plain_http = _environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
             secret = resource.spec.registry.push_secret
             repository = _environment(job, "LABELLOOP_REPOSITORY")
-            result = await self._registry_result(repository, name, plain_http, resource.namespace, secret)
+            key = (resource.namespace, resource.name)
+            result = await self._registry.job_result(key, repository, name, plain_http, secret)
         return JobOutcome(name, result or pod_facts.lost(job))
 
 

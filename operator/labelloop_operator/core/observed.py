@@ -27,6 +27,7 @@ __all__ = [
     "ProjectFacts",
     "RegisteredBackend",
     "RegisteredWebhook",
+    "RegistryFacts",
     "Resource",
 ]
 
@@ -74,7 +75,7 @@ class OperatorFacts:
 
 @dataclass(frozen=True)
 class ConnectionFacts:
-    """The connection Secret, without its token: problems, the address, and what builders need to mount."""
+    """The connection Secret: problems, the address, and what builders need to mount."""
 
     problem: Problem | None = None
     address: str = ""
@@ -83,6 +84,8 @@ class ConnectionFacts:
     basic_auth_problem: Problem | None = None
     basic_auth: tuple[str, str] | None = None
     """User and password given to Label Studio with the backend's URL, when spec asks for basic auth."""
+    kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The Secret's values, to be kept beside the relay secrets for a time when it is gone; never told anywhere."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,19 @@ class OtherTrainings:
 
     in_namespace: int = 0
     with_label_studio: int = 0
+
+
+@dataclass(frozen=True)
+class RegistryFacts:
+    """What was done in the registry in this life of the operator."""
+
+    promoted: str | None = None
+    """The image that was tagged as promoted."""
+    removed: frozenset[str] = frozenset()
+    refusal: str | None = None
+    """Why the registry deletes nothing, as it said when it was last asked to."""
+    refused_generation: int = 0
+    """The resource's generation at that time."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +211,9 @@ class Observed:
     """None: not asked yet in this process."""
     conflicts: tuple[Conflict, ...] = ()
     other_trainings: OtherTrainings = OtherTrainings()
+    registry: RegistryFacts = RegistryFacts()
+    promoted: Mapping[str, Any] | None = None
+    """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
     last_error: Problem | None = None
     """Why an action on the Kubernetes API failed in this reconcile, when a person must act (permission, quota,
     immutable field). The engine plans without it and executes; after such a failure it plans once more with it: that

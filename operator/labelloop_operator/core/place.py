@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.observed import OperatorFacts
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,13 @@ class Place:
 
 
 def place(draft: Draft, spec: Spec) -> Place:
+    """For the resource of this reconcile."""
+    return place_of(draft.observed.operator, draft.owner.namespace, draft.owner.name, spec)
+
+
+def place_of(operator: OperatorFacts, namespace: str, name: str, spec: Spec) -> Place:
     """Spec first, then the operator's defaults."""
-    operator, owner = draft.observed.operator, draft.owner
-    default = f"{operator.registry_prefix.rstrip('/')}/{owner.namespace}/{owner.name}"
+    default = f"{operator.registry_prefix.rstrip('/')}/{namespace}/{name}"
     plain = operator.registry_plain_http if spec.registry.plain_http is None else spec.registry.plain_http
     return Place(
         base_image=spec.image or operator.backend_image,

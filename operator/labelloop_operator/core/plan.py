@@ -48,6 +48,13 @@ class SetFinalizer:
 
 
 @dataclass(frozen=True)
+class ReleaseRelaySecret:
+    """Let go of the relay Secret, and of the connection that it keeps: nothing is registered any more."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class EnsureWebhook:
     """Create or repair our webhook in Label Studio; extra ones of ours are removed."""
 
@@ -85,6 +92,25 @@ class Deregister:
 
 
 @dataclass(frozen=True)
+class TagPromoted:
+    """Let the tag `promoted` name this image; done beside the reconciles, told by `Observed.registry`."""
+
+    image: str
+    plain_http: bool
+    secret: str | None
+
+
+@dataclass(frozen=True)
+class RemoveImages:
+    """Delete images and snapshots of ours from the registry; likewise. `generation`: of the resource that asks."""
+
+    images: tuple[str, ...]
+    plain_http: bool
+    secret: str | None
+    generation: int
+
+
+@dataclass(frozen=True)
 class Emit:
     """An Event on the resource; `type` is Normal or Warning."""
 
@@ -93,7 +119,19 @@ class Emit:
     note: str
 
 
-Action = Apply | Create | Delete | SetFinalizer | EnsureWebhook | EnsureBackend | Deregister | Emit
+Action = (
+    Apply
+    | Create
+    | Delete
+    | SetFinalizer
+    | ReleaseRelaySecret
+    | EnsureWebhook
+    | EnsureBackend
+    | Deregister
+    | TagPromoted
+    | RemoveImages
+    | Emit
+)
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     draft.act(*creation)
     serving = judge_serving(draft, spec)
     remove_old(draft)
-    register(draft, spec, label_studio_problem, serving)
     tend_images(draft, spec, job_starts=bool(creation))
+    register(draft, spec, label_studio_problem, serving)
     _summarize(draft)
 
 

@@ -14,8 +14,9 @@ from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
 from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.images import trimmed
 from labelloop_operator.core.plan import Apply, Delete
-from labelloop_operator.core.recovery import record
+from labelloop_operator.core.recovery import record, restored
 from labelloop_operator.core.views import (
     child,
     image_of,
@@ -38,7 +39,8 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
     if draft.edited:
         # A person changed something: a base image that did not start gets another chance.
         model = replace(model, refused=tuple(entry for entry in model.refused if not names.is_cold(entry.version)))
-    active = model.active or cold
+    model = trimmed(model, spec.model.history_limit)
+    active = model.active or restored(draft, spec) or cold
     if active.at is None:
         active = replace(active, at=draft.now)
     if spec.model.pin is not None:
@@ -131,7 +133,8 @@ def apply_children(draft: Draft, spec: Spec) -> None:
     """Everything that serves, as it should be now; the Service after the Deployments it may select."""
     owner, operator, model = draft.owner, draft.observed.operator, draft.status.model
     if not draft.is_foreign("Secret", names.relay_secret_name(owner.name)):
-        draft.act(Apply(relay_secret(owner, operator.relay_secret, operator.webhook_secret)))
+        kept = draft.observed.connection.kept if spec.label_studio.register else {}
+        draft.act(Apply(relay_secret(owner, operator.relay_secret, operator.webhook_secret, kept)))
     for version in (model.active, model.candidate):
         if version is None or version.at is None:
             continue

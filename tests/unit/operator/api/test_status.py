@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
+from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.status import (
     Cut,
     Failure,
@@ -47,6 +48,7 @@ FULL = Status(
         history=(ModelVersion("cold-1", "r/base"),),
         rebase=Rebase("model-1", "r/base:2", "intents-ml-base-0123456789", RebaseOutcome.FAILED, "r is silent", 2, NOW),
     ),
+    registry=RegistryStatus("r/x@sha256:1", ("r/x/snapshot@sha256:3",), ("r/x@sha256:9",), "405"),
     label_studio=LabelStudioStatus(4, 2, "model-1"),
 )
 

@@ -193,11 +193,12 @@ async def test_deletion_works_after_the_secret_is_gone(loop: World) -> None:
 async def test_a_lost_pod_s_result_is_found_in_the_registry(loop: World) -> None:
     loop.resource(training={"everyUpdates": 1})
     last = loop.label_studio.annotate(7)[0]
-    operator = await loop.run()
-    operator.registry_result = result("model-b", 1, last.updated_at.isoformat())
+    await loop.run()
     await loop.ready()
     await until(lambda: loop.api.all("jobs"), "a Job")
-    loop.job_ends(loop.api.all("jobs")[0]["metadata"]["name"], None)
+    job = loop.api.all("jobs")[0]["metadata"]["name"]
+    loop.registry.results[job] = result("model-b", 1, last.updated_at.isoformat())
+    loop.job_ends(job, None)
     await until(
         lambda: loop.found()["status"]["model"].get("candidate", {}).get("version") == "model-b", "the candidate"
     )

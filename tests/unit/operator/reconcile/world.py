@@ -27,6 +27,7 @@ from labelloop_operator.core.observed import (
     PendingFacts,
     PodProblem,
     ProjectFacts,
+    RegistryFacts,
     Resource,
 )
 from labelloop_operator.core.plan import (
@@ -39,7 +40,9 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    RemoveImages,
     SetFinalizer,
+    TagPromoted,
 )
 from labelloop_operator.core.reconcile import plan
 from labelloop_operator.core.recovery import recovered
@@ -94,6 +97,11 @@ class World:
     label_config_ignored: tuple[str, ...] = ()
     removed_labels: list[str] = field(default_factory=list)
     label_config_digest: str = "config-1"
+    registry: RegistryFacts = field(default_factory=RegistryFacts)
+    undeletable: str | None = None
+    """Why the registry deletes nothing."""
+    promoted: Mapping[str, Any] | None = None
+    """What the registry tells of the promoted image."""
     conflicts: tuple[Conflict, ...] = ()
     pod_problems: tuple[PodProblem, ...] = ()
     last_error: Problem | None = None
@@ -258,6 +266,8 @@ class World:
             ),
             label_studio=self._label_studio_facts(cut),
             conflicts=self.conflicts,
+            registry=self.registry,
+            promoted=self.promoted if recovered(resource, children).model.active is None else None,
             last_error=self.last_error,
         )
 
@@ -340,6 +350,12 @@ class World:
             self.backends = [item for item in self.backends if not item.ours]
             self.webhooks = []
             self._wrote()
+        elif isinstance(action, TagPromoted):
+            self.registry = replace(self.registry, promoted=action.image)
+        elif isinstance(action, RemoveImages):
+            refused = self.undeletable
+            gone = self.registry.removed | (frozenset() if refused else frozenset(action.images))
+            self.registry = replace(self.registry, removed=gone, refusal=refused, refused_generation=action.generation)
         else:
             self.events.append(action)
 

@@ -1,0 +1,53 @@
+"""`status.registry`: what stands in the registry on this resource's account."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SNAPSHOTS_KEPT = 3
+"""The newest one is what the next training starts from; earlier ones are named by the labels of images."""
+DISCARDED_LIMIT = 50
+"""Images that wait for their deletion; beyond it the oldest stay in the registry."""
+
+
+@dataclass(frozen=True)
+class RegistryStatus:
+    """Names are `repository@sha256:...`, newest first."""
+
+    promoted: str | None = None
+    """Image that the tag `promoted` names."""
+    snapshots: tuple[str, ...] = ()
+    """Snapshots that are kept."""
+    discarded: tuple[str, ...] = ()
+    """Images and snapshots that nobody can go back to, to be deleted."""
+    undeletable: str | None = None
+    """Why nothing is deleted: the registry does not do it. Asked again when the resource changes."""
+
+    @classmethod
+    def from_dict(cls, data: object) -> "RegistryStatus":
+        """Anything unusable counts as absent."""
+        fields: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+        return cls(
+            promoted=_text(fields.get("promoted")),
+            snapshots=_texts(fields.get("snapshots"))[:SNAPSHOTS_KEPT],
+            discarded=_texts(fields.get("discarded"))[:DISCARDED_LIMIT],
+            undeletable=_text(fields.get("undeletable")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in status."""
+        fields = {
+            "promoted": self.promoted,
+            "snapshots": list(self.snapshots),
+            "discarded": list(self.discarded),
+            "undeletable": self.undeletable,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str) and item) if isinstance(value, list) else ()

@@ -1,0 +1,94 @@
+"""Images in the registry in one reconcile: the tag of the promoted one, and the end of those that fell out.
+
+What served, serves, is on its way or was refused is named in status; what leaves it is noted as discarded in the same
+write, so that nothing is forgotten, and deleted afterwards. Base images are nobody's to delete.
+"""
+
+from dataclasses import replace
+
+from labelloop_operator.api.names import is_cold
+from labelloop_operator.api.registry_status import DISCARDED_LIMIT, SNAPSHOTS_KEPT, RegistryStatus
+from labelloop_operator.api.spec import Spec
+from labelloop_operator.api.status import ModelStatus, Status
+from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.place import place
+from labelloop_operator.core.plan import RemoveImages, TagPromoted
+from labelloop_operator.core.views import our_jobs, our_rebase_jobs
+
+_AT_ONCE = 5
+
+
+def tend_images(draft: Draft, spec: Spec, job_starts: bool) -> None:
+    """Note what is known and what fell out; ask for the next thing to be done."""
+    _note(draft)
+    _keep_snapshots(draft)
+    _discard(draft)
+    where = place(draft, spec)
+    if where.repository is None:
+        return
+    secret = spec.registry.push_secret
+    registry, active = draft.status.registry, draft.status.model.active
+    if active is not None and not is_cold(active.version) and registry.promoted != active.image:
+        draft.act(TagPromoted(active.image, where.plain_http, secret))
+    jobs = our_jobs(draft.observed.children, draft.owner.uid) + our_rebase_jobs(
+        draft.observed.children, draft.owner.uid
+    )
+    if registry.undeletable or job_starts or jobs:
+        return  # a Job may be pushing the very same image once more
+    # Only what is on record as discarded: after a kill nothing gone may still be named as one to go back to.
+    on_record = set(draft.before.registry.discarded)
+    ours = [image for image in registry.discarded if image in on_record and _is_in(where.repository, image)]
+    if ours:
+        draft.act(RemoveImages(tuple(ours[-_AT_ONCE:]), where.plain_http, secret, draft.observed.resource.generation))
+
+
+def trimmed(model: ModelStatus, limit: int) -> ModelStatus:
+    """With no more history than `spec.model.historyLimit` allows."""
+    return model if len(model.history) <= limit else replace(model, history=model.history[:limit])
+
+
+def _note(draft: Draft) -> None:
+    """What was done in the registry since the newest status."""
+    facts, registry = draft.observed.registry, draft.status.registry
+    discarded = tuple(image for image in registry.discarded if image not in facts.removed)
+    # An edit may have mended it: only what was answered since then counts.
+    current = facts.refused_generation == draft.observed.resource.generation
+    undeletable = (facts.refusal if current else None) or (None if draft.edited else registry.undeletable)
+    promoted = facts.promoted or registry.promoted
+    _set(draft, replace(registry, promoted=promoted, discarded=discarded, undeletable=undeletable))
+
+
+def _keep_snapshots(draft: Draft) -> None:
+    newest, registry = draft.status.training.snapshot, draft.status.registry
+    if newest is None or registry.snapshots[:1] == (newest,):
+        return
+    kept = (newest, *(item for item in registry.snapshots if item != newest))
+    _set(draft, replace(registry, snapshots=kept[:SNAPSHOTS_KEPT]))
+
+
+def _discard(draft: Draft) -> None:
+    registry = draft.status.registry
+    named = _named(draft.status)
+    fallen_out = sorted(_named(draft.before) - named)
+    if fallen_out:
+        draft.look_again_after(0)
+    discarded = (*fallen_out, *(item for item in registry.discarded if item not in named and item not in fallen_out))
+    _set(draft, replace(registry, discarded=discarded[:DISCARDED_LIMIT]))
+
+
+def _named(status: Status) -> set[str]:
+    """Images and snapshots that must stay."""
+    model = status.model
+    versions = (model.active, model.candidate, *model.history, *model.refused)
+    images = {item.image for item in versions if item is not None and not is_cold(item.version)}
+    return images | set(status.registry.snapshots) | ({status.training.snapshot} - {None})  # type: ignore[operator]
+
+
+def _is_in(repository: str, image: str) -> bool:
+    """Whether the image is in the resource's present repository, and named by digest: others are not touched."""
+    name, _, digest = image.partition("@")
+    return digest.startswith("sha256:") and name in (repository, f"{repository}/snapshot")
+
+
+def _set(draft: Draft, registry: RegistryStatus) -> None:
+    draft.status = replace(draft.status, registry=registry)
