@@ -48,7 +48,20 @@ class _Project:
     stamp: tuple[int, int] = (-1, -1)
     key: str | None = None
     wanted: str = ""
+    since: str | None = None
     loaded: dict[str, AnyPredictor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person is shown of local mode."""
+
+    predictor: AnyPredictor
+    since: str | None
+    """When it began to serve, RFC 3339; None: not known."""
+    project: int | None
+    """Whose model it is; None: what the backend starts with."""
+    projects: tuple[int, ...]
 
 
 class LocalMode:
@@ -119,12 +132,15 @@ class LocalMode:
         )
         return await self._predictor(project, announced)
 
-    def shown(self) -> AnyPredictor:
-        """What to show of a backend as a whole: the model of its only project, else what it starts with."""
-        if len(self._projects) == 1:
-            (project,) = self._projects.values()
-            return project.loaded.get(project.wanted, self._base)
-        return self._base
+    def shown(self, key: object = None) -> Shown:
+        """The model of the project asked for, or of the only one; else what the backend starts with."""
+        numbers = tuple(sorted(self._projects))
+        project = self._projects.get(numbers[0] if len(numbers) == 1 else _number(key) or 0)
+        if project is None:
+            return Shown(self._base, None, None, numbers)
+        predictor = project.loaded.get(project.wanted, self._base)
+        since = project.since if predictor is not self._base else None
+        return Shown(predictor, since, project.store.project, numbers)
 
     def versions(self) -> list[str]:
         """Versions that answer now, of all projects."""
@@ -237,6 +253,7 @@ class LocalMode:
                     continue
                 project.loaded[version] = found
             project.wanted = version
+            project.since = state.since if version == state.current else None
             break
         else:
             project.wanted = self._base.version

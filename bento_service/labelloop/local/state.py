@@ -47,6 +47,8 @@ class ProjectState:
     """`<id>.<unix time of creation>`: tells the project from another with the same number."""
     current: str | None = None
     """Version that serves; None: cold start."""
+    since: str | None = None
+    """When it began to serve, RFC 3339."""
     cut: Cut = field(default_factory=Cut)
     repeat_edits: int = 0
     failures: int = 0
@@ -77,7 +79,7 @@ class ProjectState:
     def promoted(self, entry: Promoted) -> "ProjectState":
         """`entry` serves from now on."""
         history = (*(known for known in self.history if known.version != entry.version), entry)
-        return replace(self, current=entry.version, history=history[-MAX_HISTORY:])
+        return replace(self, current=entry.version, since=entry.at, history=history[-MAX_HISTORY:])
 
     def consumed(self, cut: Cut) -> "ProjectState":
         """A training has used the updates up to `cut`."""
@@ -89,6 +91,7 @@ def _read(document: dict[str, Any]) -> ProjectState:
     return ProjectState(
         key=document["key"],
         current=document["current"],
+        since=document.get("since"),
         cut=Cut(_moment(document["cut"]["updated_at"]), int(document["cut"]["size"])),
         repeat_edits=int(document["repeat_edits"]),
         failures=int(document["failures"]),

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from labelloop.local.state import ProjectState, Promoted, StateError
@@ -234,6 +235,6 @@ def _before(there: list[str], current: str | None) -> str | None:
 def _serving_again(state: ProjectState, version: str) -> ProjectState:
     known = next((entry for entry in state.history if entry.version == version), None)
     if known is None:
-        return state.promoted(Promoted(version, ""))
+        return state.promoted(Promoted(version, datetime.now(UTC).isoformat()))
     # The place in the history stays: a second rollback goes one further back.
-    return replace(state, current=version)
+    return replace(state, current=version, since=datetime.now(UTC).isoformat())

@@ -23,6 +23,7 @@ from labelloop.serving.settings import ServingSettings
 from labelloop.serving.webhook_events import Event
 
 if TYPE_CHECKING:
+    from labelloop.serving.model_page import Facts
     from labelloop.serving.own_predictor import OwnPredictor
 
 # A thread hop costs more than such a request; for more the event loop must stay free for /health (1 s at Label Studio).
@@ -77,7 +78,27 @@ class Backend:
     @property
     def serving(self) -> Serving:
         """What answers, for people; in local mode each project may have a version of its own."""
-        return self._base if self._local is None else replace(self._base, predictor=self._local.shown())
+        return self._base if self._local is None else replace(self._base, predictor=self._local.shown().predictor)
+
+    def facts(self, project: object, started: str) -> "Facts":
+        """For the model page; `project` chooses one in local mode."""
+        from labelloop.serving.model_page import Facts  # few ever ask
+
+        shown = None if self._local is None else self._local.shown(project)
+        serving = self._base if shown is None else replace(self._base, predictor=shown.predictor)
+        model = None if serving.predictor is None else serving.predictor.model
+        fault = serving.fault
+        return Facts(
+            serving.version,
+            serving.model_class,
+            serving.problem,
+            started,
+            model,
+            since=None if shown is None else shown.since,
+            fault=None if fault is None else f"{fault.at}: the model {fault.message} ({fault.times} times)",
+            project=None if shown is None else shown.project,
+            projects=() if shown is None else shown.projects,
+        )
 
     def versions(self) -> list[str]:
         """The versions that answer now."""

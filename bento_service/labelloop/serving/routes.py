@@ -19,7 +19,6 @@ from labelloop.serving.webhook_events import START_TRAINING, read_event
 
 if TYPE_CHECKING:
     from labelloop.serving.backend import Backend
-    from labelloop.serving.loading import Serving
 
 STARTED = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 AS_LABEL_STUDIO = "Send it as Label Studio does."
@@ -58,7 +57,7 @@ async def health(request: Request) -> Response:
     if "text/html" in request.headers.get("accept", "") and (
         request.scope["path"] == "/" or not request.app.state.is_protected
     ):
-        return await _model_page(serving)
+        return await _model_page(_backend(request), request.query_params.get("project"))
     body: dict[str, object] = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
     fault = serving.fault
     if fault is not None:
@@ -66,11 +65,10 @@ async def health(request: Request) -> Response:
     return _json(body if serving.problem is None else {**body, "problem": serving.problem})
 
 
-async def _model_page(serving: "Serving") -> Response:
-    from labelloop.serving.model_page import HEADERS, Facts, page
+async def _model_page(backend: "Backend", project: str | None) -> Response:
+    from labelloop.serving.model_page import HEADERS, page
 
-    model = None if serving.predictor is None else serving.predictor.model
-    facts = Facts(serving.version, serving.model_class, serving.problem, STARTED, model)
+    facts = backend.facts(project, STARTED)
     # In a thread: a page of a thousand classes takes 50 ms, which predictions need not wait for.
     return HTMLResponse(await anyio.to_thread.run_sync(page, facts), headers=HEADERS)
 

@@ -102,7 +102,7 @@ async def test_a_request_that_names_no_project_means_the_only_one(tmp_path: Path
     promote(tmp_path, models, ONE)
     async with worker(tmp_path) as mode:
         assert await told(mode, key) == ONE
-        assert mode.shown().version == ONE
+        assert mode.shown().predictor.version == ONE
 
 
 async def test_two_workers_switch_together_and_only_when_both_have_it(tmp_path: Path, models: Path):
@@ -121,7 +121,7 @@ async def test_a_setup_just_answered_keeps_its_version_for_the_predict_that_foll
         promote(tmp_path, models, TWO)
         await until(lambda: two.versions() == [TWO], "the new version is wanted")
         assert await told(two) == announced == ONE
-        await until(lambda: one.shown().version == TWO, "shown")
+        await until(lambda: one.shown().predictor.version == TWO, "shown")
         await until_told(TWO, two)
         assert (await one.setup(KEY)).version == TWO
 

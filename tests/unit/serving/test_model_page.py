@@ -140,3 +140,25 @@ def test_whatever_a_model_says_there_is_a_page(metrics: dict[str, object], inner
     }
     for told in (metrics, nested):
         assert page(facts(told)).rstrip().endswith(b"</html>")
+
+
+def test_since_when_it_serves_and_what_went_wrong_last():
+    told = Reader(page(facts(since="2026-11-22T07:30:00Z", fault="it raised ValueError <3 times>"))).text
+    assert "Serves since 2026-11-22 07:30 UTC; server started now" in told
+    assert "it raised ValueError <3 times>" in told
+    assert "Serves since now." in Reader(page(facts())).text
+
+
+def test_one_of_several_projects_is_shown_and_the_others_are_a_link_away():
+    read = Reader(page(facts(project=7, projects=(7, 8))))
+    assert "Project 7: Fixed" in read.text
+    assert [value for name, value in read.attributes if name == "href"] == ["data:,", "?project=8"]
+    nothing = Reader(page(facts(project=None, projects=(7, 8), model=None, version="cold-0123456789ab"))).text
+    assert "Several projects" in nothing
+    assert "Not trained yet" not in nothing
+
+
+def test_an_untrained_model_of_ones_own_has_no_versions_yet():
+    told = Reader(page(facts({}, version="cold-0123456789ab"))).text
+    assert "Not trained yet" in told
+    assert "Versions" not in told
