@@ -20,6 +20,7 @@ from labelloop.models import Model, load_model
 from labelloop.training.settings import TrainingSettings
 from labelloop.training.train import train
 
+CUT_OFF = "table => table.scrollWidth > table.clientWidth"
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 
 
@@ -84,6 +85,7 @@ def test_it_is_readable_everywhere_and_asks_nobody_else(
             assert part in told, part
         assert page.locator("svg").count() == 3
         assert overflow(page) <= 0
+        assert [table for table in page.query_selector_all(".scroll") if table.evaluate(CUT_OFF)] == []
         assert brightness(page) == scheme
         assert complaints == []
         hosts = {urlsplit(url).hostname for url in asked if not url.startswith("data:")}
