@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,7 @@ def folder(tmp_path: Path, registry: Registry) -> Iterator[Folder]:
         for name in ("tickets.csv", "unseen.csv"):
             (path / name).write_text(TABLE)
         train(path / "my-model")
+        shutil.copytree(ROOT / "examples", path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
         archive(path / "backend.tar")
         made = Folder(path, registry, fake.url)
         yield made
