@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from labelloop.label_config import LabelConfigError, parse_label_config
+from labelloop.label_config import TEXT_SCOPE, LabelConfigError, Scope, parse_label_config
 from labelloop.label_studio import (
     AddressBlocked,
     Backend,
@@ -56,12 +56,18 @@ class Diagnosis:
 
 
 def diagnose(
-    credentials: Credentials, number: int, url: str | None, *, basic_auth: bool = False, now: float | None = None
+    credentials: Credentials,
+    number: int,
+    url: str | None,
+    *,
+    basic_auth: bool = False,
+    now: float | None = None,
+    scope: Scope = TEXT_SCOPE,
 ) -> Diagnosis:
     """Look at project `number` and, with `url`, at the backend that Label Studio should know under this address.
 
-    `basic_auth`: the backend asks for user and password. Nothing is changed: a webhook made to try the guard against
-    private addresses is removed at once.
+    `basic_auth`: the backend asks for user and password; `scope`: what its model reads. Nothing is changed: a webhook
+    made to try the guard against private addresses is removed at once.
     """
     found = Diagnosis()
     found.facts |= {"label_studio": credentials.url, "token": _kind_of_token(credentials.token), "project": number}
@@ -73,7 +79,7 @@ def diagnose(
             found.troubles = [_unanswered(error), *found.troubles][:1]
             return found
         found.facts["title"] = asked.title
-        found.troubles += _about_label_config(asked, found)
+        found.troubles += _about_label_config(asked, found, scope)
         if url is not None:
             found.troubles += _about_url(url)
         found.troubles += _about_backend(client, asked, url, found, basic_auth=basic_auth)
@@ -123,9 +129,9 @@ def _unanswered(error: LabelStudioError) -> Trouble:
     return Trouble("LabelStudioFailed", error.message, "see the log of Label Studio")
 
 
-def _about_label_config(asked: Project, found: Diagnosis) -> Iterator[Trouble]:
+def _about_label_config(asked: Project, found: Diagnosis, scope: Scope) -> Iterator[Trouble]:
     try:
-        schema = parse_label_config(asked.label_config)
+        schema = parse_label_config(asked.label_config, scope)
     except LabelConfigError as error:
         remedy = "change it under Settings > Labeling Interface; docs/labelling-configurations.md tells what works"
         yield Trouble("LabelConfigUnsupported", str(error), remedy)
@@ -238,7 +244,7 @@ def _about_guard(client: LabelStudioClient, number: int, url: str) -> Iterator[T
     except AddressBlocked as error:
         yield Trouble("AddressBlocked", error.message, SSRF_REMEDY)
     except LabelStudioError as error:
-        yield Trouble("WebhookRefused", error.message, "use the token of a user who may change the project")
+        yield Trouble("WebhookRefused", str(error), "use the token of a user who may change the project")
 
 
 def _claims(token: str) -> dict[str, object] | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from labelloop.cli.model_class import chosen_model_class
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
 
 
@@ -35,6 +36,7 @@ def check(
                 project,
                 None if asked is None else asked.rstrip("/"),
                 basic_auth=bool(os.environ.get("BASIC_AUTH_USER", "").strip()),
+                scope=chosen_model_class().scope(),
             )
     except LabelStudioError as error:
         raise CommandError(error.message, FAILED) from None

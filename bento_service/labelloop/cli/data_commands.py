@@ -2,11 +2,7 @@
 
 import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
@@ -15,11 +11,11 @@ import typer
 
 from labelloop.cli.model_class import ModelClassOption, choose_model_class, chosen_model_class
 from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, tell, working
+from labelloop.cli.training import train_into
 
 if TYPE_CHECKING:
     from labelloop.datasets.files import LabelledFile
     from labelloop.models.model import Model, TextModel
-    from labelloop.training.result import Result
     from labelloop.training.settings import TrainingSettings
 
 DataOption = Annotated[Path | None, typer.Option(help="CSV or TSV table, or Label Studio's JSON export.")]
@@ -68,7 +64,7 @@ def train(
         raise CommandError("train needs --out and either --data FILE or --project N; see labelloop train --help")
     with working("reading"):
         settings, labelled, address = _labelled(data, project, text_column, label_column, label_config)
-    result = _train(settings, labelled, address, out, holdout)
+    result = train_into(settings, labelled, address, out, holdout)
     document = {
         "outcome": result.outcome,
         "reason": result.reason,
@@ -159,7 +155,8 @@ def predict(
 
 def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None, as_json: bool) -> None:
     """Predictions in Label Studio's form, one line of JSON for each task."""
-    from labelloop.models.answers import checked
+    from labelloop.models.answers import AnswerError, checked
+    from labelloop.training.model_calls import ModelFailedError, calling
 
     if data is None:
         raise CommandError(
@@ -167,7 +164,14 @@ def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None,
         )
     labelled = _file(data, "text", "label", label_config, "label")
     tasks = [{"id": task.id, "data": dict(task.data)} for task in labelled.tasks]
-    answers = checked(model.predict(tasks, labelled.schema), len(tasks), labelled.schema)
+    try:
+        with calling(type(model), "predict"):
+            predictions = model.predict(tasks, labelled.schema)
+        answers = checked(predictions, len(tasks), labelled.schema)
+    except AnswerError as error:
+        raise CommandError(f"{type(model).__name__}.predict {error}", FAILED) from None
+    except ModelFailedError as error:
+        raise CommandError(str(error), FAILED) from None
     document = {"version": model.version, "predictions": [dict(answer.prediction) for answer in answers]}
     tell(as_json, document, (json.dumps(answer.prediction, ensure_ascii=False) for answer in answers))
 
@@ -213,63 +217,6 @@ def _from_project(number: int) -> "tuple[LabelledFile, str]":
         raise CommandError(str(error), FAILED) from None
 
 
-def _train(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path, holdout: float) -> "Result":
-    """Once without the held-out texts for the metrics, then on all of them."""
-    from labelloop.datasets.snapshot import Snapshot
-    from labelloop.models import ModelFileError, load_model, own
-    from labelloop.models.text_classifier import TextClassifier
-    from labelloop.training.model_calls import ModelFailedError
-    from labelloop.training.result import write_result
-    from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE
-    from labelloop.training.train import train as run
-
-    schema = labelled.schema
-    snapshot = Snapshot.from_tasks(labelled.tasks, schema, project=settings.project, url=address)
-    model_class = chosen_model_class()
-
-    def fitted(share: float, folder: Path) -> "Result":
-        try:
-            return run(snapshot, schema, replace(settings, holdout=share), folder, model_class=model_class)
-        except (ModelFailedError, ModelFileError) as error:
-            raise CommandError(f"nothing was trained (ModelFailed): {error}", FAILED) from None
-
-    with _work_folder(out) as work:
-        with working("measuring on held-out texts"):
-            measured = fitted(holdout, work / "measured") if holdout else None
-        with working("fitting on all texts"):
-            result = fitted(0.0, work / "whole")
-        if result.outcome != "Trained":
-            return result
-        if measured is not None and measured.outcome == "Trained":
-            message = f"{measured.message} (measured on {measured.metrics.get('examples', 0)} held-out texts)"
-            result = replace(result, metrics={**measured.metrics, "holdout": 0.0}, message=message)
-            model = load_model(work / "whole" / MODEL_DIRECTORY, model_class)
-            model.metrics = {**model.metrics, **result.metrics}
-            if model_class is TextClassifier:
-                model.save(work / "whole" / MODEL_DIRECTORY)
-            else:
-                own.save(model, work / "whole" / MODEL_DIRECTORY)
-        for file in (work / "whole" / MODEL_DIRECTORY).iterdir():
-            if (out / file.name).is_dir():
-                shutil.rmtree(out / file.name)
-            file.replace(out / file.name)
-        write_result(result, out / RESULT_FILE)
-    return result
-
-
-@contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".training-", dir=out))
-    except OSError as error:
-        raise CommandError(f"--out {out} cannot be written ({error.strerror}): use another folder") from None
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
 def _file(data: Path, text_column: str, label_column: str, label_config: Path | None, control: str) -> "LabelledFile":
     from labelloop.datasets.files import DataFileError, read_labelled
 
@@ -305,11 +252,14 @@ def _texts(data: Path, text_column: str) -> list[str]:
 
 def _model(folder: Path) -> "Model":
     from labelloop.models import ModelFileError, load_model
+    from labelloop.training.model_calls import ModelFailedError, calling
 
+    model_class = chosen_model_class()
     try:
         inner = (folder / "model" / "model.json").exists()
-        return load_model(folder / "model" if inner else folder, chosen_model_class())
-    except ModelFileError as error:
+        with calling(model_class, "load"):
+            return load_model(folder / "model" if inner else folder, model_class)
+    except (ModelFileError, ModelFailedError) as error:
         raise CommandError(f"--model cannot be used: {error}") from None
 
 
