@@ -6,18 +6,19 @@ project, the code), and made anew whenever they are missing, of something else, 
 
 import gc
 import hashlib
-import json
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 from labelloop import __version__
-from labelloop.datasets.cached_part import Part, PartError, unpacked
-from labelloop.datasets.example_columns import ExampleColumns, Labels
+from labelloop.datasets.cache_file import FORMAT, CachedShard, CacheFileError, Content, decoded, encoded
+from labelloop.datasets.example_columns import ExampleColumns
 from labelloop.datasets.examples import Counts, ExampleSet, examples_of_rows
+from labelloop.datasets.packed_texts import PackedTexts
+from labelloop.datasets.rows import Row
 from labelloop.datasets.shards import Shard, ShardError
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.datasets.split import position
@@ -25,35 +26,40 @@ from labelloop.label_config import Schema
 from labelloop.models import features
 
 FILE_NAME = "examples.cache"
-FORMAT = 2
 MAX_BYTES = 2 * 1024**3
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ExampleCache:
-    """Shard's digest -> its examples, compressed."""
+    """The examples of a snapshot's shards, under one key."""
 
     key: str
-    parts: Mapping[str, bytes] = field(repr=False)
+    content: Content
+
+    @property
+    def parts(self) -> Sequence[CachedShard]:
+        """Those whose examples are there; none in a cache that is empty."""
+        return self.content.shards
+
+    @classmethod
+    def empty(cls, key: str) -> "ExampleCache":
+        """One that knows nothing."""
+        return cls(key, Content((), ExampleColumns.joined([])))
 
     @classmethod
     def read(cls, path: Path, key: str) -> "ExampleCache":
         """The cache in a file; an empty one for any that cannot be used."""
         try:
-            with path.open("rb") as file:
-                return cls(key, _parts(file.read(MAX_BYTES), key))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return cls(key, {})
+            with path.open("rb") as file, _no_collection():
+                content = decoded(file.read(MAX_BYTES), key)
+        except (OSError, CacheFileError):
+            content = None
+        return cls.empty(key) if content is None else cls(key, content)
 
     def write(self, path: Path) -> None:
-        """Write the file; the same content gives the same bytes."""
-        table = [[digest, len(part), zlib.crc32(part)] for digest, part in self.parts.items()]
-        header = {"format": FORMAT, "key": self.key, "parts": table}
+        """Write the file; the same examples give the same bytes."""
         with path.open("wb") as file:
-            file.write(json.dumps(header, separators=(",", ":")).encode() + b"\n")
-            for part in self.parts.values():
-                file.write(part)
+            file.writelines(encoded(self.key, self.content))
 
 
 def cache_key(schema: Schema, project: int) -> str:
@@ -70,23 +76,69 @@ def cached_examples(
     Raises SnapshotError when a shard that has to be read is damaged.
     """
     key = cache_key(schema, snapshot.project)
-    known = cache.parts if cache is not None and cache.key == key else {}
-    packed: dict[str, bytes] = {}
-    found: list[Part] = []
-    readings: dict[str, Labels] = {}
+    if cache is None or cache.key != key:
+        cache = ExampleCache.empty(key)
+    shards: list[CachedShard] = []
+    pieces: list[ExampleColumns] = []
     with _no_collection():
-        for shard in snapshot.shards:
-            part = _known(known.get(shard.digest), readings)
-            if part is None:
-                part = _derived(shard, snapshot.sources, schema, str(snapshot.project))
-                packed[shard.digest] = part.packed()
+        for first, last, run in _runs(snapshot.shards, cache):
+            if first is None:
+                for shard in run:
+                    cached, columns = _derived(shard, snapshot.sources, schema, str(snapshot.project))
+                    shards.append(cached)
+                    pieces.append(columns)
             else:
-                packed[shard.digest] = known[shard.digest]
-            found.append(part)
-        examples = ExampleColumns.joined([part.examples for part in found])
-    counts = {name: sum(part.counts[name] for part in found) for name in Counts().to_json()}
-    removed = sorted({name for part in found for name in part.removed})
-    return ExampleSet(examples, Counts(**counts), tuple(removed)), ExampleCache(key, packed)
+                shards += cache.parts[first:last]
+                pieces.append(_kept(cache.content, first, last, run, snapshot, schema))
+        examples = ExampleColumns.joined(pieces)
+    counts = [sum(values) for values in zip(*(shard.counts for shard in shards), strict=True)]
+    removed = sorted({name for shard in shards for name in shard.removed})
+    found = ExampleSet(examples, Counts(*counts), tuple(removed))
+    return found, ExampleCache(key, Content(tuple(shards), examples))
+
+
+def _runs(shards: Sequence[Shard], cache: ExampleCache) -> Iterator[tuple[int | None, int, list[Shard]]]:
+    """Shards that follow each other in the cache too, with where they begin and end there; None: not there."""
+    places = {shard.digest: place for place, shard in enumerate(cache.parts)}
+
+    def shift(entry: tuple[int, Shard]) -> int | None:
+        place = places.get(entry[1].digest)
+        return None if place is None else place - entry[0]
+
+    for moved, group in groupby(enumerate(shards), shift):
+        members = list(group)
+        first = None if moved is None else members[0][0] + moved
+        yield first, (first or 0) + len(members), [shard for _, shard in members]
+
+
+def _kept(
+    content: Content, first: int, last: int, run: Sequence[Shard], snapshot: Snapshot, schema: Schema
+) -> ExampleColumns:
+    texts = [
+        PackedTexts(part.packed, part.number, partial(_texts_again, shard, snapshot.sources, schema))
+        for part, shard in zip(content.examples.texts.parts[first:last], run, strict=True)
+    ]
+    start = sum(shard.examples for shard in content.shards[:first])
+    return content.examples.between(start, start + sum(part.number for part in texts), texts)
+
+
+def _texts_again(shard: Shard, sources: Sequence[str], schema: Schema) -> Sequence[str]:
+    """Those of a shard whose texts in the cache are damaged."""
+    return [example.text for example in examples_of_rows(_rows(shard, sources), schema).examples]
+
+
+def _derived(shard: Shard, sources: Sequence[str], schema: Schema, salt: str) -> tuple[CachedShard, ExampleColumns]:
+    made = examples_of_rows(_rows(shard, sources), schema)
+    placed = [replace(example, place=position(example.text, salt)) for example in made.examples]
+    counts = tuple(made.counts.to_json().values())
+    return CachedShard(shard.digest, len(placed), counts, made.removed_labels), ExampleColumns.of(placed)
+
+
+def _rows(shard: Shard, sources: Sequence[str]) -> tuple[Row, ...]:
+    try:
+        return shard.parsed(sources)
+    except ShardError as error:
+        raise SnapshotError(f"the snapshot is damaged: {error}; a full read of the project replaces it") from None
 
 
 @contextmanager
@@ -99,41 +151,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _derived(shard: Shard, sources: Sequence[str], schema: Schema, salt: str) -> Part:
-    try:
-        made = examples_of_rows(shard.parsed(sources), schema)
-    except ShardError as error:
-        raise SnapshotError(f"the snapshot is damaged: {error}; a full read of the project replaces it") from None
-    placed = [replace(example, place=position(example.text, salt)) for example in made.examples]
-    return Part(ExampleColumns.of(placed), made.counts.to_json(), made.removed_labels)
-
-
-def _known(part: bytes | None, readings: dict[str, Labels]) -> Part | None:
-    try:
-        return None if part is None else unpacked(part, readings)
-    except PartError:
-        return None
-
-
-def _typed(value: object, kind: type[T]) -> T:
-    if type(value) is not kind:
-        raise TypeError(f"{kind.__name__} expected")
-    return value
-
-
-def _parts(content: bytes, key: str) -> dict[str, bytes]:
-    """Raises ValueError, KeyError or TypeError."""
-    line, _, rest = content.partition(b"\n")
-    header = json.loads(line)
-    if header["format"] != FORMAT or header["key"] != key:
-        return {}
-    parts: dict[str, bytes] = {}
-    start = 0
-    for digest, length, checksum in header["parts"]:
-        part = rest[start : start + _typed(length, int)]
-        start += len(part)
-        if zlib.crc32(part) == checksum:
-            parts[_typed(digest, str)] = part
-    return parts

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.datasets.examples import Example
+from labelloop.datasets.packed_texts import ChosenTexts, PackedTexts
 from labelloop.datasets.rows import ORIGINS
 from labelloop.models import features
 from labelloop.models.words import Words
@@ -34,8 +34,8 @@ class ExampleColumns(Sequence[Example]):
     records: NDArray[np.void] = field(repr=False)
     """Of type RECORD, shape (examples,)."""
     labels: Sequence[Labels] = field(repr=False)
-    """Labels that examples have; the same may stand more than once."""
-    texts: Sequence[str] = field(repr=False)
+    """Labels that examples have, each once."""
+    texts: ChosenTexts = field(repr=False)
     words: Words = field(repr=False)
 
     @classmethod
@@ -49,26 +49,26 @@ class ExampleColumns(Sequence[Example]):
         records["labels"] = [table.setdefault(tuple(each.labels.items()), len(table)) for each in examples]
         records["origin"] = [ORIGIN_NAMES.index(example.origin) for example in examples]
         records["checksum"] = features.checksums(texts)
-        return cls(records, [dict(items) for items in table], texts, Words.of(texts))
+        packed = ChosenTexts.all([PackedTexts.of(texts)])
+        return cls(records, [dict(items) for items in table], packed, Words.of(texts))
 
     @classmethod
     def joined(cls, parts: Sequence["ExampleColumns"]) -> "ExampleColumns":
-        """The examples of all parts, in their order."""
-        table: dict[int, int] = {}
+        """The examples of all parts, which have all their texts, in their order."""
+        table: dict[tuple[tuple[str, tuple[str, ...]], ...], int] = {}
         different: list[Labels] = []
         numbers = []
         for part in parts:
             for labels in part.labels:
-                # Parts share what is equal, mostly: cheaper to see than equality.
-                if id(labels) not in table:
-                    table[id(labels)] = len(different)
+                number = table.setdefault(tuple(labels.items()), len(different))
+                if number == len(different):
                     different.append(labels)
-                numbers.append(table[id(labels)])
+                numbers.append(number)
         before = np.cumsum([0, *(len(part.labels) for part in parts)])[:-1]
         records = np.concatenate([np.zeros(0, RECORD), *(part.records for part in parts)])
         positions = records["labels"] + before.repeat([len(part) for part in parts])
         records["labels"] = np.array(numbers, np.uint32)[positions]
-        texts = [text for part in parts for text in part.texts]
+        texts = ChosenTexts.all([packed for part in parts for packed in part.texts.parts])
         return cls(records, different, texts, Words.joined([part.words for part in parts]))
 
     def __len__(self) -> int:
@@ -101,9 +101,25 @@ class ExampleColumns(Sequence[Example]):
         """(examples with a place from `fraction` on, those below)."""
         below = self.records["place"] < fraction
         rest = ~below
-        kept = compress(self.texts, rest.tolist())
-        training = ExampleColumns(self.records[rest], self.labels, list(kept), self.words.selected(rest))
-        return training, list(self._made(self.records[below], list(compress(self.texts, below.tolist()))))
+        training = ExampleColumns(self.records[rest], self.labels, self.texts.those(rest), self.words.selected(rest))
+        return training, list(self._made(self.records[below], self.texts.those(below)))
+
+    def between(self, first: int, last: int, texts: Sequence[PackedTexts]) -> "ExampleColumns":
+        """The examples `first` to `last` (not included), whose texts these are."""
+        return ExampleColumns(
+            self.records[first:last], self.labels, ChosenTexts.all(texts), self.words.between(first, last)
+        )
+
+    def in_order(self) -> "ExampleColumns":
+        """The same examples with labels and words in order of first appearance, and no others."""
+        used, first, numbers = np.unique(self.records["labels"], return_index=True, return_inverse=True)
+        order = first.argsort()
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        records = self.records.copy()
+        records["labels"] = places[numbers]
+        words = self.words.selected(np.ones(len(self), np.bool_))
+        return ExampleColumns(records, [self.labels[number] for number in used[order].tolist()], self.texts, words)
 
 
 def labels_of(examples: Sequence[Example]) -> list[Labels]:

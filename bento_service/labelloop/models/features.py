@@ -156,6 +156,22 @@ def pairs(texts: NDArray[np.int64], words: NDArray[np.uint64]) -> tuple[NDArray[
 def count(texts: NDArray[np.int64], features: NDArray[np.integer[Any]], bits: int) -> Counts:
     """Count equal (text, feature) pairs by one sort; `features` are below `2**bits`."""
     keys = (texts << bits) | features
+    return _counted(keys, bits)
+
+
+def count_some(texts: NDArray[np.int64], features: NDArray[np.integer[Any]], bits: int) -> Counts:
+    """As `count`, of texts in their order: in half the time where a text and a feature fit into 32 bits together."""
+    first = int(texts[0]) if len(texts) else 0
+    if not len(texts) or (int(texts[-1]) - first).bit_length() + bits > 32:
+        return count(texts, features, bits)
+    keys = (texts - first).astype(np.uint32)
+    keys <<= np.uint32(bits)
+    keys |= features.astype(np.uint32)
+    found = _counted(keys, bits)
+    return found._replace(texts=found.texts + first)
+
+
+def _counted(keys: NDArray[np.integer[Any]], bits: int) -> Counts:
     keys.sort()
     is_first = np.empty(len(keys), np.bool_)
     is_first[:1] = True
@@ -164,7 +180,7 @@ def count(texts: NDArray[np.int64], features: NDArray[np.integer[Any]], bits: in
     counts = np.empty_like(first)
     counts[:-1] = first[1:] - first[:-1]
     counts[-1:] = len(keys) - first[-1:]
-    unique = keys[first]
+    unique = keys[first].astype(np.int64)
     return Counts(unique >> bits, unique & ((1 << bits) - 1), counts)
 
 

@@ -10,6 +10,7 @@ of the sum of its parts' squared lengths, as if the words had no n-gram in commo
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +22,9 @@ from labelloop.models.words import Words
 
 MAX_PAIRS = 1 << 15
 """The most frequent pairs of words are kept: more make models larger, not better."""
-_WORDS_AT_ONCE = 1 << 18
-"""Bounds the memory of one pass (about 60 bytes per word)."""
+_WORDS_AT_ONCE = 1 << 16
+"""Bounds the memory of one pass (about 60 bytes per word); so much stays in a processor's cache."""
+_THREADS = 2
 
 
 class Entries(NamedTuple):
@@ -157,21 +159,14 @@ class TextCounts:
     def __init__(self, words: Words) -> None:
         self.words = words.distinct
         self.texts = len(words.lengths)
-        checksums = features.checksums(words.distinct)
-        bits = max(len(words.distinct), 1).bit_length()
-        occurrences, pairs = [], []
-        ends = words.lengths.cumsum()
-        first = 0
-        while first < self.texts:
-            start = int(ends[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(ends, start + _WORDS_AT_ONCE, side="right")))
-            owners = np.arange(first, last).repeat(words.lengths[first:last])
-            ids = words.ids[start : ends[last - 1]]
-            occurrences.append(features.count(owners, ids, bits))
-            pairs.append(features.count(*features.pairs(owners, checksums[ids]), PAIR_BITS))
-            first = last
-        self.occurrences = _joined(occurrences)
-        self.pairs = _joined(pairs)
+        batches = _batches(words.lengths)
+        if len(batches) > 1:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                found = list(pool.map(lambda batch: _counted(words, *batch), batches))
+        else:
+            found = [_counted(words, *batch) for batch in batches]
+        self.occurrences = _joined([occurrences for occurrences, _ in found])
+        self.pairs = _joined([pairs for _, pairs in found])
 
     @property
     def frequency(self) -> NDArray[np.int64]:
@@ -181,6 +176,28 @@ class TextCounts:
     def windows(self, parameters: WindowParameters) -> Counts:
         """N-grams of the distinct words: `texts` are positions in `words`."""
         return _windows(self.words, parameters)
+
+
+def _batches(lengths: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
+    """Texts of about _WORDS_AT_ONCE words together: (first text, last, first word, last), the last not included."""
+    ends = lengths.cumsum()
+    found = []
+    first = start = 0
+    while first < len(lengths):
+        last = max(first + 1, int(np.searchsorted(ends, start + _WORDS_AT_ONCE, side="right")))
+        end = int(ends[last - 1])
+        found.append((first, last, start, end))
+        first, start = last, end
+    return found
+
+
+def _counted(words: Words, first: int, last: int, start: int, end: int) -> tuple[Counts, Counts]:
+    """Words and pairs of words of some texts."""
+    bits = max(len(words.distinct), 1).bit_length()
+    owners = np.arange(first, last).repeat(words.lengths[first:last])
+    ids = words.ids[start:end]
+    pairs = features.pairs(owners, words.checksums[ids])
+    return features.count_some(owners, ids, bits), features.count_some(*pairs, PAIR_BITS)
 
 
 def _windows(words: Sequence[str], parameters: WindowParameters) -> Counts:

@@ -1,13 +1,10 @@
-from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from labelloop.datasets.cached_part import Part, PartError, unpacked
 from labelloop.datasets.example_columns import ExampleColumns, labels_of, taken_apart
-from labelloop.datasets.examples import Counts, Example
+from labelloop.datasets.examples import Example
+from labelloop.datasets.packed_texts import PackedTexts
 from labelloop.datasets.split import holdout
 
 EXAMPLES = [
@@ -52,56 +49,12 @@ def test_joined_columns_hold_the_examples_of_all(cut: int) -> None:
     assert ExampleColumns.joined([]) == []
 
 
-def part(examples: ExampleColumns) -> Part:
-    return Part(examples, Counts(tasks=5, used=4, skipped=1).to_json(), ["gone"])
-
-
-def test_a_part_is_read_as_it_was_written() -> None:
-    packed = part(COLUMNS).packed()
-    read = unpacked(packed, {})
-    assert read.examples == EXAMPLES
-    assert (read.counts, read.removed) == (part(COLUMNS).counts, ["gone"])
-    assert read.packed() == packed
-    assert unpacked(part(ExampleColumns.of([])).packed(), {}).examples == []
-
-
-def with_field(name: str, value: float) -> ExampleColumns:
-    records = COLUMNS.records.copy()
-    records[name][1] = value
-    return replace(COLUMNS, records=records)
-
-
-def with_words(change: Callable[[NDArray[np.int32]], NDArray[np.int32]]) -> ExampleColumns:
-    return replace(COLUMNS, words=replace(COLUMNS.words, ids=change(COLUMNS.words.ids)))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        with_field("place", 1.0),
-        with_field("place", -0.1),
-        with_field("place", float("nan")),
-        with_field("labels", 3),
-        with_field("origin", 3),
-        with_words(lambda ids: ids + 1),
-        with_words(lambda ids: ids[1:]),
-        with_words(lambda ids: np.append(ids, 0)),
-        replace(COLUMNS, labels=[{}, {}, {}]),
-        replace(COLUMNS, labels=[{"label": ()}] * 3),
-        replace(COLUMNS, texts=[1, 2, 3, 4]),
-        replace(COLUMNS, texts=COLUMNS.texts[:3]),
-        replace(COLUMNS, texts=[*COLUMNS.texts, "more"]),
-    ],
-)
-def test_a_part_that_makes_no_sense_is_not_used(wrong: ExampleColumns) -> None:
-    with pytest.raises(PartError):
-        unpacked(part(wrong).packed(), {})
-
-
-def test_a_part_is_read_with_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = part(COLUMNS).packed()
-    monkeypatch.setattr("labelloop.datasets.cached_part.MAX_PART", 100)
-    with pytest.raises(PartError):
-        unpacked(packed, {})
-    with pytest.raises(PartError):
-        unpacked(packed[:-1], {})
+def test_columns_in_order_hold_no_words_and_labels_of_others() -> None:
+    joined = ExampleColumns.joined([ExampleColumns.of(EXAMPLES[2:]), ExampleColumns.of(EXAMPLES[:2])])
+    chosen = joined.between(2, 4, [PackedTexts.of([example.text for example in EXAMPLES[:2]])])
+    assert chosen == EXAMPLES[:2]
+    ordered, expected = chosen.in_order(), ExampleColumns.of(EXAMPLES[:2])
+    assert ordered == EXAMPLES[:2]
+    assert (list(ordered.words.distinct), list(ordered.labels)) == (list(expected.words.distinct), expected.labels)
+    assert ordered.words.ids.tolist() == expected.words.ids.tolist()
+    assert ordered.records.tobytes() == expected.records.tobytes()
