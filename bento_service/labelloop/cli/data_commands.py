@@ -32,6 +32,8 @@ class Answer(TypedDict):
     score: float
 
 
+_CHUNK = 1024
+"""Texts predicted at a time: their probabilities for a thousand classes take 4 MB."""
 _HEADLINE = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
 
@@ -144,7 +146,8 @@ def predict(
     texts = list(text or ()) + (_texts(data, text_column) if data is not None else [])
     if text is None and data is None:
         texts = [line.rstrip("\n") for line in sys.stdin]
-    predictions = [_prediction(loaded, item) for item in texts]
+    with working(f"predicting {len(texts)} texts"):
+        predictions = _predictions(loaded, texts)
     document = {"version": loaded.version, "predictions": predictions}
     lines = (
         "\t".join(f"{', '.join(answer['choices'])}\t{answer['score']:.3f}" for answer in prediction.values())
@@ -176,13 +179,15 @@ def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None,
     tell(as_json, document, (json.dumps(answer.prediction, ensure_ascii=False) for answer in answers))
 
 
-def _prediction(model: "TextModel", text: str) -> dict[str, Answer]:
-    """By control: the most probable label (single choice) and its probability."""
-    answers: dict[str, Answer] = {}
+def _predictions(model: "TextModel", texts: list[str]) -> list[dict[str, Answer]]:
+    """For each text, by control: the most probable label (single choice) and its probability."""
+    answers: list[dict[str, Answer]] = [{} for _ in texts]
     for control, labels in model.labels.items():
-        (shares,) = model.probabilities(control, [text])
-        best = int(shares.argmax())
-        answers[control] = Answer(choices=[labels[best]], score=round(float(shares[best]), 6))
+        for first in range(0, len(texts), _CHUNK):
+            shares = model.probabilities(control, texts[first : first + _CHUNK])
+            for place, row in enumerate(shares, start=first):
+                best = int(row.argmax())
+                answers[place][control] = Answer(choices=[labels[best]], score=round(float(row[best]), 6))
     return answers
 
 
