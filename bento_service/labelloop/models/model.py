@@ -169,7 +169,7 @@ def load_model(directory: Path, model_class: type[Model] | None = None) -> Model
 
     Raises ModelFileError, also when it is missing or empty, or of another class than `model_class`.
     """
-    from labelloop.models import files, own
+    from labelloop.models import files
     from labelloop.models.text_classifier import TextClassifier
 
     kind = files.read_document(directory).get("kind")
@@ -178,6 +178,8 @@ def load_model(directory: Path, model_class: type[Model] | None = None) -> Model
         if kind == TextClassifier.KIND:
             return TextClassifier.load(directory)
     else:
+        from labelloop.models import own
+
         if kind == own.KIND:
             return own.load(directory, model_class)
         wanted = own.name_of(model_class)

@@ -92,9 +92,9 @@ def test_a_process_that_dies_is_replaced(make: Make) -> None:
 
 
 def test_a_prediction_that_takes_too_long_is_ended(make: Make) -> None:
-    predictor = make(predict_seconds=1.0)
+    predictor = make(predict_seconds=3.0)
     (entry,) = predictor.answer([task("hang")], IMAGE_CONFIG)
-    assert "took longer than 1 s (LABELLOOP_PREDICT_SECONDS)" in entry["error"]
+    assert "took longer than 3 s (LABELLOOP_PREDICT_SECONDS)" in entry["error"]
 
     def answers_again() -> bool:
         return "result" in predictor.answer([task()], IMAGE_CONFIG)[0]
@@ -114,7 +114,7 @@ def test_with_two_processes_one_hanging_request_delays_no_other(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LET_GO", str(tmp_path / "let-go"))
-    predictor = make(processes=2)
+    predictor = make(processes=2, predict_seconds=90.0)
     slow: list[object] = []
     thread = Thread(target=lambda: slow.extend(predictor.answer([task("wait-for-file")], IMAGE_CONFIG)))
     thread.start()
