@@ -46,15 +46,24 @@ class Registry:
 
 
 @contextmanager
-def docker_registry(folder: Path, *, secured: bool = False, deletes: bool = False) -> Iterator[Registry]:
-    """Run a registry whose state is in `folder`; secured: with TLS and a password; deletes: what is asked to be."""
+def docker_registry(
+    folder: Path, *, secured: bool = False, deletes: bool = False, read_only: bool = False
+) -> Iterator[Registry]:
+    """Run a registry whose state is in `folder`.
+
+    secured: with TLS and a password; deletes: what is asked to be; read_only: while its keeper works on it.
+    """
     ensure_programs({"docker-registry": "docker-registry"})
     port = free_port()
     http: dict[str, object] = {"addr": f"127.0.0.1:{port}"}
     configuration: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": deletes}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(folder / "data")},
+            "delete": {"enabled": deletes},
+            "maintenance": {"readonly": {"enabled": read_only}},
+        },
         "http": http,
     }
     certificates = None

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-Reason = Literal["RegistryUnreachable", "RegistryUnauthorized", "BaseImageNotFound", "Unknown"]
+Reason = Literal[
+    "RegistryUnreachable", "RegistryUnauthorized", "RegistryReadOnly", "BaseImageNotFound", "DiskFull", "Unknown"
+]
 
 
 class RegistryError(Exception):

@@ -21,6 +21,7 @@ from dxf import DXF
 from dxf import exceptions as dxf_errors
 from urllib3.exceptions import HTTPError as BrokenConnection
 
+from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
 from labelloop.publishing.errors import NotAllowedError, NotInRegistryError, RegistryError
@@ -70,10 +71,6 @@ def json_object(content: bytes, what: str) -> dict[str, Any]:
             "names a registry, without a log-in page or proxy in front",
         )
     return document
-
-
-class _MethodNotAllowedError(RegistryError):
-    """405, which the distribution specification has for what a registry does not do."""
 
 
 class Repository:
@@ -142,8 +139,13 @@ class Repository:
             with self._told(f"{self.name} has no {digest}"):
                 self._dxf._request("delete", f"manifests/{digest}")
         except RegistryError as error:
-            if error.reason == "RegistryUnauthorized" or isinstance(error, _MethodNotAllowedError):
+            if error.reason == "RegistryUnauthorized":
                 raise NotAllowedError(error.reason, error.message) from None
+            if error.reason == "RegistryReadOnly":
+                message = (
+                    f"the registry {self.host} answers 405: it deletes no images; allow deletion there to have them"
+                )
+                raise NotAllowedError(error.reason, f"{message} removed ({self.name})") from None
             raise
 
     def has_blob(self, digest: str) -> bool:
@@ -249,6 +251,8 @@ class Repository:
         except requests.exceptions.JSONDecodeError as error:
             raise self._no_registry(error) from None
         except (requests.RequestException, BrokenConnection, OSError) as error:
+            if is_disk_full(error):
+                raise RegistryError("DiskFull", DISK_FULL) from None
             raise self._unreachable(error) from None
         except (*_NOT_A_REGISTRY, dxf_errors.DXFError) as error:
             raise self._no_registry(error) from None
@@ -269,7 +273,7 @@ class Repository:
             told += "; it speaks TLS: leave registry.plainHTTP out"
         text = f"the registry {self.host} answers {status} for {self.path}: {told}"
         if status == 405:
-            return _MethodNotAllowedError("Unknown", f"{text}; allow deletion there to have images removed")
+            return RegistryError("RegistryReadOnly", f"{text}; it takes no pushes: end its read-only mode")
         if status >= 500 or status == 429:
             return RegistryError("RegistryUnreachable", f"{text}; look at the registry's log and free disk space")
         return RegistryError("Unknown", text)
@@ -294,25 +298,46 @@ class Repository:
 
 
 def _registry_message(response: requests.Response) -> str:
-    """The messages of the distribution specification's error object; nothing else of an answer is quoted."""
+    """The codes of the distribution specification's error object; nothing else of an answer is quoted."""
     try:
-        errors = json.loads(response.content)["errors"][:3]
-        told = "; ".join(str(item.get("message") or item.get("code"))[:300] for item in errors)
+        codes = [item.get("code") for item in json.loads(response.content)["errors"][:3]]
     except _NOT_A_REGISTRY:
-        told = ""
-    return _one_line(told)[:300] or phrases.get(response.status_code, "no explanation")
+        codes = []
+    told = ", ".join(dict.fromkeys(code for code in _CODES if code in codes))
+    return told or phrases.get(response.status_code, "no explanation")
+
+
+_CODES = (
+    "BLOB_UNKNOWN",
+    "BLOB_UPLOAD_INVALID",
+    "BLOB_UPLOAD_UNKNOWN",
+    "DENIED",
+    "DIGEST_INVALID",
+    "MANIFEST_BLOB_UNKNOWN",
+    "MANIFEST_INVALID",
+    "MANIFEST_UNKNOWN",
+    "NAME_INVALID",
+    "NAME_UNKNOWN",
+    "SIZE_INVALID",
+    "TOOMANYREQUESTS",
+    "UNAUTHORIZED",
+    "UNSUPPORTED",
+)
+"""Of the distribution specification; an answer may hold anything else as well."""
 
 
 def _innermost(error: BaseException) -> str:
-    """The cause at the bottom, without the addresses of Python objects that urllib3 prints."""
+    """The cause at the bottom: in words when they are the system's or ours, since a library's may quote the answer."""
     deepest: BaseException = error
     while True:
         inner = deepest.__cause__ or deepest.__context__ or getattr(deepest, "reason", None)
         if not isinstance(inner, BaseException):
             break
         deepest = inner
-    text = _one_line(re.sub(r"<[^>]*>:? ?", "", str(deepest)))
-    return f"{type(deepest).__name__}: {text}"[:200]
+    kind = type(deepest).__name__
+    if isinstance(deepest, OSError) and deepest.strerror:
+        return f"{kind}: {_one_line(deepest.strerror)}"[:200]
+    return f"{kind}: {_one_line(str(deepest))}"[:200] if isinstance(deepest, requests.Timeout) else kind
 
 
 def _one_line(text: str) -> str:

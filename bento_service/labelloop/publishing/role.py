@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.environment import SettingsError
 from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.layer import LayerError
@@ -34,5 +35,7 @@ def _result_of(work: Callable[[], Result | None]) -> Result | None:
     except (SettingsError, ResultError) as error:
         return Result.failed("Unknown", str(error))
     except Exception as error:
+        if is_disk_full(error):
+            return Result.failed("DiskFull", DISK_FULL)
         LOG.exception("this is a bug of Labelloop")
         return Result.failed("Unknown", f"unexpected {type(error).__name__}: the container's log has the trace")

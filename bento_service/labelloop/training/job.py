@@ -11,6 +11,7 @@ from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
 from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
+from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError, Scope
 from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError, NotFound, Unauthorized
@@ -46,7 +47,9 @@ def main(variables: Mapping[str, str] | None = None) -> int:
     try:
         write_result(result, output / RESULT_FILE)
     except OSError as error:
-        result = Result.failed("Unknown", f"{output} cannot be written ({error.strerror}): check the volume")
+        result = _full_disk(error) or Result.failed(
+            "Unknown", f"{output} cannot be written ({error.strerror}): check the volume"
+        )
     write_termination_message(result, variables)
     _report(f"{result.outcome}: {result.message}" if result.outcome == result.reason else _failure_line(result))
     return result.exit_code
@@ -96,7 +99,7 @@ def _unread(error: Exception) -> Result:
             reason = "LabelConfigUnsupported"
         case _:
             return _unforeseen(error, "Unknown", "reading the annotations")
-    return Result.failed(reason, str(error))
+    return Result.failed(reason, error.message if isinstance(error, LabelStudioError) else str(error))
 
 
 def _train(
@@ -119,11 +122,15 @@ def _train(
         return Result.failed("ModelFailed", str(error))
     except OSError as error:
         message = f"{error.filename or output} cannot be written ({error.strerror}): check the volume and its size"
-        return Result.failed("Unknown", message)
+        return _full_disk(error) or Result.failed("Unknown", message)
     except MemoryError:
         return Result.failed("OutOfMemory", "the model did not fit into memory: raise spec.training.resources")
     except Exception as error:
         return _unforeseen(error, "ModelFailed", "fitting the model")
+
+
+def _full_disk(error: OSError) -> Result | None:
+    return Result.failed("DiskFull", DISK_FULL) if is_disk_full(error) else None
 
 
 def _earlier(restored: Path, settings: TrainingSettings) -> tuple[Snapshot | None, str]:

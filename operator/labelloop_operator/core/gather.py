@@ -13,7 +13,7 @@ from labelloop_operator.clients.kinds import SERVICE
 from labelloop_operator.clients.registration import Owner
 from labelloop_operator.core import pods as pod_facts
 from labelloop_operator.core.bearers import relay_secret, webhook_secret
-from labelloop_operator.core.connections import Secrets, connection
+from labelloop_operator.core.connections import Connection, Secrets, connection, kept_credentials
 from labelloop_operator.core.mounted_secrets import unusable_secrets
 from labelloop_operator.core.observed import (
     Children,
@@ -123,14 +123,19 @@ class Gatherer:
                 return found.facts, None
             # The Secret may go before the resource does: what was known last is used to deregister.
             address = self._watch.address(key)
-            facts = replace(found.facts, problem=None, address=address) if address else found.facts
-            return facts, self._watch.facts(key)
+            if address:
+                return replace(found.facts, problem=None, address=address), self._watch.facts(key)
+            kept = await kept_credentials(self._secrets, resource.namespace, names.relay_secret_name(resource.name))
+            if kept is None:
+                return found.facts, None
+            found = Connection(replace(found.facts, problem=None, address=kept.url), kept)
         owner = Owner(
             uid=resource.uid,
             project=spec.label_studio.project,
             url=names.service_url(resource.name, resource.namespace, self._operator.cluster_domain),
         )
         secret = webhook_secret(self._key, resource.uid)
+        assert found.credentials is not None  # noqa: S101 - returned above
         target = Target(found.credentials, owner, secret, status.training.cut or Cut())
         return found.facts, await self._watch.observe(key, target)
 
@@ -180,7 +185,9 @@ def needs_pods(item: Manifest) -> bool:
     spec, status = item.get("spec") or {}, item.get("status") or {}
     if "completions" in spec or "backoffLimit" in spec:
         return not pod_facts.finished(item)
-    return int(status.get("availableReplicas") or 0) < int(spec.get("replicas", 1))
+    # While a Deployment changes in place its old pods are available, and a new one that is not is counted here.
+    missing = int(status.get("availableReplicas") or 0) < int(spec.get("replicas", 1))
+    return missing or int(status.get("unavailableReplicas") or 0) > 0
 
 
 def parse_resource(item: Manifest) -> Resource:

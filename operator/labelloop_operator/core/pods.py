@@ -98,8 +98,8 @@ def _told(pod: Manifest) -> Mapping[str, Any] | None:
         terminated = states.get(step)
         if terminated and terminated.get("exitCode") != 0:
             return _step_failure(step, terminated, status)
-    if status.get("reason") == "Evicted":
-        return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
+    if (why := _evicted(status)) is not None:
+        return why
     last = states.get(_STEPS[-1])
     return None if last is None else _message(last)
 
@@ -112,13 +112,24 @@ def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str,
     told = _message(terminated)
     if told is not None:
         return told
-    if status.get("reason") == "Evicted":
-        return _failure(Reason.UNKNOWN, f"the training pod was evicted: {status.get('message', '')}")
+    if (why := _evicted(status)) is not None:
+        return why
     code = terminated.get("exitCode")
     message = (
         f"container {step} ended with exit code {code} and left no result; its log tells more, where logs are kept."
     )
     return _failure(Reason.UNKNOWN, message)
+
+
+def _evicted(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Ended by kubelet for want of memory or disk on the node, drained, preempted, or its node was lost."""
+    if status.get("reason") == "Evicted":
+        return _failure(Reason.EVICTED, f"the training pod was evicted: {status.get('message', '')}")
+    for item in status.get("conditions") or []:
+        if item.get("type") == "DisruptionTarget" and item.get("status") == "True":
+            message = f"the training pod was ended from outside: {item.get('reason', '')}: {item.get('message', '')}"
+            return _failure(Reason.EVICTED, message)
+    return None
 
 
 def _message(terminated: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -7,6 +7,11 @@ from labelloop_operator.core.observed import PodProblem
 from labelloop_operator.core.pods import finished, lost, outcome, problems
 
 RESULT = {"format": 1, "outcome": "Trained", "reason": "Trained", "message": "", "version": "model-1"}
+DRAINED = {
+    "conditions": [
+        {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "node is drained"}
+    ]
+}
 
 
 def job(type_: str = "Complete", reason: str = "") -> dict[str, Any]:
@@ -56,7 +61,10 @@ def test_the_newest_pod_counts() -> None:
         (pod(train=failed("", "OOMKilled", 137)), "OutOfMemory", "limits.memory"),
         (pod(train=failed("", "Error", 139)), "Unknown", "exit code 139"),
         (pod(train=failed("not json")), "Unknown", "container train"),
-        (pod(status={"reason": "Evicted", "message": "disk"}), "Unknown", "evicted: disk"),
+        (pod(status={"reason": "Evicted", "message": "disk"}), "Evicted", "evicted: disk"),
+        (pod(train=failed("", "Error", 137), status={"reason": "Evicted", "message": "memory"}), "Evicted", "memory"),
+        (pod(train=failed("", "Error", 143), status=DRAINED), "Evicted", "EvictionByEvictionAPI"),
+        (pod(verify=failed("", "OOMKilled", 137)), "OutOfMemory", "container verify"),
     ],
 )
 def test_killed_containers_are_explained(ended: dict[str, Any], reason: str, said: str) -> None:
