@@ -11,6 +11,7 @@ from labelloop.label_studio import Credentials, InvalidConnection
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.pod_template import LABEL_USE
 from labelloop_operator.api.spec import Problem, Spec
+from labelloop_operator.builders.relay_secret import kept_connection
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import SECRET
 from labelloop_operator.clients.kubernetes import Kubernetes
@@ -79,8 +80,23 @@ async def connection(secrets: Secrets, namespace: str, spec: Spec, not_before: f
         has_ca=credentials is not None and bool(credentials.ca),
         basic_auth_problem=basic_auth_problem,
         basic_auth=basic_auth,
+        kept=_values(credentials) if credentials else {},
     )
     return Connection(facts, credentials)
+
+
+async def kept_credentials(secrets: Secrets, namespace: str, relay_secret: str) -> Credentials | None:
+    """What the relay Secret keeps of a connection Secret that went before its resource did; None: nothing usable."""
+    kept = kept_connection(await secrets.read(namespace, relay_secret) or {})
+    try:
+        return Credentials(_text(kept["url"]), _text(kept["token"]), kept.get("ca.crt"))
+    except (KeyError, InvalidConnection):
+        return None
+
+
+def _values(credentials: Credentials) -> dict[str, bytes]:
+    values = {"url": credentials.url.encode(), "token": credentials.token.encode()}
+    return {**values, "ca.crt": credentials.ca} if credentials.ca else values
 
 
 async def _credentials(

@@ -8,7 +8,7 @@ from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import LabelStudioStatus
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import LabelStudioFacts
-from labelloop_operator.core.plan import Deregister, Emit, SetFinalizer
+from labelloop_operator.core.plan import Deregister, Emit, ReleaseRelaySecret, SetFinalizer
 from labelloop_operator.policy.deletion import DeletionInput, Departure, decide, gives_up_at
 
 
@@ -34,7 +34,7 @@ def delete(draft: Draft, requested_at: datetime) -> None:
         draft.look_again(gives_up_at(given))
     elif departure is Departure.ABANDON or (given.skip and registered):
         draft.act(Emit("Warning", str(Reason.DEREGISTRATION_INCOMPLETE), _what_stays(draft, given.skip)))
-    draft.act(SetFinalizer(present=False))
+    draft.act(ReleaseRelaySecret(names.relay_secret_name(draft.owner.name)), SetFinalizer(present=False))
 
 
 def _may_be_registered(draft: Draft) -> bool:

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelloop_operator.api import names
+from labelloop_operator.builders.relay_secret import still_kept
 from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, Kind, kind_named
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, SECRET, Kind, kind_named
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.core.drift import ANNOTATION_MANIFEST, in_place, stamped
 from labelloop_operator.core.observed import Conflict, Manifest
 from labelloop_operator.core.ownership import is_ours
-from labelloop_operator.core.plan import Apply, Create, Delete, SetFinalizer
+from labelloop_operator.core.plan import Apply, Create, Delete, ReleaseRelaySecret, SetFinalizer
 from labelloop_operator.watch.cache import Cache
 
 RECHECK = 600.0
 """Seconds after which an object that is not watched (the relay Secret) is looked at again."""
 
-KubernetesAction = Apply | Create | Delete | SetFinalizer
+KubernetesAction = Apply | Create | Delete | SetFinalizer | ReleaseRelaySecret
 
 
 class ConflictFound(Exception):  # noqa: N818 - a state, not a fault
@@ -69,6 +70,8 @@ class Executor:
                 await self._delete(kind_named(kind), namespace, name, uid, propagation)
             case SetFinalizer(present):
                 await self._set_finalizer(subject, present)
+            case ReleaseRelaySecret(name):
+                await self._release(subject, name)
 
     async def write_status(self, subject: Subject, status: dict[str, Any]) -> None:
         """The full status, guarded by the resource version. ApiError 404: gone; 409: changed meanwhile."""
@@ -90,6 +93,11 @@ class Executor:
             return
         live = await self._live(kind, namespace, name)
         self._refuse_foreign(subject, kind, name, live)
+        if kind is SECRET and live is not None:
+            wanted = stamped(still_kept(manifest, live))
+            if live["metadata"].get("deletionTimestamp"):  # somebody deleted it: ours holds it no longer than this
+                await self._release(subject, name)
+                live = None
         if live is None or not in_place(wanted, live):
             await self._ensure_current(subject)
             self._remember(kind, await self._kubernetes.apply(kind, wanted))
@@ -119,6 +127,23 @@ class Executor:
         self._checked.pop((kind.kind, namespace, name), None)
         if live is not None and live["metadata"]["uid"] == uid:
             self._cache.going(kind, namespace, name)
+
+    async def _release(self, subject: Subject, name: str) -> None:
+        """Apply the Secret with nothing in it: our finalizer goes, and our values."""
+        live = await self._kubernetes.get(SECRET, subject.namespace, name)
+        if live is None or not is_ours(live, subject.uid):
+            return
+        if names.FINALIZER not in (live["metadata"].get("finalizers") or ()):
+            return
+        metadata = {"name": name, "namespace": subject.namespace, "uid": live["metadata"]["uid"]}
+        metadata["ownerReferences"] = live["metadata"]["ownerReferences"]
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
+        try:
+            await self._kubernetes.apply(SECRET, manifest)
+        except ApiError as error:
+            if error.status not in (404, 409):  # gone meanwhile, or replaced
+                raise
+        self._checked.pop((SECRET.kind, subject.namespace, name), None)
 
     async def _set_finalizer(self, subject: Subject, present: bool) -> None:
         """Our whole manifest of the resource: applying it without the finalizer drops ours, and nobody else's."""

@@ -133,7 +133,9 @@ def apply_children(draft: Draft, spec: Spec) -> None:
     """Everything that serves, as it should be now; the Service after the Deployments it may select."""
     owner, operator, model = draft.owner, draft.observed.operator, draft.status.model
     if not draft.is_foreign("Secret", names.relay_secret_name(owner.name)):
-        kept = draft.observed.connection.kept if spec.label_studio.register else {}
+        # Held only once the resource is: a resource that may go at any time must not leave a Secret that cannot.
+        held = spec.label_studio.register and names.FINALIZER in draft.observed.resource.finalizers
+        kept = draft.observed.connection.kept if held else {}
         draft.act(Apply(relay_secret(owner, operator.relay_secret, operator.webhook_secret, kept)))
     for version in (model.active, model.candidate):
         if version is None or version.at is None:

@@ -17,7 +17,7 @@ from labelloop_operator.core.ownership import is_ours
 REBASE = RebaseTask("model-1", "r/x@sha256:1", "r/base:2", "r/x", plain_http=False)
 CHILDREN: list[dict[str, Any]] = [
     service(OWNER, "model-1", "{}"),
-    relay_secret(OWNER, "one", "two"),
+    relay_secret(OWNER, "one", "two", {}),
     deployment(OWNER, spec(), "model-1", "image", RELAY),
     deployment(OWNER, FULL, "model-1", "image", RELAY),
     job(OWNER, FULL, TRAINING),

@@ -40,6 +40,7 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    ReleaseRelaySecret,
     RemoveImages,
     SetFinalizer,
     TagPromoted,
@@ -332,7 +333,7 @@ class World:
 
     # Actions
 
-    def execute(self, action: Action) -> None:
+    def execute(self, action: Action) -> None:  # noqa: C901 - one branch for each action
         if isinstance(action, Apply):
             self._apply(action.manifest)
         elif isinstance(action, Create):
@@ -341,6 +342,8 @@ class World:
             self._delete(action)
         elif isinstance(action, SetFinalizer):
             self._set_finalizer(action.present)
+        elif isinstance(action, ReleaseRelaySecret):
+            self._release(action.name)
         elif isinstance(action, EnsureWebhook):
             self._ensure_webhook(action)
         elif isinstance(action, EnsureBackend):
@@ -402,6 +405,13 @@ class World:
         live = self.objects.get((action.kind, action.name))
         if live is not None and live["metadata"]["uid"] == action.uid:
             del self.objects[action.kind, action.name]
+            self._wrote()
+
+    def _release(self, name: str) -> None:
+        live = self.objects.get(("Secret", name))
+        if live is not None and live["metadata"].get("finalizers"):
+            metadata = {key: value for key, value in live["metadata"].items() if key != "finalizers"}
+            self.objects["Secret", name] = {**live, "metadata": metadata, "data": {}}
             self._wrote()
 
     def _set_finalizer(self, present: bool) -> None:
