@@ -42,7 +42,8 @@ class PackedTexts:
             try:
                 self._texts = unpacked(self.packed, self.number)
             except PackedTextsError:
-                self._texts = self._again()
+                # As many as told, whatever a cache has told: who looks for one finds one.
+                self._texts = [*self._again(), *([""] * self.number)][: self.number]
         return self._texts
 
 
