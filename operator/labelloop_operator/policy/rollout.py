@@ -14,6 +14,8 @@ from labelloop_operator.policy.chain import Check, first_verdict
 DRAIN_SECONDS = 10
 """Between the switch of the Service and the end of the old pods: longer than kube-proxy's delay and preStop."""
 
+_NOT_READY = "its pods run without getting ready; their log, and /readyz, say why"
+
 
 class Step(Enum):
     """What comes next."""
@@ -108,7 +110,7 @@ def too_late(given: RolloutInput) -> RolloutVerdict | None:
     end = _deadline(given)
     if end is None or given.now < end:
         return None
-    why = f": {given.trouble}" if given.trouble else ""
+    why = f": {given.trouble or _NOT_READY}"
     edit = is_cold(given.candidate.version) or given.in_place
     again = "change the resource" if edit else "press Start Training"
     before = "image" if given.in_place else "version"
