@@ -117,6 +117,13 @@ def read_document(directory: Path) -> dict[str, Any]:
     for name, kind in wanted.items():
         if not isinstance(document.get(name), kind):
             raise ModelFileError(f"{directory / files.DOCUMENT}: {name} is missing or damaged: write the model again")
+    if not all(
+        isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        for labels in document["labels"].values()
+    ):
+        raise ModelFileError(f"{directory / files.DOCUMENT}: labels are no lists of names: write the model again")
+    if not isinstance(document.get("created_at"), str | None):
+        raise ModelFileError(f"{directory / files.DOCUMENT}: created_at is no time: write the model again")
     return document
 
 
@@ -126,7 +133,7 @@ def describe(model: Model, document: dict[str, Any]) -> None:
     model.created_at = document.get("created_at")
     model.metrics = document["metrics"]
     if not model.labels:
-        model.labels = {str(control): tuple(map(str, labels)) for control, labels in document["labels"].items()}
+        model.labels = {control: tuple(labels) for control, labels in document["labels"].items()}
 
 
 def _checked(folder: Path) -> Iterator[tuple[str, str]]:
