@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from labelloop import label_studio as library
+from labelloop.label_studio import task_api
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.label_studio.protocol import Operation, Response
 from labelloop.publishing.errors import RegistryError
@@ -21,6 +23,7 @@ from labelloop_operator.clients.label_studio import LabelStudio
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 SECONDS = 2.0
 """Time-out of a request here; the real ones are longer."""
+NOW = "2026-11-22T06:00:00.000001Z"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
@@ -176,3 +179,50 @@ def test_the_registry_client_ends_with_an_error(behaviour: Behaviour):
     ):
         remote.manifest("1").document()
     assert len(caught.value.message) < 600
+    assert "mail.example" not in caught.value.message  # nor what another service says of itself
+
+
+def more_and_more(project: int) -> Callable[[str], str]:
+    """A Label Studio that always has another page of tasks."""
+    last = 0
+
+    def answer(_: str) -> str:
+        nonlocal last
+        tasks = [{"id": last + number, "updated_at": NOW, "annotations": []} for number in range(1, 1001)]
+        last += 1000
+        return json.dumps({"total": 10**12, "tasks": tasks})
+
+    return answer
+
+
+def paging(connection: socket.socket, gone: threading.Event, answer: Callable[[str], str]) -> None:
+    """Answers each request of one connection."""
+    with connection.makefile("rb") as lines:
+        while not gone.is_set():
+            content = answer("").encode()
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(content), content))
+            while (line := lines.readline()) not in (b"\r\n", b""):
+                pass
+            if not line:
+                return
+
+
+def test_the_client_of_pods_stops_at_ever_more_pages(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(task_api, "MOST_TASKS", 5_000)
+    answer = more_and_more(7)
+    with (
+        misbehaving(lambda connection, gone: paging(connection, gone, answer)) as port,
+        LabelStudioClient(library.Credentials(f"http://127.0.0.1:{port}", TOKEN)) as client,
+        pytest.raises(library.AnswerTooLarge, match="more than 5,000 tasks of project 7"),
+    ):
+        client.run(library.labelled_tasks(7))
+
+
+async def test_the_operators_client_stops_at_ever_more_pages(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(task_api, "MOST_TASKS", 5_000)
+    answer = more_and_more(7)
+    with misbehaving(lambda connection, gone: paging(connection, gone, answer)) as port:
+        client = LabelStudio(library.Credentials(f"http://127.0.0.1:{port}", TOKEN))
+        with pytest.raises(library.AnswerTooLarge, match="more than 5,000 tasks of project 7"):
+            await client.run(library.scan(7, None))
+        await client.close()

@@ -31,6 +31,7 @@ class Kube:
         self.core = client.CoreV1Api(self._api)
         self.apps = client.AppsV1Api(self._api)
         self.batch = client.BatchV1Api(self._api)
+        self.rbac = client.RbacAuthorizationV1Api(self._api)
         self.custom = client.CustomObjectsApi(self._api)
 
     def plain(self, thing: object) -> Any:

@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ OPERATOR_SELECTOR = "app.kubernetes.io/name=labelloop-operator"
 
 Step = Callable[[str], AbstractContextManager[Any]]
 """Tells that a step begins, and by leaving the block that it has ended."""
+
+
+def _silently(_: str) -> AbstractContextManager[Any]:
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,16 @@ class Lab:
     def upgrade(self, **changed: Any) -> None:
         """`helm upgrade` with some values changed."""
         _install(self.kube, self.backend_image, dict(self.settings) | changed, lambda _: nullcontext())
+
+    @contextmanager
+    def limited_operator(self, namespace: str, **settings: Any) -> Iterator[None]:
+        """A second operator, in `namespace`, without anything outside of namespaces; the first one rests meanwhile."""
+        self.stop_operator()
+        limited = {"crds": {"install": False, "keep": True}, "userRoles": False}
+        _install(self.kube, self.backend_image, {**self.settings, **limited, **settings}, _silently, namespace)
+        yield
+        self.kube.core.delete_namespace(namespace)
+        self.start_operator()
 
     def backend(self, namespace: str, name: str = "intents") -> Backend:
         """A resource, not applied yet."""
@@ -172,7 +186,9 @@ def _push_backend_image(cluster: Cluster, step: Step) -> str:
     return f"{repository}@{done.stdout.strip()}"
 
 
-def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: Step) -> None:
+def _install(
+    kube: Kube, backend_image: str, settings: Mapping[str, Any], step: Step, namespace: str = OPERATOR_NAMESPACE
+) -> None:
     """`helm upgrade --install` of the chart as a user would do it."""
     cluster = kube.cluster
     own = {
@@ -184,16 +200,16 @@ def _install(kube: Kube, backend_image: str, settings: Mapping[str, Any], step: 
         "registry": {"prefix": f"{cluster.registry}/trained", "plainHTTP": True},
     }
     with step("operator"):
-        kube.create_namespace(OPERATOR_NAMESPACE)
+        kube.create_namespace(namespace)
         values = cluster.layout.state / "values.json"
         values.write_text(json.dumps(own | dict(settings)))
         home = cluster.layout.state / "helm"
         environment = {"KUBECONFIG": str(cluster.kubeconfig), "HOME": str(home)}
         environment |= {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
-        release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", OPERATOR_NAMESPACE]
+        release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", namespace]
         waiting = ["--wait", "--timeout", f"{PATIENCE:.0f}s"]
         argv = [str(cluster.program("helm")), *release, "--values", str(values), *waiting]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            log = cluster.kubectl("-n", OPERATOR_NAMESPACE, "logs", f"deploy/{OPERATOR}", "--tail=20")
-            raise SystemExit(f"helm: {done.stderr}\n{kube.story(OPERATOR_NAMESPACE)}\n{log}")
+            log = cluster.kubectl("-n", namespace, "logs", f"deploy/{OPERATOR}", "--tail=20")
+            raise SystemExit(f"helm: {done.stderr}\n{kube.story(namespace)}\n{log}")

@@ -1,6 +1,6 @@
 """Reading answers: status, JSON and field types, each problem as one of the errors.
 
-Bodies are never quoted, but for the bounded validation messages of Label Studio's own error objects.
+Bodies are never quoted in a message, which ends in conditions; what an error object says is kept beside it.
 """
 
 import json
@@ -98,14 +98,41 @@ def check(response: Response, subject: str) -> None:
         raise _not_label_studio(response, f"answered {status} without JSON")
     detail = detail or "no detail"
     if status == 401:
-        raise Unauthorized(f"{url} answered 401 ({detail}): the token is not accepted; set a valid one.")
+        raise Unauthorized(f"{url} answered 401: the token is not accepted; set a valid one.", detail)
     if status == 403 and SSRF_GUARD.search(detail):
-        raise AddressBlocked(f"{url} refused the address of {subject} ({detail}). {SSRF_REMEDY}.")
+        raise AddressBlocked(f"{url} refused the address of {subject}{_network(detail)}. {SSRF_REMEDY}.", detail)
     if status == 403:
-        raise Unauthorized(f"{url} answered 403 ({detail}): use the token of a user who may change {subject}.")
+        raise Unauthorized(f"{url} answered 403: use the token of a user who may change {subject}.", detail)
     if status == 404:
         raise NotFound(f"{url}: there is no {subject}, or the token's user cannot see it; check the id and the token.")
-    raise Rejected(f"{url} refused {subject} with {status}: {detail}", status, detail)
+    told = known_words(detail) or "why stands in Label Studio's log"
+    raise Rejected(f"{url} refused {subject} with {status}: {told}.", status, detail)
+
+
+def known_words(detail: str) -> str:
+    """Those of Label Studio's usual sentences that `detail` holds: words of this page, not of the answer."""
+    return ", ".join(words for words in _KNOWN_WORDS if words.casefold() in detail.casefold())
+
+
+_KNOWN_WORDS = (
+    "Can't connect to ML backend",
+    "health check failed",
+    "Can't resolve hostname",
+    "Unable to create resource",
+    "Enter a valid URL",
+    "This field is required",
+    "already exists",
+    "User not found",
+    "Invalid token",
+    "Token is blacklisted",
+    "Token is invalid or expired",
+)
+
+
+def _network(detail: str) -> str:
+    """Which of its networks Label Studio blocks, when it tells."""
+    found = re.search(r"block: ([0-9a-fA-F.:]{3,39}/[0-9]{1,3})", detail)
+    return f" (it blocks {found[1]})" if found else ""
 
 
 def detail_of(response: Response) -> str | None:

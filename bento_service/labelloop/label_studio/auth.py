@@ -123,25 +123,27 @@ class Authenticator:
 
     def _refused(self, response: Response) -> Unauthorized:
         detail = answers.detail_of(response) or "no detail"
-        start = f"{response.url} answered 401 ({detail})"
+        known = answers.known_words(detail)
+        start = f"{response.url} answered 401 ({known})" if known else f"{response.url} answered 401"
         if self._claims is None:
             if "legacy token authentication has been disabled" in detail:
                 return Unauthorized(
                     f"{start}: make a personal access token (Account & Settings) and use it, or turn "
-                    "legacy tokens on for the organisation."
+                    "legacy tokens on for the organisation.",
+                    detail,
                 )
-            return Unauthorized(f"{start}: the token is unknown there; set a valid one.")
+            return Unauthorized(f"{start}: the token is unknown there; set a valid one.", detail)
         if self._claims.get("token_type") == "access":
             return ExpiredToken(
-                f"{start}: this is an access token, which lives for minutes; use a personal access token."
+                f"{start}: this is an access token, which lives for minutes; use a personal access token.", detail
             )
         ends = self._claims.get("exp")
         if isinstance(ends, int | float) and ends < time.time():
             told = datetime.fromtimestamp(ends, UTC).date().isoformat()
-            return ExpiredToken(f"{start}: the personal access token expired on {told}; make a new one.")
+            return ExpiredToken(f"{start}: the personal access token expired on {told}; make a new one.", detail)
         if "blacklisted" in detail or "expired" in detail:
-            return ExpiredToken(f"{start}: the personal access token was revoked or expired; make a new one.")
-        return Unauthorized(f"{start}: the personal access token is not accepted there; make a new one.")
+            return ExpiredToken(f"{start}: the personal access token was revoked or expired; make a new one.", detail)
+        return Unauthorized(f"{start}: the personal access token is not accepted there; make a new one.", detail)
 
 
 def _checked_url(url: str) -> str:

@@ -5,13 +5,18 @@ from enum import Enum
 
 
 class LabelStudioError(Exception):
-    """Base of all errors of this package. `transient` tells whether trying again later may help."""
+    """Base of all errors of this package. `transient` tells whether trying again later may help.
+
+    `message` holds nothing of an answer's body: it is shown to people who may not be allowed to read what the url leads
+    to. `detail`, for who runs the command, is what the other side said: bounded and on one line.
+    """
 
     transient = False
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(f"{message} (It said: {detail})" if detail else message)
         self.message = message
+        self.detail = detail
 
 
 class InvalidConnection(LabelStudioError):
@@ -53,12 +58,11 @@ class AddressBlocked(LabelStudioError):
 
 
 class Rejected(LabelStudioError):
-    """Label Studio understood and refused, or failed. `detail` is bounded and holds validation messages only."""
+    """Label Studio understood and refused, or failed; `detail` holds its validation messages."""
 
     def __init__(self, message: str, status: int, detail: str) -> None:
-        super().__init__(message)
+        super().__init__(message, detail)
         self.status = status
-        self.detail = detail
         self.transient = status >= 500
 
 

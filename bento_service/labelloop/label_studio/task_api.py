@@ -23,7 +23,11 @@ Parser = Callable[[Response, Mapping[str, Any]], T]
 
 PAGE_TIMEOUT = 120.0
 PAGE_LIMIT = 64 * 1024 * 1024
+TIMES_LIMIT = 8 * 1024 * 1024
+"""Bytes of a page without data and results, which the operator reads for all its resources."""
 PAGE_SIZE = 1000
+MOST_TASKS = 2_000_000
+"""Of one query: a server that gives ever more pages is none to learn from."""
 PASSES = 5
 COUNTERS: tuple[AnnotationCounter, ...] = get_args(AnnotationCounter)
 OVERLAP = timedelta(seconds=10)
@@ -161,10 +165,15 @@ def _pages(
             continue
         if not response.complete:
             raise AnswerTooLarge(
-                f"{response.url}: a task after task {last} of project {project} is larger than {PAGE_LIMIT:,} bytes: "
-                "delete it or shorten its data."
+                f"{response.url}: a task after task {last} of project {project} is larger than "
+                f"{_page_limit(include):,} bytes: delete it or shorten its data."
             )
         items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+        if len(found) + len(items) > MOST_TASKS:
+            raise AnswerTooLarge(
+                f"{response.url} answers more than {MOST_TASKS:,} tasks of project {project}: more than can be learned "
+                "from; split the project."
+            )
         for item in items:
             task_id = answers.field(response, item, "id", int)
             if task_id <= last:
@@ -191,8 +200,12 @@ def _page_request(
             ("query", json.dumps(view, separators=(",", ":"))),
         ),
         timeout=PAGE_TIMEOUT,
-        limit=PAGE_LIMIT,
+        limit=_page_limit(include),
     )
+
+
+def _page_limit(include: str) -> int:
+    return PAGE_LIMIT if "data" in include.split(",") else TIMES_LIMIT
 
 
 def _number(column: str, operator: str, value: int) -> Filter:

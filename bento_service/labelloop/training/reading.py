@@ -81,7 +81,7 @@ def read_project(
         except (_FullReadNeededError, SnapshotError) as error:
             why = str(error)
         except Rejected as error:
-            why = f"Label Studio does not take a question about changes: {error}"
+            why = f"Label Studio does not take a question about changes: {error.message}"
     return (yield from _everything(found, schema, url, why))
 
 

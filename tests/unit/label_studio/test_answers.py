@@ -39,9 +39,9 @@ SECRET = "a text nobody should see in a message"
         (answer(b"<html>bad gateway", 502), Unreachable, True, "502"),
         (answer(b"", 503), Unreachable, True, "503"),
         (answer({"detail": "slow down"}, 429), Unreachable, True, "429"),
-        (answer(b"<html>Server Error", 500), Rejected, True, "500: no detail"),
+        (answer(b"<html>Server Error", 500), Rejected, True, "with 500: why stands in"),
         (answer({"detail": "Can't resolve hostname x"}, 500), Rejected, True, "Can't resolve hostname x"),
-        (answer({"detail": "bad"}, 400), Rejected, False, "400: bad"),
+        (answer({"detail": "bad"}, 400), Rejected, False, "with 400: why stands in"),
         (
             Response(302, {"location": "https://sso.example/login?token=xyz"}, b"", url="http://u"),
             NotLabelStudio,
@@ -74,6 +74,24 @@ def test_validation_messages_are_told() -> None:
         read_json(answer(body, 400), "an ML backend")
     assert caught.value.detail == "Can't connect to ML backend; title: too short; title: a: b"
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "body", [{"detail": "s3cret"}, {"s3cret": "s3cret"}, {"validation_errors": ["s3cret"]}, ["s3cret"], b"s3cret"]
+)
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 422, 429, 500, 503])
+def test_no_message_holds_anything_of_a_body(body: object, status: int) -> None:
+    with pytest.raises(LabelStudioError) as caught:
+        read_object(answer(body, status), "project 7")
+    assert "s3cret" not in caught.value.message
+
+
+def test_sentences_of_label_studio_are_told_in_our_copy_of_them() -> None:
+    body = {"non_field_errors": ["Can't connect to ML backend http://x, health check failed: s3cret"]}
+    with pytest.raises(Rejected, match="with 400: Can't connect to ML backend, health check failed") as caught:
+        read_json(answer(body, 400), "it")
+    assert "s3cret" not in caught.value.message
+    assert "s3cret" in str(caught.value)  # for who runs the command with a token of their own
 
 
 def test_details_are_bounded_and_on_one_line() -> None:

@@ -68,15 +68,16 @@ def test_words_of_an_answer_are_not_repeated(body: bytes, status: int):
         assert "secret words" not in str(caught.value)
 
 
-def test_a_message_of_the_registry_is_told_on_one_line():
-    body = json.dumps({"errors": [{"message": "no space\r\n2026 ERROR forged\x1b[2J" + "x" * 9000}]}).encode()
+def test_of_a_registrys_explanation_only_the_codes_of_the_specification_are_told():
+    errors = [{"code": "DENIED", "message": "secret words\r\nforged"}, {"code": "secret words"}, {"code": ["x"]}]
+    body = json.dumps({"errors": errors}).encode()
     with (
         replaced_connections(lambda *_: Answer(500, {}, body)),
         remote() as repository,
-        pytest.raises(RegistryError, match="no space 2026 ERROR forged") as caught,
+        pytest.raises(RegistryError, match="answers 500 for team/intents: DENIED;") as caught,
     ):
         repository.manifest("1")
-    assert "\n" not in caught.value.message
+    assert "secret words" not in caught.value.message
     assert len(caught.value.message) < 600
 
 
