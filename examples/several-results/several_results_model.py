@@ -1,7 +1,4 @@
-"""Several results per prediction: a choice for the whole image, and rectangles with labels in it.
-
-It learns without looking at pictures: the most frequent choice, and per label the mean rectangle.
-"""
+"""Several results per prediction: a choice for the image and rectangles in it, learnt without looking at pictures."""
 
 import json
 from collections.abc import Mapping, Sequence

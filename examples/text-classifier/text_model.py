@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Schema
@@ -19,8 +21,6 @@ class SklearnTextClassifier(TextModel):
     """One control, a single choice. Only numbers and words are stored; both parts are put together again by `load`."""
 
     def __init__(self, words: Mapping[str, int], idf: NDArray, coef: NDArray, bias: NDArray, labels: Mapping) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
         self.words, self.idf, self.coef, self.bias = words, idf, coef, bias
         self.labels = {control: tuple(classes) for control, classes in labels.items()}
         self.vectorizer = TfidfVectorizer(ngram_range=(1, 3), vocabulary=dict(words), token_pattern=TOKENS)
@@ -28,17 +28,14 @@ class SklearnTextClassifier(TextModel):
 
     @classmethod
     def fit(cls, examples: Sequence[Example], schema: Schema, parameters: Mapping[str, object]) -> Self:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-
         name = schema.control.name
-        pairs = [(example.text, example.labels[name][0]) for example in examples if name in example.labels]
-        texts, truths = [text for text, _ in pairs], [label for _, label in pairs]
-        if len(set(truths)) < 2:
+        said = [example.labels[name][0] for example in examples if name in example.labels]
+        texts = [example.text for example in examples if name in example.labels]
+        if len(set(said)) < 2:
             raise NotEnoughExamplesError("texts of at least two labels are needed")
         vectorizer = TfidfVectorizer(ngram_range=(1, 3), token_pattern=TOKENS)
         regression = LogisticRegression(C=float(parameters.get("C", 10)), max_iter=1000)
-        regression.fit(vectorizer.fit_transform(texts), truths)
+        regression.fit(vectorizer.fit_transform(texts), said)
         words = {word: int(column) for word, column in vectorizer.vocabulary_.items()}
         labels = {name: regression.classes_.tolist()}
         return cls(words, vectorizer.idf_, regression.coef_, regression.intercept_, labels)
