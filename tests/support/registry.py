@@ -33,6 +33,14 @@ def image_manifest(image: str) -> dict[str, Any]:
     return manifest
 
 
+def image_exists(image: str) -> bool:
+    """Whether the registry has the manifest of an image given by digest."""
+    headers = {"Accept": ", ".join(_MANIFESTS)}
+    answer = _SESSION.head(f"{_base(image)}/manifests/{image.partition('@')[2]}", headers=headers, timeout=_TIMEOUT)
+    assert answer.status_code in (200, 404), answer
+    return answer.status_code == 200
+
+
 def _base(image: str) -> str:
     host, _, rest = image.partition("/")
     repository = rest.partition("@")[0]
