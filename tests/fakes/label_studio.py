@@ -218,7 +218,9 @@ class FakeLabelStudio:
         }
 
     def _tasks(self, request: web.Request) -> web.Response:
-        project = self.projects[int(request.query["project"])]
+        project = self.projects.get(int(request.query["project"]))
+        if project is None:
+            return _gone()
         view = json.loads(request.query["query"])
         found = [
             task

@@ -14,6 +14,7 @@ R = TypeVar("R")
 
 _CONCURRENCY = 4
 _TIMEOUT = 120.0
+IMPORT_ATTEMPTS = 5
 
 
 class LabelStudioUser:
@@ -63,16 +64,30 @@ class LabelStudioUser:
         return self._import(project, [{"data": dict(fields)} for fields in data])
 
     def import_annotated(self, project: int, labelled: Sequence[tuple[str, str]], control: str = "label") -> list[int]:
-        """Import (text, label) pairs as tasks that already carry one annotation each, in bulk."""
+        """Import (text, label) pairs as tasks that already carry one annotation each, in bulk.
+
+        When its database is locked Label Studio tries the import again, but without the annotations, which the first
+        try has taken out of the tasks; it answers 201 all the same. Such tasks are deleted and imported anew.
+        """
         rows = [
             {"data": {"text": text}, "annotations": [{"result": choice(label, control), "ground_truth": False}]}
             for text, label in labelled
         ]
-        return self._import(project, rows)
+        for _ in range(IMPORT_ATTEMPTS):
+            answer = self._import_answer(project, rows)
+            ids = [int(task) for task in answer["task_ids"]]
+            if answer["annotation_count"] == len(rows):
+                return ids
+            for task in ids:
+                self.call("DELETE", f"/api/tasks/{task}")
+        raise AssertionError(f"Label Studio lost the annotations of an import {IMPORT_ATTEMPTS} times in a row")
 
     def _import(self, project: int, rows: list[Json]) -> list[int]:
-        answer = self.call("POST", f"/api/projects/{project}/import", rows, return_task_ids="true")
-        return [int(task) for task in answer["task_ids"]]
+        return [int(task) for task in self._import_answer(project, rows)["task_ids"]]
+
+    def _import_answer(self, project: int, rows: list[Json]) -> Json:
+        answer: Json = self.call("POST", f"/api/projects/{project}/import", rows, return_task_ids="true")
+        return answer
 
     def task(self, task: int) -> Json:
         """One task with annotations and predictions; Label Studio asks the backend when there is no prediction."""

@@ -7,6 +7,7 @@ rounds also for the ML backends, which is dear, since Label Studio calls them al
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -66,7 +67,9 @@ class ProjectWatch:
         self._problem: Problem | None = None
         self._poll_problem: Problem | None = None
         self._failures = 0
-        self._round = 0
+        # Projects that were found together at a start are to be looked at one after another later on.
+        self._round = random.randrange(BACKEND_ROUNDS * COUNT_ROUNDS)  # noqa: S311
+        self._phase = random.random()  # noqa: S311
         self._newest: datetime | None = None
         """When the task that changed last did so, as of the newest unconditional count."""
         self._project: ProjectFacts | None = None
@@ -172,7 +175,8 @@ class ProjectWatch:
             self._recovered.clear()
             pause = await self._scan(unconditional)
             await _either(self._recovered, pause)
-            unconditional = not await _either(self._demand.asked, self._server.round_pause())
+            unconditional = not await _either(self._demand.asked, self._server.round_pause() * self._phase)
+            self._phase = 1.0
             if not unconditional:
                 await asyncio.sleep(SETTLE)
 
@@ -207,7 +211,10 @@ class ProjectWatch:
         return pause_after(loop.time() - started, self._pace.poll)
 
     async def _look(self) -> None:
+        await self._describe()
+        newest = await self._client.run(library.newest_change(self.project_id)) if self._newest is None else None
         await self._count()
+        self._newest = self._newest or newest
         if self._registered.backends is None:
             await self._registered.read()
         elif self._registered.disconnected is not None:
@@ -219,14 +226,16 @@ class ProjectWatch:
         self._round += 1
         newest = await self._client.run(library.newest_change(self.project_id))
         if asked or newest != self._newest or self._round % COUNT_ROUNDS == 0:
+            await self._describe()
             await self._count()
             self._newest = newest
         if self._registered.backends is None or self._round % BACKEND_ROUNDS == 0:
             await self._registered.read()
 
+    async def _describe(self) -> None:
+        self._project = await project_facts(await self._client.run(library.project(self.project_id)))
+
     async def _count(self) -> None:
-        project = await self._client.run(library.project(self.project_id))
-        self._project = await project_facts(project)
         self._tally.begin()
         cut = self._tally.cut
         count = await self._client.run(counting.count(self.project_id, counting.Cut(cut.updated_at, cut.size)))

@@ -65,9 +65,9 @@ class Server:
         await self.client.close()
 
     def round_pause(self) -> float:
-        """Seconds between two unconditional looks at one project, jittered so that many spread evenly."""
+        """Seconds between two unconditional looks at one project."""
         shared = len(self.projects) * REQUESTS_PER_ROUND / ROUND_REQUESTS_PER_SECOND
-        return max(self._pace.scan, shared) * random.uniform(0.8, 1.0)  # noqa: S311 - jitter
+        return max(self._pace.scan, shared) * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
 
     async def _run(self) -> None:
         while True:

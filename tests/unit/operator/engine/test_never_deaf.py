@@ -38,9 +38,9 @@ def clock() -> datetime:
     return datetime(2026, 11, 22, 6, 0, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Within some virtual hours."""
-    end = asyncio.get_running_loop().time() + 3 * HOUR
+async def until(condition: Callable[[], object], seconds: float = 3 * HOUR) -> None:
+    """Within so many virtual seconds."""
+    end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end
         await asyncio.sleep(0.5)
@@ -59,7 +59,7 @@ def test_a_write_refused_for_want_of_the_lease_is_made_once_the_lease_is_renewed
         refused = {"result": "not_leading"}
         await until(lambda: operator.metrics.registry.get_sample_value("labelloop_reconciles_total", refused))
         leading[0] = True
-        await until(lambda: made.training.get("pendingUpdates") == 3)
+        await until(lambda: made.training.get("pendingUpdates") == 3, 60.0)
 
     told(story, may_write=lambda: leading[0])
 
