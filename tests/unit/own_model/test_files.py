@@ -17,6 +17,7 @@ from tests.support.own_models import Obedient
 
 from labelloop.models import ModelFileError, load_model, own
 from labelloop.publishing.layer import model_layer
+from labelloop.publishing.verify import judge
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,14 @@ def test_a_damaged_document_is_read_or_refused(
         assert str(folder) in str(error)  # noqa: PT017
     else:
         assert isinstance(model.version, str)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("Obedient", "Rebased"), ("Untrained", "NeedsTraining"), ("Broken", "NeedsTraining"), ("Gone", "NeedsTraining")],
+)
+def test_a_new_base_image_is_tried_with_the_class_that_it_holds(
+    stored: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
+) -> None:
+    monkeypatch.setenv("LABELLOOP_MODEL_CLASS", f"tests.support.own_models:{name}")
+    assert judge(stored).outcome == outcome
