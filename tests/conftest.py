@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
 from hypothesis import HealthCheck, settings
+from tests.support.reliability import (  # noqa: F401 - hooks
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+)
 
 # No verdict depends on the speed of the machine, nor on luck: the same cases every time. To look for new ones:
 # pytest --hypothesis-profile explore

@@ -1,18 +1,42 @@
-"""The operator killed before and after every single write to the API server: always the same end."""
+"""The operator killed before and after every single write, to the API server or to Label Studio, for every plan."""
+
+from datetime import datetime
 
 import pytest
-from tests.fakes.story import fast, told
+from tests.chaos.plans import PLANS, Plan
+from tests.chaos.scene import POLL, Json, Killer, Scene, scene
+from tests.fakes.virtual_network import virtually
 
 
-async def test_killed_around_every_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    fast(monkeypatch.setattr)
-    want, _ = await told()
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 1
-        killed = False
+async def prepared(plan: Plan) -> tuple[Scene, datetime]:
+    """How things stand before the plan, and since when."""
+    async with scene() as made:
+        await made.start_operator()
+        await plan.before(made)
+        return made, made.now()
+
+
+async def told(plan: Plan, start: tuple[Scene, datetime], killer: Killer) -> tuple[Json, int]:
+    """The end state, and how many lives the operator had."""
+    async with scene() as made:
+        made.go_on_from(*start)
+        await made.start_operator()
+        await made.settle(2 * POLL)  # the beginning of a life
+        made.count_writes(killer)
+        await plan.act(made)
+        await made.settle(plan.quiet)
+        return made.end_state(), made.lives
+
+
+@pytest.mark.chaos_case("1")
+@pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
+def test_killed_around_every_write(plan: Plan) -> None:
+    start, undisturbed = virtually(prepared(plan)), Killer()
+    want, _ = virtually(told(plan, start, undisturbed))
+    assert undisturbed.writes > 2
+    for write in range(1, undisturbed.writes + 1):
         for after in (False, True):
-            end, lives = await told(kill_at, after)
-            killed |= lives > 1
-            assert end == want, f"killed {'after' if after else 'before'} write {kill_at}"
-    assert kill_at > 10
+            end, lives = virtually(told(plan, start, Killer(write, after)))
+            where = f"killed {'after' if after else 'before'} write {write} of {undisturbed.writes}"
+            assert end == want, where
+            assert lives == 2, where

@@ -1,5 +1,6 @@
 """The API server is away for longer than the operator's Lease lasts."""
 
+import pytest
 from tests.e2e.story import Project, Story
 from tests.support.kube import Kube
 from tests.support.load import load
@@ -9,6 +10,7 @@ from tests.support.waiting import PATIENCE, eventually
 EVERY = 12
 
 
+@pytest.mark.chaos_case("5")
 def test_predictions_go_on_and_the_operator_comes_back_by_itself(story: Story, project: Project) -> None:
     project.import_tickets(EVERY)
     backend = story.running(project, EVERY)

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import pytest
 from tests.e2e.checks import assert_no_crash, assert_serves, told
 from tests.e2e.story import Project, Story
 from tests.support import label_studio
@@ -20,6 +21,7 @@ LABELS = ("billing", "refund")
 WRONG_TOKEN = "f" * 40
 
 
+@pytest.mark.chaos_case("13")
 def test_a_broken_connection_is_told_and_predictions_go_on(story: Story, project: Project) -> None:
     backend = story.running(project, 1000)
     studio, cluster = story.lab.label_studio, story.lab.cluster
@@ -61,6 +63,7 @@ def connected_by(story: Story, project: Project, secret: str) -> dict[str, Any]:
     return spec | {"labelStudio": spec["labelStudio"] | {"connectionSecretRef": {"name": secret}}}
 
 
+@pytest.mark.chaos_case("13")
 def test_a_project_that_does_not_exist_is_told(story: Story) -> None:
     backend = story.backend()
     backend.apply({"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": 987654}})
@@ -69,6 +72,7 @@ def test_a_project_that_does_not_exist_is_told(story: Story) -> None:
     assert_no_crash(story, backend)
 
 
+@pytest.mark.chaos_case("13")
 def test_a_closed_guard_against_private_addresses_is_told(story: Story) -> None:
     kube = story.lab.kube
     guarded = label_studio.start(kube, name="guarded", node_port=30081, guarded=True)

@@ -45,6 +45,7 @@ def test_the_project_cannot_be_changed(story: Story, project: Project) -> None:
         backend.apply(spec)
 
 
+@pytest.mark.chaos_case("11")
 def test_an_unknown_base_image_is_told_and_the_old_one_serves_on(story: Story, project: Project) -> None:
     backend = story.running(project, 1000)
     spec = story.spec(project, 1000)

@@ -1,11 +1,13 @@
 """What counts as an annotation update: creates, changes (each of them), deletes, and a submit turned into a skip."""
 
+import pytest
 from tests.e2e.story import Project, Story
 from tests.support.timeline import Timeline
 
 FIRST = 12
 
 
+@pytest.mark.chaos_case("C4")
 def test_every_kind_of_update_counts(story: Story, project: Project) -> None:
     backend = story.trained(project, FIRST)
     project.import_tickets(5)

@@ -1,5 +1,6 @@
 """Deleting the resource leaves nothing behind, or says what it had to leave."""
 
+import pytest
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.story import Project, Story
 from tests.support.network import packets_refused
@@ -9,6 +10,7 @@ DEREGISTER_TIMEOUT = float(str(SETTINGS["deregisterTimeout"]).removesuffix("s"))
 SLACK = 60.0  # from the end of the time-out to the end of the resource, on a busy machine
 
 
+@pytest.mark.chaos_case("14")
 def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project: Project) -> None:
     backend = story.trained(project, 12)
     assert project.user.backends(project.id)
@@ -23,6 +25,7 @@ def test_deletion_removes_children_ml_backend_and_webhook(story: Story, project:
     eventually(lambda: not story.children(), PATIENCE, lambda: f"children left: {story.children()}")
 
 
+@pytest.mark.chaos_case("14")
 def test_deletion_with_label_studio_down_ends_and_says_what_stayed(story: Story, project: Project) -> None:
     backend = story.running(project, 1000)
     (left,) = project.user.backends(project.id)

@@ -1,5 +1,6 @@
 """A model that is not good enough stays out, and a person can go back to an earlier one and hold it."""
 
+import pytest
 from examples.tickets.generator import LABELS
 from tests.e2e.story import Story
 from tests.support.load import load
@@ -8,6 +9,7 @@ from tests.support.waiting import PATIENCE, eventually
 ROUND = 120
 
 
+@pytest.mark.chaos_case("12")
 def test_a_refused_model_is_kept_out_until_asked_for_and_a_pin_goes_back(story: Story) -> None:
     project = story.new_project(LABELS)
     backend = story.trained(project, ROUND)

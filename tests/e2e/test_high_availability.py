@@ -105,6 +105,7 @@ def two_ready(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("_two_replicas")
+@pytest.mark.chaos_case("20")
 def test_another_replica_takes_over_and_each_accepted_press_comes_to_one_training(
     story: Story, project: Project, times: dict[str, object]
 ) -> None:

@@ -1,5 +1,6 @@
 """The operator killed at bad moments, and trainings that fail: the end is the same."""
 
+import pytest
 from tests.e2e.story import Project, Story
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
@@ -7,6 +8,7 @@ from tests.support.waiting import PATIENCE, eventually
 EVERY = 24
 
 
+@pytest.mark.chaos_case("1")
 def test_an_operator_killed_during_a_job_and_during_a_roll_out_starts_no_second_job(
     story: Story, project: Project
 ) -> None:
@@ -33,6 +35,7 @@ def test_an_operator_killed_during_a_job_and_during_a_roll_out_starts_no_second_
     backend.wait_ready()
 
 
+@pytest.mark.chaos_case("10", "22")
 def test_a_job_that_fails_technically_is_tried_again_under_a_new_name(story: Story, project: Project) -> None:
     backend = story.running(project, EVERY, training={"backoff": "3s"})
     cold = backend.version

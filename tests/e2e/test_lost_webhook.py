@@ -1,5 +1,6 @@
 """The webhook is a hint: what it does not tell is found all the same."""
 
+import pytest
 from tests.e2e.story import Project, Story
 from tests.support.network import packets_refused
 from tests.support.timeline import Timeline
@@ -8,6 +9,7 @@ from tests.support.waiting import PATIENCE, eventually
 NEVER = "12h"
 
 
+@pytest.mark.chaos_case("2", "C1")
 def test_an_edit_whose_webhook_was_lost_is_counted(story: Story, project: Project) -> None:
     backend = story.trained(project, 12)
     backend.apply(story.spec(project, 1000))
@@ -21,6 +23,7 @@ def test_an_edit_whose_webhook_was_lost_is_counted(story: Story, project: Projec
     backend.wait_pending(1)
 
 
+@pytest.mark.chaos_case("2", "13")
 def test_a_deleted_webhook_is_restored_and_updates_still_train(story: Story, project: Project) -> None:
     project.import_tickets(12)
     story.lab.upgrade(scanInterval=NEVER)  # what is found now is found by the poll

@@ -1,5 +1,6 @@
 """Predictions do not need the operator, and nothing that happens while it is away is lost."""
 
+import pytest
 from tests.e2e.story import Project, Story
 from tests.support.load import load
 from tests.support.timeline import Timeline
@@ -10,6 +11,7 @@ ANNOTATED = 310
 START_TRAINING = {"action": "START_TRAINING", "project": {"id": 1}}
 
 
+@pytest.mark.chaos_case("2")
 def test_annotations_made_while_the_operator_is_stopped_start_one_job(story: Story, project: Project) -> None:
     project.import_tickets(ANNOTATED)
     backend = story.running(project, EVERY)

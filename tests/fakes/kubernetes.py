@@ -5,7 +5,6 @@ manager says it. Custom resources, Services, Deployments, Jobs, Secrets, Pods, L
 """
 
 import asyncio
-import copy
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from tests.fakes.server_side_apply import applied, merged
+from tests.fakes.server_side_apply import applied, clone, merged
 
 Object = dict[str, Any]
 Place = tuple[str, str, str]
@@ -128,7 +127,7 @@ class FakeKubernetes:
 
     def put(self, plural: str, item: Object, namespace: str = "") -> Object:
         """Create or replace an object, as other controllers do."""
-        item = copy.deepcopy(item)
+        item = clone(item)
         metadata = item.setdefault("metadata", {})
         namespace = metadata.get("namespace", namespace)
         if namespace:
@@ -142,7 +141,7 @@ class FakeKubernetes:
         """Change an object in place."""
         place = (plural, namespace, name)
         before = self._objects[place]
-        item = copy.deepcopy(before)
+        item = clone(before)
         change(item)
         return self._store(place, item, before)
 
@@ -156,10 +155,10 @@ class FakeKubernetes:
 
     def find(self, plural: str, namespace: str, name: str) -> Object | None:
         found = self._objects.get((plural, namespace, name))
-        return copy.deepcopy(found) if found else None
+        return clone(found) if found else None
 
     def all(self, plural: str) -> list[Object]:
-        return [copy.deepcopy(item) for (kind, _, _), item in sorted(self._objects.items()) if kind == plural]
+        return [clone(self._objects[place]) for place in sorted(self._objects) if place[0] == plural]
 
     @property
     def version(self) -> int:
@@ -175,7 +174,12 @@ class FakeKubernetes:
                 found.pop(place, None)
                 if type_ != "DELETED":
                     found[place] = item
-        return [copy.deepcopy(found[place]) for place in sorted(found)]
+        return [clone(found[place]) for place in sorted(found)]
+
+    def become(self, other: "FakeKubernetes") -> None:
+        """Hold what the other holds, its history included."""
+        self._objects, self._applied = clone(other._objects), clone(other._applied)
+        self._history, self._version = list(other._history), other._version
 
     def writes(self) -> list[Seen]:
         """Writes but for those of leases."""
@@ -362,7 +366,7 @@ class FakeKubernetes:
             item: Object = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": {}}
             item["metadata"] |= {"name": place[2], "namespace": place[1], "uid": str(uuid.uuid4())}
         else:
-            item = copy.deepcopy(found)
+            item = clone(found)
         item = applied(item, said, self._applied.get(owner, {}), others)
         self._applied[owner] = said
         return web.json_response(self._store(place, item, found), status=200 if found else 201)
@@ -386,7 +390,7 @@ class FakeKubernetes:
         return item
 
     def _drop(self, place: Place, last: Object | None = None) -> None:
-        item = copy.deepcopy(last or self._objects[place])
+        item = clone(last or self._objects[place])
         del self._objects[place]
         for owner in [owner for owner in self._applied if owner[0] == place]:
             del self._applied[owner]
@@ -395,7 +399,7 @@ class FakeKubernetes:
         self._tell("DELETED", place[0], item)
 
     def _tell(self, type_: str, plural: str, item: Object) -> None:
-        self._history.append((self._version, type_, plural, copy.deepcopy(item)))
+        self._history.append((self._version, type_, plural, clone(item)))
         if self._runner is not None:
             asyncio.get_running_loop().create_task(self._notify())
 

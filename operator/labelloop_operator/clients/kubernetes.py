@@ -144,6 +144,9 @@ class Kubernetes:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+            live = await self.get(kind, namespace, name)
+            if live is not None and live["metadata"]["uid"] == uid:
+                raise  # a conflict of another kind: it is still there
 
     async def _write(
         self,

@@ -1,0 +1,305 @@
+"""One resource in virtual time: the operator over HTTP against the fakes, and a cluster that goes on around it.
+
+What the other controllers do happens between two looks at the world: pods serve (unless their image is bad), Jobs end
+as the story says, what belongs to a deleted resource is collected. After every look what must never happen is checked.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from tests.fakes.kubernetes import Seen
+from tests.fakes.operator import NAME, NAMESPACE, World, world
+
+from labelloop_operator.watch.target import Pace
+
+Json = dict[str, Any]
+
+START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+LOOK = 0.25
+"""Virtual seconds between two looks."""
+PATIENCE = 3600.0
+"""Virtual seconds until a story counts as stuck."""
+QUIET = 25.0
+"""Virtual seconds without a write after which nothing more is to come: longer than draining and two polls."""
+POLL = 5.0
+BACKENDS = "labelstudiobackends"
+PLACE = (BACKENDS, NAMESPACE, NAME)
+
+
+class Killer:
+    """Kills the operator before or after its Nth write, to the API server or to Label Studio."""
+
+    def __init__(self, kill_at: int | None = None, after: bool = False) -> None:
+        self.kill_at = kill_at
+        self.after = after
+        self.writes = 0
+        self.dead = False
+
+    async def watch(self, request: web.Request, carry_out: Callable[[], Any]) -> web.StreamResponse:
+        """Let a request through, or kill its sender."""
+        if self.dead:
+            return reset(request)
+        if request.method == "GET":
+            return await carry_out()
+        self.writes += 1
+        if self.writes != self.kill_at:
+            return await carry_out()
+        if self.after:
+            await carry_out()
+        self.dead = True
+        return reset(request)
+
+
+def reset(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+class Scene:
+    """What people do, and what can be seen."""
+
+    def __init__(self, made: World) -> None:
+        self.world = made
+        self.api, self.label_studio = made.api, made.label_studio
+        self.skew = timedelta()
+        self.outcomes: deque[str] = deque()
+        """What the next Jobs come to: Failed, NotEnoughData, Refused; Trained when nothing is said."""
+        self.bad_images: set[str] = set()
+        self.jobs: set[str] = set()
+        """uids of all Jobs ever seen."""
+        self.selected: list[str] = []
+        """Revisions that the Service ever selected, in order."""
+        self.killer = Killer()
+        self.lives = 1
+        self.jobs_run = True
+        self._gone_on = -1
+        made.pace = Pace(poll=POLL, scan=60.0)
+        made.clock = self.now
+        made.resync = 60.0
+
+    def go_on_from(self, earlier: "Scene", at: datetime) -> None:
+        """Stand where another scene stood, at that time."""
+        self.api.become(earlier.api)
+        self.label_studio.become(earlier.label_studio)
+        self.world.connection()
+        self.jobs, self.selected = set(earlier.jobs), list(earlier.selected)
+        self.skew += at - self.now()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
+
+    # people
+
+    def apply(self, **spec: Any) -> None:
+        """Apply the resource, with a training every three updates."""
+        training = {"everyUpdates": 3, "backoff": "2s", **spec.pop("training", {})}
+        before = self.world.found()
+        if before:
+            connection = {"connectionSecretRef": {"name": "label-studio"}, "project": 7}
+            wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, **spec}
+            self.api.patch(*PLACE, lambda live: live.update(spec=wanted))
+        else:
+            self.world.resource(training=training, **spec)
+
+    def annotate(self, count: int = 3) -> None:
+        self.label_studio.annotate(7, count)
+
+    def press_start_training(self, request: str) -> None:
+        self.api.patch(
+            *PLACE,
+            lambda live: (
+                live["metadata"].setdefault("annotations", {}).update({"labelloop.dev/train-requested-at": request})
+            ),
+        )
+
+    def delete(self) -> None:
+        self.api.delete(*PLACE, at=self.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    # the operator
+
+    async def start_operator(self) -> None:
+        await self.world.run()
+
+    def count_writes(self, killer: Killer) -> None:
+        """From now on the killer watches the operator."""
+        self.killer = killer
+
+        async def from_operator(request: web.Request, _: Seen, carry_out: Any) -> web.StreamResponse:
+            return await killer.watch(request, carry_out)
+
+        self.api.interceptor = from_operator
+        self.label_studio.interceptor = killer.watch
+
+    async def restart_operator(self) -> None:
+        """SIGKILL, and the next life."""
+        await self.world.crash()
+        self.killer.dead = False
+        self.lives += 1
+        await self.world.run()
+
+    # time
+
+    async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> float:
+        """Go on until it holds; the virtual seconds that took."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not condition():
+            assert loop.time() - began < patience, f"life {self.lives}: {self.world.found().get('status')}"
+            await self.step()
+        return loop.time() - began
+
+    async def step(self, seconds: float = LOOK) -> None:
+        if self.killer.dead:
+            await self.restart_operator()
+        if self.api.version != self._gone_on:
+            self.go_on()
+            self.check()
+            self._gone_on = self.api.version
+        await asyncio.sleep(seconds)
+
+    async def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds / LOOK)):
+            await self.step()
+
+    async def settle(self, quiet: float = QUIET) -> None:
+        """Go on until nothing was written for so long."""
+        loop = asyncio.get_running_loop()
+        began = changed = loop.time()
+        version = -1
+        while loop.time() - changed < quiet or self.killer.dead:
+            assert loop.time() - began < PATIENCE, f"does not settle: {self.world.found().get('status')}"
+            await self.step()
+            seen = self.api.version + self.killer.writes
+            if seen != version:
+                version, changed = seen, loop.time()
+
+    # the rest of the cluster
+
+    def go_on(self) -> None:
+        """One look of the other controllers."""
+        for item in self.api.all("deployments"):
+            self._run_pods(item)
+        for item in self.api.all("jobs"):
+            if not item.get("status") and self.jobs_run:
+                self.end_job(item, self.outcomes.popleft() if self.outcomes else "Trained")
+        if not self.world.found():
+            for plural in ("deployments", "services", "jobs", "secrets"):
+                for item in self.api.all(plural):
+                    if item["metadata"].get("ownerReferences"):
+                        self.api.remove(plural, NAMESPACE, item["metadata"]["name"])
+
+    def _run_pods(self, item: Json) -> None:
+        image = item["spec"]["template"]["spec"]["containers"][0]["image"]
+        count = item["spec"].get("replicas", 1)
+        serving = 0 if image in self.bad_images else count
+        status = {
+            "observedGeneration": item["metadata"]["generation"], "replicas": count, "updatedReplicas": count,
+            "readyReplicas": serving, "availableReplicas": serving,
+        }  # fmt: skip
+        self.api.patch("deployments", NAMESPACE, item["metadata"]["name"], lambda live: live.update(status=status))
+
+    def end_job(self, item: Json, outcome: str) -> None:
+        name = item["metadata"]["name"]
+        told = self.result(outcome)
+        self.world.job_ends(name, told, failed=told["outcome"] == "Failed")
+
+    def result(self, outcome: str) -> Json:
+        """A training's termination message now."""
+        found = [a for task in self.label_studio.projects[7].tasks.values() for a in task.annotations.values()]
+        newest = max((annotation.updated_at for annotation in found), default=None)
+        cut = {"updated_at": newest.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if newest else None, "size": len(found)}
+        told: Json = {"format": 1, "outcome": outcome, "reason": outcome, "message": outcome.lower()}
+        if outcome == "Failed":
+            return told | {"reason": "RegistryUnreachable", "message": "registry.example does not answer"}
+        if outcome == "NotEnoughData":
+            return told | {"reason": "TooFewLabels", "message": "one label only", "cut": cut}
+        refused = outcome == "Refused"
+        gate = {"accepted": not refused, "reason": "WorseThanActive" if refused else "NotWorse", "message": "0.6, 0.7"}
+        return told | {
+            "reason": "WorseThanActive" if refused else "Trained",
+            "gate": gate,
+            "version": self.version_to_come(),
+            "image": self.image_to_come(),
+            "dataset_digest": "sha256:1",
+            "cut": cut,
+            "metrics": {"accuracy": 0.7},
+            "snapshot": "registry.example/models/team-a/intents/snapshot@sha256:" + "2" * 64,
+        }
+
+    def version_to_come(self) -> str:
+        """What a training now makes: it depends on the number of annotations only."""
+        count = sum(len(task.annotations) for task in self.label_studio.projects[7].tasks.values())
+        return "model-" + hashlib.sha256(str(count).encode()).hexdigest()[:12]
+
+    def image_to_come(self) -> str:
+        digest = hashlib.sha256(self.version_to_come().encode()).hexdigest()
+        return f"registry.example/models/team-a/intents@sha256:{digest}"
+
+    # what is seen
+
+    def check(self) -> None:
+        """What never happens, whatever does."""
+        running = [item for item in self.api.all("jobs") if not item.get("status")]
+        assert len(running) <= 1, "two trainings at a time"
+        self.jobs |= {item["metadata"]["uid"] for item in self.api.all("jobs")}
+        service = self.api.find("services", NAMESPACE, f"{NAME}-ml")
+        revision = (service or {}).get("spec", {}).get("selector", {}).get("labelloop.dev/revision")
+        if revision is None:
+            return
+        named = self.api.find("deployments", NAMESPACE, f"{NAME}-ml-{revision}")
+        if self.selected[-1:] != [revision]:
+            if self.selected:
+                assert named is not None, "the Service was switched to pods that are not there"
+                assert named["status"]["availableReplicas"] >= named["spec"]["replicas"], "switched to pods not ready"
+            self.selected.append(revision)
+
+    @property
+    def model(self) -> Json:
+        return self.world.found().get("status", {}).get("model", {})
+
+    @property
+    def active(self) -> str:
+        return self.model.get("active", {}).get("version", "")
+
+    def end_state(self) -> Json:
+        """What must be equal, whatever happened on the way: no times, no generated ids."""
+        found = self.world.found()
+        status = found.get("status", {})
+        training = status.get("training", {})
+        return {
+            "finalizers": found.get("metadata", {}).get("finalizers"),
+            "conditions": [(item["type"], item["status"], item["reason"]) for item in status.get("conditions", [])],
+            "active": self.active,
+            "candidate": self.model.get("candidate", {}).get("version"),
+            "history": [item["version"] for item in self.model.get("history", [])],
+            "refused": [item["image"] for item in self.model.get("refused", [])],
+            "training": {key: training.get(key) for key in ("cut", "pendingUpdates", "handledRequest", "lastOutcome")},
+            "children": self.children(),
+            "backends": [(item["url"], item["title"]) for item in self.label_studio.backends.values()],
+            "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],
+            "trainings": len(self.jobs),
+        }
+
+    def children(self) -> Json:
+        """Specs of what the operator made, by kind and name."""
+        found: Json = {}
+        for plural in ("deployments", "services", "jobs"):
+            for item in self.api.all(plural):
+                labels = item["metadata"].get("labels")
+                found[f"{plural}/{item['metadata']['name']}"] = {"spec": item["spec"], "labels": labels}
+        for item in self.api.all("secrets"):
+            found[f"secrets/{item['metadata']['name']}"] = sorted(item.get("data") or item.get("stringData") or ())
+        return found
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    async with world() as made:
+        yield Scene(made)
