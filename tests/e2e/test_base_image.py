@@ -4,6 +4,7 @@ from typing import Any
 
 from examples.tickets.generator import LABELS
 from tests.e2e.story import Project, Story
+from tests.support.backend import Backend
 from tests.support.base_images import SERVER, with_file
 from tests.support.load import load
 from tests.support.registry import image_exists, image_labels, image_manifest
@@ -12,6 +13,7 @@ from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
 PAUSE = 0.05
+NOW = {"progressDeadline": "1s"}
 CRASHES = 'raise SystemExit("this base image is broken")\n'
 
 
@@ -41,13 +43,13 @@ def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: 
     (pod,) = backend.serving_pods
     assert pod["spec"]["containers"][0]["image"] == moved["image"]
 
-    # A base on which nothing serves: first under the next version, then under the one that is there.
+    # A base on which nothing serves: first under the version that is there, then under the next one.
     broken = with_file(story.lab.backend_image, f"{story.namespace}-3", SERVER, CRASHES)
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, PAUSE) as report:
-        backend.apply(story.spec(project, EVERY, image=broken, rollout={"progressDeadline": "15s"}))
-        refused = backend.wait_for("RolloutSucceeded", "False", "ProgressDeadlineExceeded")
+        backend.apply(story.spec(project, EVERY, image=broken))
+        refused = _at_the_deadline(backend, "does not start", story.spec(project, EVERY, image=broken, rollout=NOW))
+        assert "The image before goes on serving" in refused, refused
         backend.wait_for("Rebased", "False", "ProgressDeadlineExceeded")
-        assert "does not start" in refused["message"], refused
         eventually(lambda: _images(backend.serving_pods) == [moved["image"]], PATIENCE, backend.told)
         project.import_annotated(EVERY)
         eventually(lambda: len(backend.status["model"]["refused"]) == 2, PATIENCE, backend.told)
@@ -62,9 +64,10 @@ def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: St
     cold = backend.version
     missing = f"{story.lab.cluster.registry}/labelloop/missing:1"
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, PAUSE) as report:
-        backend.apply(story.spec(project, EVERY, image=missing, rollout={"progressDeadline": "10s"}))
-        refused = backend.wait_for("RolloutSucceeded", "False", "ProgressDeadlineExceeded")
-        assert f"image {missing} cannot be pulled" in refused["message"], refused
+        backend.apply(story.spec(project, EVERY, image=missing))
+        told = f"image {missing} cannot be pulled"
+        refused = _at_the_deadline(backend, told, story.spec(project, EVERY, image=missing, rollout=NOW))
+        assert "The version before goes on serving" in refused, refused
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     assert backend.version == cold
@@ -93,6 +96,13 @@ def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: S
         assert backend.status["model"]["active"]["image"] == active["image"]
         backend.wait_pending(0)
         assert not timeline.jobs()
+
+
+def _at_the_deadline(backend: Backend, told: str, shortened: dict[str, Any]) -> str:
+    """Wait until the roll-out tells its trouble, however long that takes here, then let its deadline be over."""
+    eventually(lambda: told in backend.condition("RolloutSucceeded").get("message", ""), PATIENCE, backend.told)
+    backend.apply(shortened)
+    return str(backend.wait_for("RolloutSucceeded", "False", "ProgressDeadlineExceeded")["message"])
 
 
 def _images(pods: list[dict[str, Any]]) -> list[str]:

@@ -153,6 +153,8 @@ def _problem(pod: Manifest) -> PodProblem | None:
         waiting = (item.get("state") or {}).get("waiting")
         if waiting and waiting.get("reason", "") not in _STARTING:
             return PodProblem(owner, waiting["reason"], waiting.get("message", ""))
+        if (crash := _crash(item)) is not None:
+            return PodProblem(owner, *crash)
     for item in status.get("conditions") or []:
         if (
             item.get("type") == "PodScheduled"
@@ -161,6 +163,14 @@ def _problem(pod: Manifest) -> PodProblem | None:
         ):
             return PodProblem(owner, "Unschedulable", item.get("message", ""))
     return None
+
+
+def _crash(container: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Reason and message of a container that was started again and does not serve yet: between two crashes it runs."""
+    last = (container.get("lastState") or {}).get("terminated")
+    if container.get("ready") or not container.get("restartCount") or not last or last.get("exitCode") == 0:
+        return None
+    return last.get("reason") or "Error", f"exit code {last.get('exitCode')}, started again"
 
 
 def _owner(pod: Manifest) -> str | None:

@@ -33,7 +33,9 @@ def record_rebase(draft: Draft, spec: Spec) -> None:
     rebase = model.rebase
     if rebase is not None and (active is None or (rebase.version, rebase.base_image) != (active.version, target)):
         rebase = None
-    if rebase is not None and draft.edited and rebase.outcome in (RebaseOutcome.REBASED, RebaseOutcome.FAILED):
+    on_its_way = model.candidate is not None and rebase is not None and model.candidate.version == rebase.version
+    ended = rebase is not None and rebase.outcome in (RebaseOutcome.REBASED, RebaseOutcome.FAILED)
+    if rebase is not None and draft.edited and ended and not on_its_way:
         # A person changed something: what did not start, or failed, gets another chance.
         draft.set_model(replace(model, refused=tuple(item for item in model.refused if item.version != rebase.version)))
         rebase = None

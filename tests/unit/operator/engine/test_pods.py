@@ -116,6 +116,31 @@ def test_waiting_pods_are_problems_of_their_deployment_or_job() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "Error"),
+        ({"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}, "OOMKilled"),
+        ({"ready": True}, None),
+        ({"restartCount": 0}, None),
+        ({"lastState": {"terminated": {"exitCode": 0, "reason": "Completed"}}}, None),
+        ({"lastState": {}}, None),
+    ],
+)
+def test_a_container_between_two_crashes_is_a_problem(changes: dict[str, Any], reason: str | None) -> None:
+    item = waiting("", **{"labelloop.dev/backend": "intents", "labelloop.dev/revision": "abc"})
+    crashed = {"exitCode": 1, "reason": "Error"}
+    container = {
+        "name": "c",
+        "state": {"running": {}},
+        "restartCount": 2,
+        "lastState": {"terminated": crashed},
+        **changes,
+    }
+    item["status"]["containerStatuses"] = [container]
+    assert [problem.reason for problem in problems([item])] == ([reason] if reason else [])
+
+
 def test_a_pod_that_no_node_takes_is_a_problem_and_one_that_goes_is_none() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
     labels = {"labelloop.dev/backend": "intents", "labelloop.dev/revision": "abc"}
