@@ -23,6 +23,7 @@ ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
 CHOICE_TYPES = ("choices", "taxonomy")
 OF_A_PART = ("start", "end", "startOffset", "endOffset", "globalOffsets", "x", "y")
 """Keys of a value that make it a label of a region, not of the whole text."""
+MAX_ID = 2**63 - 1
 
 
 WHOLE_TASK = "Task:data"
@@ -34,7 +35,7 @@ RESULT_KEYS = frozenset(
 
 
 class RowError(ValueError):
-    """An annotation lacks what Label Studio always gives (id, times)."""
+    """A task or an annotation lacks what Label Studio always gives (id, times)."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def source_of(control: Control) -> str:
 def rows_of(tasks: Iterable[Task], controls: Sequence[Control], *, whole_tasks: bool = False) -> tuple[Row, ...]:
     """Rows ordered by task id, annotations by id. Raises RowError."""
     sources = {source_of(control): control for control in controls}
+    tasks = list(tasks)
+    if any(not 0 < task.id <= MAX_ID for task in tasks):
+        raise RowError(f"a task whose id is not within 1 to {MAX_ID}: that is no id of Label Studio's")
     rows = (
         Row(
             task=task.id,

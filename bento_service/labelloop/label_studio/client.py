@@ -16,12 +16,12 @@ from urllib3.exceptions import (
 
 from labelloop.label_studio.addresses import AddressPolicy, RefusedAddressError, address_refused
 from labelloop.label_studio.auth import Authenticator, Credentials
+from labelloop.label_studio.bodies import ACCEPTED, read_body
 from labelloop.label_studio.errors import Failure, unreachable
 from labelloop.label_studio.guarded_connections import Adapter
 from labelloop.label_studio.protocol import Operation, Request, Response
 
 T = TypeVar("T")
-CHUNK = 64 * 1024
 _BROKEN = (requests.RequestException, HTTPError, UnicodeError)
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -43,6 +43,7 @@ class LabelStudioClient:
         self._authenticator = Authenticator(credentials.token, clock)
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers["Accept-Encoding"] = ACCEPTED
         self._session.mount("https://", Adapter(addresses, credentials.tls_context()))
         self._session.mount("http://", Adapter(addresses))
 
@@ -99,18 +100,14 @@ class LabelStudioClient:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            body = bytearray()
-            # read1 returns what is there: a server that sends in drops is noticed at the deadline.
-            while len(body) <= request.limit and (chunk := answer.raw.read1(CHUNK, decode_content=True)):
-                body += chunk
-                if time.monotonic() > deadline:
-                    raise requests.ReadTimeout
+            encoding = answer.headers.get("Content-Encoding", "")
+            body, complete = read_body(answer.raw, encoding, request.limit, deadline)
             return Response(
                 status=answer.status_code,
                 headers={name.lower(): value for name, value in answer.headers.items()},
-                body=bytes(body[: request.limit]),
+                body=body,
                 url=self._credentials.address(request),
-                complete=len(body) <= request.limit,
+                complete=complete,
             )
 
 

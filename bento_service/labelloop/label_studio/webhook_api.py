@@ -72,7 +72,7 @@ def _webhook(response: Response, item: Mapping[str, Any]) -> Webhook:
     return Webhook(
         id=answers.field(response, item, "id", int),
         url=answers.field(response, item, "url", str),
-        actions=tuple(sorted(action for action in actions or () if isinstance(action, str))),
+        actions=tuple(sorted(a for a in actions if isinstance(a, str))) if isinstance(actions, list) else (),
         headers={str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {},
         is_active=item.get("is_active") is True,
         send_payload=item.get("send_payload") is True,

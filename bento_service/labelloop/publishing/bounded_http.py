@@ -37,6 +37,7 @@ class BoundedAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed through
         """One exchange."""
+        request.headers["Accept-Encoding"] = "identity"
         if authority(request.url) not in self._trusted:
             request.headers.pop("Authorization", None)
         response = super().send(request, True, *args, **options)
@@ -50,8 +51,9 @@ def parts(response: requests.Response, limit: int, seconds: float) -> Iterator[b
     """The body as it comes. Raises RegistryError beyond `limit` bytes, requests.Timeout after `seconds`."""
     size, deadline = 0, time.monotonic() + seconds
     with response:
-        # read1 returns what is there: a registry that sends in drops is noticed at the deadline.
-        while chunk := response.raw.read1(CHUNK, decode_content=True):
+        # read1 returns what is there: a registry that sends in drops is noticed at the deadline. Nothing is decoded, as
+        # nothing was asked for: a decoder would read on for as long as nothing comes of what it reads.
+        while chunk := response.raw.read1(CHUNK, decode_content=False):
             size += len(chunk)
             if size > limit:
                 raise RegistryError("Unknown", f"the registry's answer is larger than {limit} bytes")

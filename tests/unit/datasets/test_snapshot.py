@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from labelloop.counting import Cut
 from labelloop.datasets.examples import examples
+from labelloop.datasets.rows import RowError
 from labelloop.datasets.shards import merged, shards_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.label_config import Schema, parse_label_config
@@ -40,6 +41,12 @@ TASKS = [task(3, "dritte 😀"), task(1, "first", was_cancelled=True), task(2, N
 
 def snapshot(tasks: list[Task] = TASKS, schema: Schema = SCHEMA) -> Snapshot:
     return Snapshot.from_tasks(tasks, schema, project=7, url=URL)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63])
+def test_a_task_with_an_id_that_is_none_of_label_studio_is_refused(number: int) -> None:
+    with pytest.raises(RowError, match="id is not within"):
+        snapshot([*TASKS, task(number)])
 
 
 def test_the_format_is_the_documented_one(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def test_webhooks_keep_their_secret_out_of_representations() -> None:
     assert "xyz" not in repr(found)
 
 
+@pytest.mark.parametrize("actions", [True, 5, {"A": 1}, None, [1, None]])
+def test_actions_of_a_webhook_that_are_none_are_none(actions: object) -> None:
+    odd = {**sample("api_webhooks_create_response"), "actions": actions}
+    assert play(webhooks(1), script(answer([odd])))[0][0].actions == ()
+
+
 @pytest.mark.parametrize("update", [False, True])
 def test_a_webhook_is_always_written_with_its_actions(update: bool) -> None:
     actions, headers = ["ANNOTATION_UPDATED", "ANNOTATION_CREATED"], {"Authorization": "Bearer s"}
