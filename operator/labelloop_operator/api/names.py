@@ -36,6 +36,7 @@ ANNOTATION_BASE_IMAGE = f"{GROUP}/base-image"
 ANNOTATION_RECORD = f"{GROUP}/record"
 """On the Service: what a wiped status is restored from (core/recovery.py)."""
 ANNOTATION_TRAIN_REQUESTED_AT = f"{GROUP}/train-requested-at"
+ANNOTATION_RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
 ANNOTATION_SKIP_DEREGISTRATION = f"{GROUP}/skip-deregistration"
 
 SERVING_PORT = 9090

@@ -10,18 +10,17 @@ from datetime import UTC, datetime
 from labelloop_operator.api.conditions import ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Status
+from labelloop_operator.api.times import parse_time
 from labelloop_operator.clients.errors import ApiError, NotLeading, Severity
 from labelloop_operator.clients.events import Events
 from labelloop_operator.core.execute import ConflictFound, Executor, Subject, subject_of
 from labelloop_operator.core.gather import Gatherer, needs_pods
 from labelloop_operator.core.hearing import Hearing
 from labelloop_operator.core.internal_error import told_internal_error
-from labelloop_operator.core.observed import Conflict, Observed
+from labelloop_operator.core.observed import Conflict, Manifest, Observed
 from labelloop_operator.core.plan import (
     Action,
-    Apply,
     Create,
-    Delete,
     Deregister,
     Emit,
     EnsureBackend,
@@ -33,9 +32,11 @@ from labelloop_operator.core.plan import (
 )
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.reconcile import plan
-from labelloop_operator.core.refusals import problem
+from labelloop_operator.core.reconcile_requests import ReconcileRequests
+from labelloop_operator.core.refusals import described, problem
 from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.core.training_slots import TrainingSlots
+from labelloop_operator.ops import story_metrics
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
@@ -90,6 +91,7 @@ class Engine:
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
         self._hearing = Hearing()
+        self._requests = ReconcileRequests(self._hearing, executor, gatherer)
 
     async def work(self) -> None:
         """Work off the queue until cancelled."""
@@ -141,6 +143,7 @@ class Engine:
         if item is None:
             await self._forget(key)
             return None
+        await self._requests.heed(key, item)
         await self._recheck_conflicts(key, item["metadata"]["uid"])
         observed = await self._gatherer.gather(key, item, self._conflicts.get(key, frozenset()))
         subject = subject_of(item)
@@ -186,7 +189,7 @@ class Engine:
                 try:
                     await self._executor.run(subject, action)
                 except ApiError as error:
-                    trouble = problem(error, _described(action))
+                    trouble = problem(error, described(action))
                     if trouble is None:
                         raise
                     raise _Refused(error, trouble) from error
@@ -219,8 +222,7 @@ class Engine:
 
     async def _write_status(self, key: Key, subject: Subject, observed: Observed, status: Status) -> None:
         before = observed.resource.status
-        pending = status.training.pending_updates
-        self._metrics.updates_pending.labels(*key).set(pending or 0)
+        story_metrics.shown(self._metrics, *key, status)
         if status == before:
             return
         try:
@@ -232,10 +234,8 @@ class Engine:
         facts = observed.label_studio
         if facts is not None and facts.pending is not None:
             self._watch.reported(key, facts.pending.repeat_edits_seen)
-        if status.training.last_outcome and before.training.last_outcome is None:
-            failure = status.training.last_failure
-            reason = failure.reason if failure else status.training.last_outcome
-            self._metrics.trainings.labels(status.training.last_outcome, reason).inc()
+        began = (_began(job) for job in observed.children.jobs if job["metadata"]["name"] == status.training.job)
+        story_metrics.written(self._metrics, before, status, next(began, None))
 
     async def _emit(self, subject: Subject, event: Emit) -> None:
         metadata = {"namespace": subject.namespace, "name": subject.name, "uid": subject.uid}
@@ -259,6 +259,7 @@ class Engine:
 
     async def _forget(self, key: Key) -> None:
         self._hearing.forget(key)
+        self._requests.forget(key)
         self._conflicts.pop(key, None)
         self._metrics.forget(*key)
         await self._gatherer.forget(key)
@@ -286,14 +287,11 @@ class _Refused(Exception):  # noqa: N818 - carries both to the one place that ha
         self.problem = trouble
 
 
+def _began(job: Manifest) -> datetime | None:
+    """When a Job was created."""
+    return parse_time(job["metadata"].get("creationTimestamp"))
+
+
 def _released(planned: Plan) -> bool:
     """The finalizer went: there may be nothing left to write a status to."""
     return any(isinstance(action, SetFinalizer) and not action.present for action in planned.actions)
-
-
-def _described(action: Action) -> str:
-    if isinstance(action, (Apply, Create)):
-        return f"{action.manifest['kind']} {action.manifest['metadata']['name']}"
-    if isinstance(action, Delete):
-        return f"{action.kind} {action.name}"
-    return "the resource's finalizer"

@@ -73,6 +73,10 @@ class Executor:
             case ReleaseRelaySecret(name):
                 await self._release(subject, name)
 
+    def recheck(self, namespace: str, name: str) -> None:
+        """Look again at what is not watched, at the next apply."""
+        self._checked.pop((SECRET.kind, namespace, names.relay_secret_name(name)), None)
+
     async def write_status(self, subject: Subject, status: dict[str, Any]) -> None:
         """The full status, guarded by the resource version. ApiError 404: gone; 409: changed meanwhile."""
         manifest = self._resource(subject, {"resourceVersion": subject.version})

@@ -82,6 +82,11 @@ class Gatherer:
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
 
+    async def look_anew(self, key: Key) -> None:
+        """Read Secrets and Label Studio again, whatever is known of them."""
+        self._generations[key] = (-1, 0.0)
+        await self._watch.forget(key)
+
     async def forget(self, key: Key) -> None:
         """The resource is gone."""
         self._generations.pop(key, None)

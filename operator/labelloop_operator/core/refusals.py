@@ -5,6 +5,7 @@ import re
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients.errors import ApiError, Severity
+from labelloop_operator.core.plan import Action, Apply, Create, Delete
 
 _RBAC = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
 _UNFIT = re.compile(r"failed to create typed patch object|cannot be handled as a")
@@ -41,3 +42,12 @@ def _forbidden(message: str, what: str) -> Problem | None:
     if "being terminated" in message:
         return None
     return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)
+
+
+def described(action: Action) -> str:
+    """What an action is about, in the words of a message."""
+    if isinstance(action, (Apply, Create)):
+        return f"{action.manifest['kind']} {action.manifest['metadata']['name']}"
+    if isinstance(action, Delete):
+        return f"{action.kind} {action.name}"
+    return "the resource's finalizer"

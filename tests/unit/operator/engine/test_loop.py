@@ -1,6 +1,7 @@
 """The loop from resource to registered backend, count, training and switch, over real HTTP against the fakes."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
 from tests.fakes.kubernetes import Seen
@@ -157,6 +158,28 @@ async def test_a_deleted_webhook_is_restored_within_a_poll(loop: World) -> None:
     await loop.ready()
     loop.label_studio.webhooks.clear()
     await until(lambda: loop.label_studio.webhooks, "the webhook")
+
+
+async def test_asked_to_reconcile_everything_is_looked_at_anew(loop: World) -> None:
+    loop.resource()
+    await loop.run()
+    await loop.ready()
+    loop.label_studio.backends.clear()  # which no poll tells, only the rare look at everything
+    loop.api.remove("secrets", NAMESPACE, f"{NAME}-ml-relay")  # which is not watched
+    seen = []
+
+    def ask(item: dict[str, Any]) -> None:
+        item["metadata"].setdefault("annotations", {})["labelloop.dev/reconcile-requested-at"] = "now"
+
+    loop.api.patch("labelstudiobackends", NAMESPACE, NAME, ask)
+
+    def mended() -> bool:
+        seen.append(loop.condition("Ready")[0])
+        return bool(loop.label_studio.backends and loop.api.find("secrets", NAMESPACE, f"{NAME}-ml-relay"))
+
+    await until(mended, "ML backend and relay Secret")
+    assert "Unknown" not in seen, "the status on record stays meanwhile"
+    await until(lambda: loop.condition("Ready") == ("True", "Ready"))
 
 
 async def test_deletion_removes_backend_and_webhook_first(loop: World) -> None:
