@@ -114,6 +114,7 @@ class Story:
                 backend.delete()
         for backend in gone:
             eventually(lambda backend=backend: backend.read() is None, PATIENCE, backend.told)  # type: ignore[misc]
-        self.lab.kube.core.delete_namespace(self.namespace)
+        with contextlib.suppress(client.ApiException):  # a story may have deleted it
+            self.lab.kube.core.delete_namespace(self.namespace)
         for project in self.projects:
             self.lab.user.delete_project(project.id)
