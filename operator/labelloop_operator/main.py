@@ -146,17 +146,19 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
     metrics.queue_depth.set_function(lambda: queue.depth)
     metrics.queue_oldest.set_function(lambda: queue.oldest)
     metrics.leading.set_function(lambda: float(leader.valid()))
+    watch = LabelStudioWatch(
+        Pace(settings.poll_interval, settings.scan_interval),
+        queue.add,
+        leader.valid,
+        lambda result: metrics.label_studio_calls.labels(result).inc(),
+    )
+    metrics.counts_overdue.set_function(watch.overdue)
     return Parts(
         kubernetes=kubernetes.guarded(leader.valid),
         leader=leader,
         queue=queue,
         cache=cache,
-        watch=LabelStudioWatch(
-            Pace(settings.poll_interval, settings.scan_interval),
-            queue.add,
-            leader.valid,
-            lambda result: metrics.label_studio_calls.labels(result).inc(),
-        ),
+        watch=watch,
         cluster=ClusterWatch(kubernetes, cache, settings.watch_namespaces, settings.resync_interval, health.listed),
         resources=ResourceWatch(cache, settings.watch_namespaces),
         health=health,

@@ -1,5 +1,7 @@
 """What `/metrics` tells, in a registry of its own."""
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -11,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+_TRAINING_DURATIONS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 5120.0)
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -44,6 +47,34 @@ class Metrics:
         self.trainings = Counter(
             "labelloop_trainings", "Finished trainings by outcome and reason", ["outcome", "reason"], registry=registry
         )
+        self.training_seconds = Histogram(
+            "labelloop_training_duration_seconds",
+            "From the creation of a training's Job until its outcome is on record",
+            ["outcome"],
+            buckets=_TRAINING_DURATIONS,
+            registry=registry,
+        )
+        self.gate_decisions = Counter(
+            "labelloop_gate_decisions",
+            "New models by whether the gate let them pass, and why",
+            ["accepted", "reason"],
+            registry=registry,
+        )
+        self.rollouts = Counter(
+            "labelloop_rollouts", "Roll-outs that ended, by reason: Promoted or why not", ["reason"], registry=registry
+        )
+        self.model_accuracy = Gauge(
+            "labelloop_model_accuracy",
+            "Accuracy on held-out texts of the active version and of those that can be gone back to",
+            ["namespace", "name", "version"],
+            registry=registry,
+        )
+        self._accuracies: dict[tuple[str, str], set[str]] = {}
+        self.counts_overdue = Gauge(
+            "labelloop_counts_overdue",
+            "Resources whose annotation updates have not been counted for over five minutes although they should be",
+            registry=registry,
+        )
         self.label_studio_calls = Counter(
             "labelloop_label_studio_operations", "Operations in Label Studio by result", ["result"], registry=registry
         )
@@ -61,10 +92,20 @@ class Metrics:
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop the gauges of a resource that is gone."""
+        self.show_accuracies(namespace, name, {})
         try:
             self.updates_pending.remove(namespace, name)
         except KeyError:
             return
+
+    def show_accuracies(self, namespace: str, name: str, accuracies: Mapping[str, float]) -> None:
+        """Set the accuracy of these versions of a resource, and drop those of others."""
+        for version in self._accuracies.pop((namespace, name), set()) - accuracies.keys():
+            self.model_accuracy.remove(namespace, name, version)
+        for version, accuracy in accuracies.items():
+            self.model_accuracy.labels(namespace, name, version).set(accuracy)
+        if accuracies:
+            self._accuracies[namespace, name] = set(accuracies)
 
     def text(self) -> bytes:
         """The Prometheus text form."""
