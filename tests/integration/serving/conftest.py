@@ -64,7 +64,7 @@ def serve(
     cwd: Path = ROOT,
 ) -> Iterator[Server]:
     """Run a server in `cwd` until the block ends; the block begins when `/readyz` answers `ready`."""
-    port = str(free_port())
+    port = variables.get("PORT") or str(free_port())
     commands = {
         ONE_PROCESS: [sys.executable, "-m", "labelloop", "serve"],
         BENTOML: [sys.executable, "-m", "bentoml", "serve", bento, "--port", port],
