@@ -20,6 +20,8 @@ from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.models import ModelFileError, TextModel, load_model, own
 from labelloop.models.answers import AnswerError, Checked, checked
 from labelloop.models.model import Model, Task
+from labelloop.serving.loading import self_check
+from labelloop.serving.predictor import Predictor
 
 SCHEMAS_KEPT = 16
 
@@ -110,14 +112,12 @@ class Worker:
 
     def _golden(self) -> str | None:
         """Why the model's answers to texts of ours are wrong, or None."""
-        from labelloop.serving.loading import self_check
-
         assert isinstance(self._trained, TextModel)  # noqa: S101
         return self_check(self._text_predictor(self._trained))
 
     @staticmethod
     @lru_cache(1)
-    def _text_predictor(model: TextModel) -> "Predictor":
+    def _text_predictor(model: TextModel) -> Predictor:
         return Predictor(model.version, model)
 
 
@@ -153,8 +153,6 @@ def _end_with_server() -> None:
         pass
     os._exit(0)
 
-
-from labelloop.serving.predictor import Predictor  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())
