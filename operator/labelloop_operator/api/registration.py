@@ -27,6 +27,8 @@ class RegisteredBackend:
     state: str
     """CO connected, DI disconnected, ER error, ..., as it was when read."""
     basic_auth_user: str = ""
+    resource: str = ""
+    """namespace/name of the LabelStudioBackend that made it, of this cluster or another one."""
 
 
 @dataclass(frozen=True)

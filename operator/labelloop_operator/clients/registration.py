@@ -25,6 +25,9 @@ from labelloop.label_studio import (
 )
 from labelloop_operator.api.registration import WEBHOOK_ACTIONS
 
+OWNER_HEADER = "Labelloop-Owner"
+"""Of our webhooks: the resource's uid. In two clusters resources of one name have webhooks to one address."""
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -46,6 +49,11 @@ class Owner:
             return mark.get("uid") == self.uid
         return found.url.rstrip("/") == self.url.rstrip("/")
 
+    def owns_webhook(self, found: Webhook) -> bool:
+        """To our address, and not marked as that of another resource."""
+        marked = next((value for name, value in found.headers.items() if name.lower() == OWNER_HEADER.lower()), None)
+        return found.url == self.webhook_url and marked in (None, self.uid)
+
 
 def webhook_url(url: str) -> str:
     """The webhook address that belongs to a backend's address."""
@@ -64,7 +72,7 @@ def ensure_webhook(
 
     The list is read first, and again afterwards: a webhook that was made meanwhile is adopted or removed.
     """
-    headers = {"Authorization": authorization(secret)}
+    headers = {"Authorization": authorization(secret), OWNER_HEADER: owner.uid}
     present = yield from _our_webhooks(owner)
     chosen = next((hook for hook in present if hook.id == webhook_id), present[0] if present else None)
     if chosen is None:
@@ -140,7 +148,13 @@ def _remove_backends(owner: Owner) -> Operation[None]:
 
 def _our_webhooks(owner: Owner) -> Operation[list[Webhook]]:
     found = yield from webhooks(owner.project)
-    return [hook for hook in found if hook.url == owner.webhook_url]
+    return [hook for hook in found if owner.owns_webhook(hook)]
+
+
+def marked_resource(found: Backend) -> str:
+    """namespace/name of the resource that made this backend; empty when none of ours did."""
+    resource = (_mark(found.extra_params) or {}).get("resource")
+    return resource if isinstance(resource, str) else ""
 
 
 def _mark(extra_params: object) -> Mapping[str, Any] | None:

@@ -69,15 +69,19 @@ def webhook_is_right(given: RegistrationInput) -> bool:
 
 
 def backend_is_right(given: RegistrationInput) -> bool:
-    """Exactly one backend of ours, with our URL, the served version as title, and the user we ask for."""
+    """Exactly one backend of ours, with our URL and the user we ask for; the first one of its project also with the
+    served version as title. Another one keeps the title it has: Label Studio would take the project's version from it.
+    """
     found = our_backend(given.backends)
     if found is None or sum(item.ours for item in given.backends) > 1:
         return False
-    return (found.url.rstrip("/"), found.title, found.basic_auth_user) == (
-        given.url,
-        given.title,
-        given.basic_auth_user,
-    )
+    titled = found.title == given.title or not is_primary(given.backends)
+    return titled and (found.url.rstrip("/"), found.basic_auth_user) == (given.url, given.basic_auth_user)
+
+
+def is_primary(backends: Sequence[RegisteredBackend]) -> bool:
+    """Whether ours is the one that Label Studio asks for predictions: the first of the project."""
+    return min(backends, key=lambda item: item.id).ours
 
 
 def settled_at(given: RegistrationInput) -> datetime | None:
@@ -135,14 +139,16 @@ def _missing(given: RegistrationInput) -> RegistrationVerdict | None:
 
 
 def _not_primary(given: RegistrationInput) -> RegistrationVerdict | None:
-    first = min(given.backends, key=lambda item: item.id)
-    if first.ours:
+    if is_primary(given.backends):
         return None
+    first = min(given.backends, key=lambda item: item.id)
+    whose = f"of LabelStudioBackend {first.resource}, " if first.resource else ""
     return RegistrationVerdict(
         ConditionStatus.FALSE,
         Reason.NOT_PRIMARY,
-        f"Label Studio only asks the first ML backend of project {given.project}: {first.id} ({first.title}, "
-        f"{first.url}); remove that one under Settings > Model to use this one",
+        f"Label Studio only asks the first ML backend of project {given.project}: {first.id} ({whose}{first.title}, "
+        f"{first.url}); this one serves and trains beside it, and takes over when that one is removed (there, or "
+        "under Settings > Model)",
     )
 
 

@@ -9,7 +9,7 @@ from labelloop.label_config import LabelConfigError, parse_label_config
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.clients.registration import Owner, authorization
+from labelloop_operator.clients.registration import Owner, authorization, marked_resource
 from labelloop_operator.core.observed import ProjectFacts
 
 Clock = Callable[[], float]
@@ -72,6 +72,7 @@ def backend_facts(found: Iterable[library.Backend], owner: Owner) -> tuple[Regis
             ours=owner.owns(item),
             state=item.state,
             basic_auth_user=item.basic_auth_user,
+            resource=marked_resource(item),
         )
         for item in found
     )
@@ -90,5 +91,5 @@ def webhook_facts(found: Iterable[library.Webhook], owner: Owner, secret: str) -
             authorized=hook.headers.get("Authorization") == authorization(secret),
         )
         for hook in found
-        if hook.url == owner.webhook_url
+        if owner.owns_webhook(hook)
     )

@@ -154,6 +154,8 @@ class ProjectWatch:
         """Whether the poll tells something that the newest count cannot know."""
         if self._problem is not None or counters is None or self._registered.disconnected is not None:
             return True
+        if self._registered.stale:
+            return True
         counted = self._tally.facts
         if counted is not None and counted.size != counters.size:
             return True
@@ -215,7 +217,7 @@ class ProjectWatch:
         newest = await self._client.run(library.newest_change(self.project_id)) if self._newest is None else None
         await self._count()
         self._newest = self._newest or newest
-        if self._registered.backends is None:
+        if self._registered.backends is None or self._registered.stale:
             await self._registered.read()
         elif self._registered.disconnected is not None:
             await self._registered.read_one(self._registered.disconnected)

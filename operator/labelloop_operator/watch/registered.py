@@ -31,6 +31,9 @@ class Registered:
         self.backends: tuple[RegisteredBackend, ...] | None = None
         """All of the project; None: not read yet."""
         self.webhooks: tuple[RegisteredWebhook, ...] | None = None
+        self.stale = False
+        """Somebody else connected or removed a backend: which one is the first must be read anew."""
+        self._others: frozenset[tuple[int, str]] | None = None
         self.problem: Problem | None = None
         """Why the backends cannot be read."""
 
@@ -48,9 +51,14 @@ class Registered:
         """All webhooks of the organisation, as the poll read them."""
         mine = [hook for hook in webhooks if hook.project in (None, self._target.owner.project)]
         self.webhooks = webhook_facts(mine, self._target.owner, self._target.webhook_secret)
+        # A backend comes and goes with its webhook, which costs nothing to look at.
+        others = frozenset((hook.id, hook.url) for hook in mine if not self._target.owner.owns_webhook(hook))
+        self.stale = self.stale or self._others not in (None, others)
+        self._others = others
 
     async def read(self) -> None:
         """A foreign backend that answers nonsense makes Label Studio fail here: counting must go on all the same."""
+        self.stale = False
         try:
             found = await self._client.run(library.backends(self._target.owner.project))
         except library.Rejected as error:

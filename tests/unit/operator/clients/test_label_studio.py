@@ -74,7 +74,7 @@ async def test_nobody_listening_is_unreachable(fake: FakeLabelStudio, client: La
 async def test_the_first_registration(fake: FakeLabelStudio, client: LabelStudio) -> None:
     (hook,) = await client.run(ensure_webhook(OWNER, "s3cret", None))
     (backend,) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK, ("user", "pass")))
-    assert hook.headers == {"Authorization": "Bearer s3cret"}
+    assert hook.headers == {"Authorization": "Bearer s3cret", "Labelloop-Owner": OWNER.uid}
     assert len(fake.webhooks) == 1
     assert fake.backends[backend.id]["basic_auth_pass"] == "pass"
     assert OWNER.owns(backend)
@@ -87,7 +87,7 @@ async def test_repairing_changes_what_is_wrong_and_makes_nothing_new(
     fake.webhooks[hook.id] |= {"is_active": False, "actions": [], "headers": {}}
     (repaired,) = await client.run(ensure_webhook(OWNER, "s3cret", hook.id))
     assert (repaired.id, repaired.is_active) == (hook.id, True)
-    assert repaired.headers == {"Authorization": "Bearer s3cret"}
+    assert repaired.headers == {"Authorization": "Bearer s3cret", "Labelloop-Owner": OWNER.uid}
     (backend,) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
     (again,) = await client.run(ensure_backend(OWNER, "model-1", backend.id, MARK))
     assert (again.id, again.title) == (backend.id, "model-1")

@@ -1,0 +1,139 @@
+"""Several resources on one project: the first ML backend is the primary, the others stand by."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.fakes.kubernetes import FakeKubernetes
+from tests.fakes.operator import NAME, NAMESPACE, World, world
+from tests.fakes.story import result
+from tests.fakes.virtual_network import virtually
+
+from labelloop_operator.watch.target import Pace
+
+HOUR = 3600.0
+PATIENCE = HOUR / 6
+"""Virtual seconds: less than the interval of unconditional looks."""
+SECOND = "second"
+
+
+def clock() -> datetime:
+    """A day at the loop's time."""
+    return datetime(2026, 11, 22, 6, 0, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
+
+
+def told(story: Callable[[World], Awaitable[None]]) -> None:
+    async def tell() -> None:
+        async with world() as made:
+            made.pace, made.clock = Pace(poll=30.0, scan=1200.0), clock
+            made.resource(training={"everyUpdates": 10})
+            await made.run()
+            await until(made, lambda: made.condition("Ready") == ("True", "Ready"))
+            await story(made)
+
+    virtually(tell())
+
+
+async def until(made: World, condition: Callable[[], object]) -> None:
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, made.found(SECOND).get("status") or made.found()["status"]
+        made.pods_serve()
+        await asyncio.sleep(0.5)
+
+
+def message(made: World, name: str) -> str:
+    conditions = made.found(name)["status"]["conditions"]
+    return next(item["message"] for item in conditions if item["type"] == "Registered")
+
+
+def titles(made: World) -> list[str]:
+    return [item["title"] for _, item in sorted(made.label_studio.backends.items())]
+
+
+async def trains(made: World, name: str, version: str) -> None:
+    """The resource's Job ends with this version, which then serves."""
+
+    def jobs() -> list[Any]:
+        return [job for job in made.api.all("jobs") if job["metadata"]["labels"]["labelloop.dev/backend"] == name]
+
+    await until(made, jobs)
+    size = sum(len(task.annotations) for task in made.label_studio.projects[7].tasks.values())
+    made.job_ends(jobs()[0]["metadata"]["name"], result(version, size, made.label_studio.now.isoformat()))
+    await until(made, lambda: made.found(name)["status"]["model"]["active"]["version"] == version)
+
+
+def test_the_second_stands_by_trains_too_and_takes_over_title_and_predictions() -> None:
+    async def story(made: World) -> None:
+        made.resource(SECOND, training={"everyUpdates": 10})
+        await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
+        assert f"of LabelStudioBackend {NAMESPACE}/{NAME}" in message(made, SECOND)
+        assert made.condition("Registered") == ("True", "Registered")
+        before = titles(made)
+        made.label_studio.annotate(7, 10)
+        await trains(made, SECOND, "model-b")
+        await asyncio.sleep(60.0)
+        assert titles(made) == before, "Label Studio would take the project's version from a standby's new title"
+        await trains(made, NAME, "model-a")
+        await until(made, lambda: titles(made)[0] == "model-a")
+        made.api.delete("labelstudiobackends", NAMESPACE, NAME, at=clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        await until(made, lambda: made.condition("Registered", SECOND) == ("True", "Registered"))
+        await until(made, lambda: titles(made) == ["model-b"])
+
+    told(story)
+
+
+def test_a_backend_removed_in_label_studio_hands_over_too_and_comes_back_as_standby() -> None:
+    async def story(made: World) -> None:
+        made.resource(SECOND, training={"everyUpdates": 10})
+        await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
+        fake = made.label_studio
+        del fake.backends[min(fake.backends)]
+        first = min(fake.webhooks)
+        del fake.webhooks[first]
+        await until(made, lambda: made.condition("Registered", SECOND) == ("True", "Registered"))
+        await until(made, lambda: made.condition("Registered") == ("False", "NotPrimary"))
+        assert f"of LabelStudioBackend {NAMESPACE}/{SECOND}" in message(made, NAME)
+
+    told(story)
+
+
+def test_one_label_studio_under_two_addresses_is_still_one_project() -> None:
+    async def story(made: World) -> None:
+        first = made.api.find("secrets", NAMESPACE, "label-studio") or {}
+        other = {"metadata": {"name": "other-address"}, "data": dict(first["data"])}
+        other["data"]["url"] = base64.b64encode(made.label_studio.url.replace("http:", "HTTP:").encode()).decode()
+        made.api.put("secrets", other, NAMESPACE)
+        place = {"connectionSecretRef": {"name": "other-address"}, "project": 7}
+        made.resource(SECOND, labelStudio=place, training={"everyUpdates": 10})
+        await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
+        assert made.condition("Registered") == ("True", "Registered")
+
+    told(story)
+
+
+def test_two_clusters_with_resources_of_one_name_leave_each_other_alone() -> None:
+    async def story(made: World) -> None:
+        other = World(await FakeKubernetes().start(), made.label_studio)
+        other.pace, other.clock = made.pace, clock
+        other.connection()
+        other.resource(training={"everyUpdates": 10})
+        await other.run(cluster_id="cluster-2")
+        try:
+            await until(other, lambda: other.condition("Registered") == ("False", "NotPrimary"))
+            await asyncio.sleep(120.0)
+            calls = made.label_studio.calls.copy()
+            await asyncio.sleep(HOUR)
+            changes = made.label_studio.calls - calls
+            assert not [call for call in changes if call[0] != "GET"], "they must not undo each other's work"
+            assert len(made.label_studio.backends) == len(made.label_studio.webhooks) == 2
+            assert made.condition("Registered") == ("True", "Registered")
+            made.api.delete("labelstudiobackends", NAMESPACE, NAME, at=clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+            await until(other, lambda: other.condition("Registered") == ("True", "Registered"))
+        finally:
+            await other.crash()
+            await other.api.stop()
+
+    told(story)
