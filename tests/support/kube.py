@@ -1,5 +1,6 @@
 """The Kubernetes side of a lab: an administrator with kubectl, and typed reads for assertions."""
 
+import contextlib
 import json
 import os
 import signal
@@ -118,7 +119,8 @@ class Kube:
     def kill_processes(self, pod: Mapping[str, Any]) -> None:
         """SIGKILL every process of a pod's containers, as a crash or the kernel would; kubelet restarts them."""
         for pid in self.processes(pod["status"]["containerStatuses"]):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # with its first process the whole container goes
+                os.kill(pid, signal.SIGKILL)
 
     @staticmethod
     def processes(containers: Sequence[Mapping[str, Any]]) -> list[int]:
