@@ -62,6 +62,11 @@ def reset(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+def is_training(job: Json) -> bool:
+    """Or else it puts a model on another base image."""
+    return "-ml-train-" in job["metadata"]["name"]
+
+
 class Scene:
     """What people do, and what can be seen."""
 
@@ -73,7 +78,7 @@ class Scene:
         """What the next Jobs come to: Failed, NotEnoughData, Refused; Trained when nothing is said."""
         self.bad_images: set[str] = set()
         self.jobs: set[str] = set()
-        """uids of all Jobs ever seen."""
+        """uids of all trainings ever seen."""
         self.selected: list[str] = []
         """Revisions that the Service ever selected, in order."""
         self.killer = Killer()
@@ -188,7 +193,7 @@ class Scene:
             self._run_pods(item)
         for item in self.api.all("jobs"):
             if not item.get("status") and self.jobs_run:
-                self.end_job(item, self.outcomes.popleft() if self.outcomes else "Trained")
+                self.end_job(item, self.outcomes.popleft() if self.outcomes and is_training(item) else "Trained")
         if not self.world.found():
             for plural in ("deployments", "services", "jobs", "secrets"):
                 for item in self.api.all(plural):
@@ -207,7 +212,8 @@ class Scene:
 
     def end_job(self, item: Json, outcome: str) -> None:
         name = item["metadata"]["name"]
-        told = self.result(outcome)
+        rebased = {"outcome": "Rebased", "reason": "Rebased", "message": "same answers", **self.model.get("active", {})}
+        told = self.result(outcome) if is_training(item) else rebased
         self.world.job_ends(name, told, failed=told["outcome"] == "Failed")
 
     def result(self, outcome: str) -> Json:
@@ -248,7 +254,7 @@ class Scene:
         """What never happens, whatever does."""
         running = [item for item in self.api.all("jobs") if not item.get("status")]
         assert len(running) <= 1, "two trainings at a time"
-        self.jobs |= {item["metadata"]["uid"] for item in self.api.all("jobs")}
+        self.jobs |= {item["metadata"]["uid"] for item in self.api.all("jobs") if is_training(item)}
         service = self.api.find("services", NAMESPACE, f"{NAME}-ml")
         revision = (service or {}).get("spec", {}).get("selector", {}).get("labelloop.dev/revision")
         if revision is None:

@@ -181,6 +181,10 @@ class FakeKubernetes:
         self._objects, self._applied = clone(other._objects), clone(other._applied)
         self._history, self._version = list(other._history), other._version
 
+    def own(self, place: Place, manager: str, subresource: str, said: Object) -> None:
+        """What a field manager applied last."""
+        self._applied[place, manager, subresource] = said
+
     def writes(self) -> list[Seen]:
         """Writes but for those of leases."""
         return [seen for seen in self.requests if seen.is_write and seen.plural != "leases"]
