@@ -72,10 +72,13 @@ class Lab:
         """A second operator, in `namespace`, without anything outside of namespaces; the first one rests meanwhile."""
         self.stop_operator()
         limited = {"crds": {"install": False, "keep": True}, "userRoles": False}
-        _install(self.kube, self.backend_image, {**self.settings, **limited, **settings}, _silently, namespace)
-        yield
-        self.kube.core.delete_namespace(namespace)
-        self.start_operator()
+        try:
+            _install(self.kube, self.backend_image, {**self.settings, **limited, **settings}, _silently, namespace)
+            yield
+            self.kube.scale(namespace, OPERATOR, 0)
+        finally:
+            self.kube.core.delete_namespace(namespace)
+            self.start_operator()
 
     def backend(self, namespace: str, name: str = "intents") -> Backend:
         """A resource, not applied yet."""

@@ -1,0 +1,39 @@
+"""Last of all: what the whole run used of the operator's rights, by the API server's audit log."""
+
+from tests.e2e.story import Project, Story
+from tests.support import audit
+from tests.support.audit import Permission
+from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
+
+USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR}"
+RARELY_USED = {
+    # Asked of by the admission plug-in OwnerReferencesPermissionEnforcement (OpenShift has it on), never by a request.
+    Permission("update", "labelloop.dev/labelstudiobackends/finalizers"),
+    # Whose Job of that name it is, when creating one is answered with a conflict: after a kill at the wrong moment.
+    Permission("get", "batch/jobs"),
+}
+"""Granted, and not used by every run."""
+FEW_TRAININGS = 24
+
+
+def test_the_operator_may_do_what_it_does_and_nothing_else(story: Story, project: Project) -> None:
+    logs = story.lab.cluster.audit_log.parent
+    if Permission("delete", "batch/jobs") not in audit.used(audit.entries(logs, USER)):
+        story.trained(project, FEW_TRAININGS)  # this file runs alone: one round of everything
+    found = list(audit.entries(logs, USER))
+    used, granted = audit.used(found), audit.granted(rules(story))
+
+    assert not audit.forbidden(found), "asked for without a right to it"
+    assert not sorted(granted - used - RARELY_USED), "granted in vain: take it out of the chart, or say why here"
+    assert not sorted(used - granted), "used by a right that the chart did not give"
+    assert not sorted(RARELY_USED - granted), "not granted any more: take it out of the list here"
+
+
+def rules(story: Story) -> list[dict[str, object]]:
+    """The rules of the operator's ClusterRole and of its Role in its own namespace."""
+    rbac = story.lab.kube.rbac
+    found = [
+        *rbac.read_cluster_role(f"{OPERATOR}-{OPERATOR_NAMESPACE}").rules,
+        *(rule for role in rbac.list_namespaced_role(OPERATOR_NAMESPACE).items for rule in role.rules),
+    ]
+    return [story.lab.kube.plain(rule) for rule in found]
