@@ -18,7 +18,7 @@ from tests.fuzz.odd_json import generated, mutated, odd_text
 
 from labelloop_operator.api.durations import parse_duration
 from labelloop_operator.api.quantities import quantity_value
-from labelloop_operator.api.spec import Spec, parse
+from labelloop_operator.api.spec import Problem, Spec, parse
 from labelloop_operator.api.status import Cut
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.job import Training, job
@@ -112,8 +112,7 @@ class SpecTarget:
                 raise Broken("a problem without field or message")
             if max(len(str(problem)) for problem in found) > LONGEST_MESSAGE:
                 raise Broken("a message without end")
-            # What the CRD cannot say: parameters may be anything but deep (docs/resource.md).
-            if not any("nest deeper" in problem.message for problem in found) and self._is_accepted(spec):
+            if not any(map(_is_beyond_the_crd, found)) and self._is_accepted(spec):
                 raise Broken(f"the CRD accepts what parse refuses: {found[0]}")
             return "problems"
         _build(found)
@@ -128,6 +127,11 @@ class SpecTarget:
             return bool(self._validator.is_valid(completed)) and _fits_rules(completed)
         except RecursionError:
             return False
+
+
+def _is_beyond_the_crd(problem: Problem) -> bool:
+    """What the CRD cannot say: parameters may be anything but deep, pod templates are looked at by the operator."""
+    return "nest deeper" in problem.message or "podTemplate" in problem.field
 
 
 def _build(spec: Spec) -> None:
