@@ -110,6 +110,7 @@ async def deleted(state: State, how: Callable[[Scene], None], operator_away: boo
         assert not [item for item in made.api.all("events") if "Incomplete" in item["reason"]]
 
 
+@pytest.mark.chaos_case("14", "15")
 @pytest.mark.parametrize("operator_away", [False, True], ids=["operator there", "operator away"])
 @pytest.mark.parametrize("how", [Scene.delete, delete_namespace], ids=["resource", "namespace"])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
@@ -117,6 +118,7 @@ def test_deleted_in_every_state(state: State, how: Callable[[Scene], None], oper
     virtually(deleted(state, how, operator_away))
 
 
+@pytest.mark.chaos_case("9")
 def test_a_relay_secret_deleted_by_a_person_is_made_anew() -> None:
     async def story() -> None:
         async with scene() as made:

@@ -86,6 +86,7 @@ async def pressed(seed: int) -> dict[str, int]:
         return told
 
 
+@pytest.mark.chaos_case("20")
 @pytest.mark.parametrize("seed", range(2))
 def test_each_accepted_press_comes_to_one_training(seed: int) -> None:
     told = virtually(pressed(seed))

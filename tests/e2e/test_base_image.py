@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from examples.tickets.generator import LABELS
 from tests.e2e.story import Project, Story
 from tests.support.backend import Backend
@@ -59,6 +60,7 @@ def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: 
     assert {entry["reason"] for entry in backend.status["model"]["refused"]} == {"ProgressDeadlineExceeded"}
 
 
+@pytest.mark.chaos_case("11", "22")
 def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: Story, project: Project) -> None:
     backend = story.running(project, EVERY)
     cold = backend.version

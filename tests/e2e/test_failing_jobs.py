@@ -1,10 +1,12 @@
 """Trainings that the cluster ends: out of memory, past their deadline."""
 
+import pytest
 from tests.e2e.story import Project, Story
 
 EVERY = 24
 
 
+@pytest.mark.chaos_case("10")
 def test_a_training_past_its_deadline_and_one_out_of_memory_say_so_and_are_tried_again(
     story: Story, project: Project
 ) -> None:
