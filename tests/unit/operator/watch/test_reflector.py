@@ -10,7 +10,7 @@ from tests.fakes.waiting import until
 
 from labelloop_operator.clients.kinds import SERVICE
 from labelloop_operator.watch.cache import Cache
-from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, cluster_id
+from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, api_servers, cluster_id
 from labelloop_operator.watch.reflector import Reflector
 
 LABELS = {"labelloop.dev/backend": "intents"}
@@ -159,4 +159,19 @@ async def test_the_cluster_s_id(
     prepare(api)
     kubernetes = connect(api)
     assert (await cluster_id(kubernetes, b"key", whole_cluster=True)).startswith(expected(api))
+    await kubernetes.close()
+
+
+async def test_the_api_servers_are_those_behind_the_service(api: FakeKubernetes) -> None:
+    kubernetes = connect(api)
+    assert await api_servers(kubernetes) == ()
+    slice_ = {
+        "metadata": {"name": "kubernetes"},
+        "endpoints": [{"addresses": ["10.0.0.5"]}, {"addresses": ["10.0.0.6"]}],
+        "ports": [{"name": "https", "port": 6443}],
+    }
+    api.put("endpointslices", slice_, "default")
+    assert await api_servers(kubernetes) == ("[10.0.0.5]:6443", "[10.0.0.6]:6443")
+    api.refuse("GET", "endpointslices", 403, "no")
+    assert await api_servers(kubernetes) == ()
     await kubernetes.close()
