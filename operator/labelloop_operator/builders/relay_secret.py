@@ -40,7 +40,7 @@ def kept_connection(values: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def still_kept(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with the connection that the live Secret keeps, when it says none itself: nothing better is known."""
+    """The manifest with the connection that the live Secret keeps, when it names none itself: no better is known."""
     ours, theirs = wanted["data"], live.get("data") or {}
     if any(key.startswith(KEPT) for key in ours) or not any(key.startswith(KEPT) for key in theirs):
         return dict(wanted)
