@@ -57,8 +57,8 @@ def lines(done: Soak, versions: int) -> list[str]:
     ]
     return [
         f"Real cluster, operator, registry and Label Studio. `spec.model.pin` goes round {versions} trained versions,",
-        f"two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a new",
-        "connection to the Service, without retries; any answer but 200 with the expected shape counts as failed.",
+        f"two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a",
+        "new connection to the Service, without retries; any answer but 200 with the expected shape counts as failed.",
         "",
         *report.table(["", ""], rows),
         *(["", "Failed:", "", *(f"- {failure}" for failure in seen.failures[:20])] if seen.failures else []),
