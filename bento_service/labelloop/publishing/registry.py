@@ -114,7 +114,7 @@ class Repository:
         """The manifest of a tag or digest."""
         if ":" in version or "/" in version:
             _check_digest(version)
-        with self._told(f"{self.name} has no {version}"):
+        with self._told(f"{self.name} has no {version:.200}"):
             _, response = self._dxf.get_manifest_and_response(version)
         manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0].strip())
         if version.startswith("sha256:") and manifest.digest != version:
@@ -136,7 +136,7 @@ class Repository:
         """
         _check_digest(digest)
         try:
-            with self._told(f"{self.name} has no {digest}"):
+            with self._told(f"{self.name} has no {digest:.200}"):
                 self._dxf._request("delete", f"manifests/{digest}")
         except RegistryError as error:
             if error.reason == "RegistryUnauthorized":
@@ -192,7 +192,7 @@ class Repository:
             return
         if source.host == self.host:
             try:
-                with self._told(f"{source.name} has no {digest}"):
+                with self._told(f"{source.name} has no {digest:.200}"):
                     self._dxf.mount_blob(source.path, digest)
                 return
             except dxf_errors.DXFMountFailed:
@@ -206,7 +206,7 @@ class Repository:
         """Not by dxf's pull_blob, which waits until a piece is whole."""
         _check_digest(digest)
         found = hashlib.sha256()
-        with self._told(f"{self.name} has no {digest}"):
+        with self._told(f"{self.name} has no {digest:.200}"):
             response = self._dxf._request("get", f"blobs/{digest}", stream=True)
             for chunk in parts(response, limit, seconds):
                 found.update(chunk)
