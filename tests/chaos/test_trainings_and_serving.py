@@ -50,7 +50,7 @@ async def drifted(plural: str, deed: Deed) -> None:
         if plural == "secrets":  # not watched: the first look ten minutes after the last one tells
             await made.pass_time(600.0)
             made.label_studio.webhooks.clear()
-        await made.settle()
+        await made.settle(70.0)  # what lost its labels is out of sight until the next complete list
         assert made.children().keys() == before.keys()
         for name, child in before.items():
             assert _within(child, made.children()[name]), name
@@ -97,7 +97,7 @@ ENDS: dict[str, tuple[dict[str, Any], str]] = {
     "rubbish as result": ({"failed": True, "message": "no JSON"}, "Unknown"),
     "result of another kind": ({"failed": True, "message": '["outcome"]'}, "Unknown"),
     "no pod left": ({"lost": True}, "Unknown"),
-    "evicted": ({"evicted": True}, "Unknown"),
+    "evicted": ({"evicted": True}, "Evicted"),
     "past its deadline": ({"deadline": True}, "DeadlineExceeded"),
     "image not to be pulled": ({"waiting": "ImagePullBackOff"}, "ImagePullFailed"),
 }
