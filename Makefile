@@ -39,10 +39,16 @@ lint: setup ## ruff, import rules, types
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/mypy
 
-unit: setup
-	$(PY) -m pytest -q $(UNIT)
+unit: unit-operator unit-library
 
-check: lint unit ## the inner loop: lint, types, unit tests and fakes
+unit-operator: setup
+	$(PY) -m pytest -q $(UNIT)/operator
+
+unit-library: setup
+	$(PY) -m pytest -q $(UNIT) --ignore $(UNIT)/operator
+
+check: setup ## the inner loop: lint, types, unit tests and fakes, on two cores
+	$(MAKE) --jobs 2 --output-sync=target unit lint
 
 test: setup ## everything, on a real cluster with a real Label Studio; prints its ten slowest parts
 	$(PY) -m tools.test_run
@@ -56,6 +62,12 @@ fuzz: setup ## hostile requests, configurations, answers and files in full numbe
 bench-loop: setup ## ten rounds from the Nth annotation to the new version answering; writes docs/benchmarks
 	$(PY) -m bench.loop
 
+bench-scale: setup ## ten to a thousand resources on a real API server; writes docs/benchmarks
+	$(PY) -m bench.scale --sizes 10 100 300 1000
+
+soak: setup ## roll-outs and roll-backs on the real cluster while predictions go on; writes docs/benchmarks
+	$(PY) -m bench.soak
+
 requirements: setup ## pin requirements anew from pyproject.toml
 	$(PY) -m tools.pin_requirements
 
@@ -63,4 +75,4 @@ clean: ## remove what was built in the checkout
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .pytest-kind
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup demo demo-down image image-label-studio lint unit check test bench fuzz bench-loop requirements clean
+.PHONY: help setup demo demo-down image image-label-studio lint unit unit-operator unit-library check test bench fuzz bench-loop bench-scale soak requirements clean

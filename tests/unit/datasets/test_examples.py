@@ -145,7 +145,7 @@ def test_origin(origins: list[Any], more: dict[str, Any], expected: str) -> None
 def test_recorded_submissions_and_skips() -> None:
     bodies = json.loads((SAMPLES / "ui_submit_skip_update_bodies.json").read_text())
     tasks = []
-    for number, body in enumerate(item["body"] for item in bodies):
+    for number, body in enumerate((item["body"] for item in bodies), start=1):
         skipped = body.get("was_cancelled", False)
         tasks.append(Task(number, {"text": "t"}, [annotation(number, *body["result"], was_cancelled=skipped)]))
     schema = parse_label_config(

@@ -56,7 +56,7 @@ def test_any_language_and_any_label_is_learnt() -> None:
     config = (
         f'<View><Text name="text" value="$text"/><Choices name="c" toName="text">{options([*ODD])}</Choices></View>'
     )
-    tasks = [labelled(n, {"text": text}, c=[name]) for n, (name, text) in enumerate([*ODD.items()] * 3)]
+    tasks = [labelled(n, {"text": text}, c=[name]) for n, (name, text) in enumerate([*ODD.items()] * 3, start=1)]
     entries = trained(config, tasks).predict(
         [{"data": {"text": text}} for text in ODD.values()], parse_label_config(config)
     )
@@ -94,7 +94,7 @@ def mixed(*, cat: bool) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def of_several_controls() -> Predictor:
     tasks = []
-    for number in range(12):
+    for number in range(1, 13):
         cat = number % 2 == 0
         tasks.append(
             labelled(
