@@ -55,7 +55,7 @@ class LabelStudioWatch:
             client = LabelStudio(target.credentials, self._observe_call, self.addresses)
             server = self._servers[target.credentials] = Server(client, self._pace, self._may_write)
         watch = self._projects[key] = ProjectWatch(key, target, server, self._pace, self._wake)
-        server.projects.add(watch)
+        server.join(watch)
         return watch.facts
 
     def facts(self, key: Key) -> LabelStudioFacts | None:

@@ -7,6 +7,7 @@ often, so that one that is down or overloaded costs one request now and then, ho
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from labelloop import label_studio as library
@@ -19,6 +20,8 @@ from labelloop_operator.watch.target import Pace
 PARALLEL_SCANS = 2
 POLL_DEADLINE = 120.0
 """Seconds for all requests of one poll; each has a shorter one of its own."""
+JOIN_PAUSE = 2.0
+"""Seconds between two polls at least, when projects join: many that come one after another share a poll."""
 SLOWEST_POLL = 4
 """A Label Studio that does not answer is asked after 1, 2, then 4 poll intervals."""
 ROUND_REQUESTS_PER_SECOND = 1.3
@@ -57,7 +60,13 @@ class Server:
         self._pace = pace
         self._failures = 0
         self._described_at = -pace.scan
+        self._joined = asyncio.Event()
         self._loop = Steady(self._run, f"the poll of Label Studio at {client.address}")
+
+    def join(self, project: Polled) -> None:
+        """Poll for this project too, and soon: without its webhooks nothing can be registered."""
+        self.projects.add(project)
+        self._joined.set()
 
     async def close(self) -> None:
         """Stop polling and close the connections."""
@@ -72,8 +81,17 @@ class Server:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(0)  # projects made in the same turn are in the first poll
+            self._joined.clear()
             await self._poll()
-            await asyncio.sleep(self._pause() * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
+            await self._rest(self._pause() * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
+
+    async def _rest(self, pause: float) -> None:
+        """Until the next poll is due, or a project has joined; one that does not answer is left alone all the same."""
+        soonest = pause if self._failures else min(JOIN_PAUSE, pause)
+        await asyncio.sleep(soonest)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause - soonest):
+                await self._joined.wait()
 
     def _pause(self) -> float:
         return float(self._pace.poll * min(2 ** max(self._failures - 1, 0), SLOWEST_POLL))

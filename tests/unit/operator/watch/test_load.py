@@ -128,6 +128,26 @@ def test_one_counters_request_serves_a_hundred_resources_of_a_server_and_token(s
     virtually(rest())
 
 
+def test_a_project_that_joins_a_known_label_studio_does_not_wait_for_the_next_poll(servers: Servers) -> None:
+    async def join() -> None:
+        watching = Watching()
+        await watching.observe(1)
+        await asyncio.sleep(POLL / 3)
+        await watching.observe(2)
+        await watching.observe(3)
+        start = len(servers.asked)
+        await asyncio.sleep(POLL / 5)
+        asked = [request for _, _, request in servers.asked[start:]]
+        for number in (2, 3):
+            facts = watching.watch.facts(("team-a", f"r{number}"))
+            assert facts is not None
+            assert facts.registration_known
+        await watching.watch.close()
+        assert sum(request.path == "/api/webhooks/" for request in asked) == 1, "they share one poll"
+
+    virtually(join())
+
+
 @pytest.mark.parametrize("seconds", [0.0, 30.0], ids=["dead", "slow"])
 def test_a_server_that_does_not_answer_is_asked_seldom_and_delays_no_other(servers: Servers, seconds: float) -> None:
     async def fail(address: str) -> None:
