@@ -1,12 +1,14 @@
 """`make test`: every stage in order, the time of each, and the ten slowest parts at the end.
 
 A stage is a command; a part is a stage that is not pytest, or one test of a pytest stage (read from its JUnit report).
+Stages of one group keep one core busy each and run beside each other; what they print comes when they end.
 The run goes on after a failing stage only where later stages do not need it, and fails in the end.
 """
 
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -33,28 +35,31 @@ class Part(NamedTuple):
     name: str
 
 
-STAGES = (
-    Stage("ruff", (str(BIN / "ruff"), "check", ".")),
-    Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
-    Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
-    Stage("types", (str(BIN / "mypy"),)),
-    Stage("unit", tests=("tests/unit",)),
-    Stage("chaos", tests=("tests/chaos",)),
-    Stage("integration", tests=("tests/integration",)),
-    Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),
-    Stage("end to end", tests=("tests/e2e",)),
+GROUPS = (
+    (Stage("ruff", (str(BIN / "ruff"), "check", ".")),),
+    (Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),),
+    (Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),),
+    (Stage("types", (str(BIN / "mypy"),)),),
+    (Stage("unit", tests=("tests/unit",)), Stage("chaos", tests=("tests/chaos",))),
+    (Stage("integration", tests=("tests/integration",)),),
+    (Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),),
+    (Stage("end to end", tests=("tests/e2e",)),),
 )
 
 
-def run(stage: Stage) -> tuple[bool, list[Part]]:
-    """Runs one stage; returns whether it passed, and its parts."""
+def run(stage: Stage, alone: bool = True) -> tuple[bool, list[Part]]:
+    """Runs one stage; returns whether it passed, and its parts. Not `alone`: it prints when it has ended."""
     report = REPORTS / f"{stage.name.replace(' ', '-')}.xml"
     pytest = (sys.executable, "-m", "pytest", "-q", *stage.tests, f"--junitxml={report}")
     print(f"\n=== {stage.name}", flush=True)
     began = time.monotonic()
-    passed = subprocess.run(pytest if stage.tests else stage.command, check=False).returncode == 0
+    output = None if alone else subprocess.PIPE
+    command = pytest if stage.tests else stage.command
+    done = subprocess.run(command, check=False, text=True, stdout=output, stderr=None if alone else subprocess.STDOUT)
+    passed = done.returncode == 0
     seconds = time.monotonic() - began
-    print(f"=== {stage.name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s", flush=True)
+    told = f"{done.stdout or ''}=== {stage.name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s"
+    print(told, flush=True)
     if stage.tests and report.exists():
         return passed, parts_of(report)
     return passed, [Part(seconds, stage.name)]
@@ -72,13 +77,16 @@ def main() -> int:
     began = time.monotonic()
     failed: list[str] = []
     parts: list[Part] = []
-    for stage in STAGES:
-        passed, of_stage = run(stage)
-        parts += of_stage
-        if not passed:
-            failed.append(stage.name)
-            if stage.name == "images":
-                break
+    for group in GROUPS:
+        alone = len(group) == 1
+        with ThreadPoolExecutor() as pool:
+            results = list(pool.map(lambda stage, alone=alone: run(stage, alone), group))
+        for stage, (passed, of_stage) in zip(group, results, strict=True):
+            parts += of_stage
+            if not passed:
+                failed.append(stage.name)
+        if "images" in failed:
+            break
     print("\nThe ten slowest parts:")
     for part in sorted(parts, reverse=True)[:10]:
         print(f"{part.seconds:8.1f} s  {part.name}")
