@@ -105,13 +105,12 @@ class Scene:
     def apply(self, **spec: Any) -> None:
         """Apply the resource, with a training every three updates."""
         training = {"everyUpdates": 3, "backoff": "2s", **spec.pop("training", {})}
-        before = self.world.found()
-        if before:
-            connection = {"connectionSecretRef": {"name": "label-studio"}, "project": 7}
-            wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, **spec}
+        connection = {"connectionSecretRef": {"name": "label-studio"}, "project": 7}
+        wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, **spec}
+        if self.world.found():
             self.api.patch(*PLACE, lambda live: live.update(spec=wanted))
         else:
-            self.world.resource(training=training, **spec)
+            self.world.resource(**wanted)
 
     def annotate(self, count: int = 3) -> None:
         self.label_studio.annotate(7, count)

@@ -57,4 +57,5 @@ def _list(live: Any, said: list[Any], before: list[Any]) -> list[Any]:
     known = {item[key]: item for item in live if isinstance(item, dict) and key in item}
     ours = {item[key] for item in [*said, *before]}
     kept = [item for item in live if isinstance(item, dict) and item.get(key) not in ours]
-    return [*(applied(known.get(item[key]), item, None, []) for item in said), *kept]
+    prior = {item[key]: item for item in before}
+    return [*(applied(known.get(item[key]), item, prior.get(item[key]), []) for item in said), *kept]
