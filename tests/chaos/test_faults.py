@@ -1,0 +1,127 @@
+"""Every error that an answer can be, once and three times in a row, on every call that the operator makes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+import pytest
+from aiohttp import web
+from tests.chaos.scene import Json, reset, scene
+from tests.fakes.kubernetes import Seen
+from tests.fakes.virtual_network import virtually
+
+CarryOut = Callable[[], Awaitable[web.StreamResponse]]
+Fault = Callable[[web.Request, CarryOut], Awaitable[web.StreamResponse]]
+
+PATIENCE = 3600.0
+"""Virtual seconds: what waits for a person is tried again every five minutes."""
+
+
+def says(status: int, message: str = "refused", **headers: str) -> Fault:
+    async def fault(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+        body = {"kind": "Status", "code": status, "message": message, "detail": message}
+        return web.json_response(body, status=status, headers={key.replace("_", "-"): headers[key] for key in headers})
+
+    return fault
+
+
+async def finds_nothing(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    """But of what is to be deleted that would be no error: it is gone."""
+    return await (carry_out() if request.method == "DELETE" else says(404)(request, carry_out))
+
+
+async def resets(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    return reset(request)
+
+
+async def loses_the_answer(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    """What was asked for is done all the same."""
+    if request.query.get("watch") is None:
+        await carry_out()
+    return reset(request)
+
+
+async def says_nothing(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    """Longer than anybody waits."""
+    await asyncio.sleep(130.0)
+    return reset(request)
+
+
+async def breaks_off(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    """Half of a body."""
+    response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"items": [{"metadata": {')
+    reset(request)
+    return response
+
+
+async def says_rubbish(request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+    return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
+
+
+FAULTS: dict[str, Fault] = {
+    "403": says(403),
+    "403 for want of a right": says(403, 'User "u" cannot patch resource "deployments" in API group "apps"'),
+    "404": finds_nothing,
+    "409": says(409),
+    "422": says(422),
+    "429": says(429, Retry_After="7"),
+    "500": says(500),
+    "500 of the schema": says(500, "failed to create typed patch object"),
+    "503": says(503),
+    "reset": resets,
+    "lost answer": loses_the_answer,
+    "no answer": says_nothing,
+    "half a body": breaks_off,
+    "rubbish": says_rubbish,
+}
+
+
+async def lived(fault: Fault | None, times: int) -> tuple[Json, Counter[str]]:
+    """From nothing to the first trained version; each call fails so often."""
+    calls: Counter[str] = Counter()
+    async with scene() as made:
+
+        async def call(name: str, request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+            calls[name] += 1
+            return await (fault(request, carry_out) if fault and calls[name] <= times else carry_out())
+
+        async def from_operator(request: web.Request, seen: Seen, carry_out: CarryOut) -> web.StreamResponse:
+            what = "watch" if seen.watch else "one" if seen.name else "all"
+            return await call(f"{request.method} {seen.plural} {seen.subresource} {what}", request, carry_out)
+
+        made.apply()
+        await made.start_operator()
+        # The first lists are repeated by the start-up (tests/integration/operator/test_process.py) until they come.
+        made.api.interceptor = from_operator
+        made.label_studio.interceptor = lambda request, carry_out: call(
+            f"{request.method} Label Studio {'/'.join(part for part in request.path.split('/') if not part.isdigit())}",
+            request,
+            carry_out,
+        )
+        await made.until(lambda: made.world.condition("Ready") == ("True", "Ready"), PATIENCE)
+        made.annotate()
+        await made.until(lambda: made.active == made.version_to_come(), PATIENCE)
+        await made.until(lambda: made.world.condition("Ready") == ("True", "Ready"), PATIENCE)
+        made.label_studio.webhooks.clear()
+        await made.until(lambda: made.label_studio.webhooks, PATIENCE)
+        await made.settle(130.0)
+        return made.end_state(), calls
+
+
+@cache
+def undisturbed() -> tuple[Json, Counter[str]]:
+    return virtually(lived(None, 0))
+
+
+@pytest.mark.chaos_case("8")
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
+def test_every_error_on_every_call(fault: Fault, times: int) -> None:
+    want, usual = undisturbed()
+    end, calls = virtually(lived(fault, times))
+    assert end == want
+    assert {name for name in usual if not name.startswith("GET")} <= calls.keys()
+    assert len(usual) > 15

@@ -1,0 +1,83 @@
+"""Cases of the chaos suite (tests/chaos/cases.py) that no other story shows on the real cluster."""
+
+import time
+
+import pytest
+from tests.e2e.story import Project, Story
+from tests.support.backend import GROUP, PLURAL, VERSION
+from tests.support.load import load
+from tests.support.timeline import Timeline
+from tests.support.waiting import PATIENCE, eventually
+
+EVERY = 24
+FROZEN = 90.0
+
+
+@pytest.mark.chaos_case("9", "18")
+def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Story, project: Project) -> None:
+    backend = story.trained(project, EVERY)
+    version, kube, namespace = backend.version, story.lab.kube, story.namespace
+    before = backend.status
+    with Timeline(kube, namespace) as timeline:
+        path = (GROUP, VERSION, namespace, PLURAL, backend.name)
+        kube.custom.patch_namespaced_custom_object_status(*path, {"status": None})
+        eventually(lambda: backend.version == version, PATIENCE, backend.told)
+        backend.wait_ready()
+        backend.wait_pending(0)
+        assert backend.status["training"]["cut"] == before["training"]["cut"]
+
+        (deployment,) = backend.deployments
+        name = deployment["metadata"]["name"]
+        kube.apps.patch_namespaced_deployment(
+            name, namespace, {"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}
+        )
+        kube.core.patch_namespaced_service(
+            backend.service,
+            namespace,
+            {"metadata": {"annotations": {"theirs": "kept"}}, "spec": {"selector": {"a": "b"}}},
+        )
+        eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
+        live = kube.core.read_namespaced_service(backend.service, namespace)
+        assert live.metadata.annotations["theirs"] == "kept"
+        kube.core.delete_namespaced_service(backend.service, namespace)
+        kube.apps.delete_namespaced_deployment(name, namespace)
+        backend.wait_for("Serving", "True")
+        eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
+        eventually(lambda: backend.answering == version, PATIENCE, backend.told)
+        assert not timeline.jobs()
+
+
+def selects(story: Story, service: str) -> str | None:
+    """The revision that the Service selects."""
+    found = story.lab.kube.core.list_namespaced_service(
+        story.namespace, field_selector=f"metadata.name={service}"
+    ).items
+    return (found[0].spec.selector or {}).get("labelloop.dev/revision") if found else None
+
+
+def version_of(deployment: dict[str, object]) -> str:
+    """The revision of a Deployment."""
+    return str(deployment["metadata"]["labels"]["labelloop.dev/revision"])  # type: ignore[index]
+
+
+@pytest.mark.chaos_case("5")
+def test_a_frozen_api_server_stops_no_prediction_and_nothing_is_lost(story: Story, project: Project) -> None:
+    project.import_tickets(EVERY)
+    backend = story.running(project, EVERY)
+    cold, cluster = backend.version, story.lab.cluster
+    with Timeline(story.lab.kube, story.namespace) as timeline:
+        with load(cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.1) as report:
+            cluster.stop("kube-apiserver")
+            try:
+                project.annotate(EVERY)
+                time.sleep(FROZEN)  # the case itself: longer than any silence that a watch puts up with
+            finally:
+                cluster.cont("kube-apiserver")
+        assert not report.failures, report.failures[:5]
+        assert report.versions == [cold]
+        backend.wait_version_other_than(cold)
+        backend.wait_pending(0)
+        assert len(timeline.jobs()) == 1
+    backend.wait_ready()
+    story.lab.stop_operator()  # a fresh pod: the next stories judge a restart that nobody forced
+    story.lab.start_operator()
