@@ -44,6 +44,7 @@ GROUPS = (
     (Stage("integration", tests=("tests/integration",)),),
     (Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),),
     (Stage("end to end", tests=("tests/e2e",)),),
+    (Stage("reliability", (sys.executable, "-m", "tools.reliability")),),
 )
 
 
