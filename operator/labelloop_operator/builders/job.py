@@ -13,20 +13,18 @@ from labelloop_operator.api.spec import EvaluationSpec, Spec
 from labelloop_operator.api.status import Cut
 from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.containers import (
-    container_security,
     model_class_variable,
     pod_defaults,
-    resource_requirements,
     secret_file_volume,
     secret_variable,
     variable,
 )
+from labelloop_operator.builders.job_container import job_container
 from labelloop_operator.builders.metadata import Owner, metadata
 from labelloop_operator.builders.pod_template import with_template
 
 CA_DIRECTORY = "/etc/labelloop/label-studio"
 REGISTRY_DIRECTORY = "/etc/labelloop/registry"
-WORK_DIRECTORY = "/work"
 
 
 @dataclass(frozen=True)
@@ -116,37 +114,22 @@ def _pod(spec: Spec, training: Training, name: str) -> dict[str, Any]:
         volumes.append(secret_file_volume("label-studio-ca", spec.label_studio.connection_secret, "ca.crt", "ca.crt"))
     if spec.registry.push_secret:
         volumes.append(secret_file_volume("registry", spec.registry.push_secret, ".dockerconfigjson", "config.json"))
+    image = training.base_image
     return {
         **pod_defaults(spec.registry.pull_secret),
         "restartPolicy": "Never",
         "initContainers": [
-            _container(spec, training, "restore", _restore_environment(spec, training), _registry_mounts(spec)),
-            _container(spec, training, "train", _train_environment(spec, training), _ca_mounts(training)),
+            job_container(
+                spec, image, "restore", "restore", _restore_environment(spec, training), _registry_mounts(spec)
+            ),
+            job_container(spec, image, "train", "train", _train_environment(spec, training), _ca_mounts(training)),
         ],
         "containers": [
-            _container(spec, training, "publish", _publish_environment(spec, training, name), _registry_mounts(spec)),
+            job_container(
+                spec, image, "publish", "publish", _publish_environment(spec, training, name), _registry_mounts(spec)
+            ),
         ],
         "volumes": volumes,
-    }
-
-
-def _container(
-    spec: Spec, training: Training, step: str, environment: list[dict[str, Any]], mounts: list[dict[str, Any]]
-) -> dict[str, Any]:
-    common = [
-        variable("LABELLOOP_WORK_DIR", WORK_DIRECTORY),
-        variable("HOME", WORK_DIRECTORY),
-        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),  # noqa: S108 - in the emptyDir
-    ]
-    return {
-        "name": step,
-        "image": training.base_image,
-        "command": ["python", "-m", "labelloop", step],
-        "env": common + environment,
-        "resources": resource_requirements(spec.training.resources),
-        "securityContext": container_security(),
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "work", "mountPath": WORK_DIRECTORY}, *mounts],
     }
 
 

@@ -10,14 +10,13 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import (
-    container_security,
     model_class_variable,
     pod_defaults,
-    resource_requirements,
     secret_file_volume,
     variable,
 )
-from labelloop_operator.builders.job import REGISTRY_DIRECTORY, WORK_DIRECTORY
+from labelloop_operator.builders.job import REGISTRY_DIRECTORY
+from labelloop_operator.builders.job_container import job_container
 from labelloop_operator.builders.metadata import Owner, metadata
 from labelloop_operator.builders.pod_template import with_template
 
@@ -87,34 +86,9 @@ def _pod(spec: Spec, task: RebaseTask, name: str) -> dict[str, Any]:
         **pod_defaults(spec.registry.pull_secret),
         "restartPolicy": "Never",
         "initContainers": [
-            _container(spec, task, "restore", "restore", registry, mounts),
-            _container(spec, task, "verify", "verify", model_class_variable(spec.model.type), []),
+            job_container(spec, task.base_image, "restore", "restore", registry, mounts),
+            job_container(spec, task.base_image, "verify", "verify", model_class_variable(spec.model.type), []),
         ],
-        "containers": [_container(spec, task, "publish", "rebase", push, mounts)],
+        "containers": [job_container(spec, task.base_image, "publish", "rebase", push, mounts)],
         "volumes": volumes,
-    }
-
-
-def _container(
-    spec: Spec,
-    task: RebaseTask,
-    name: str,
-    command: str,
-    environment: list[dict[str, Any]],
-    mounts: list[dict[str, Any]],
-) -> dict[str, Any]:
-    common = [
-        variable("LABELLOOP_WORK_DIR", WORK_DIRECTORY),
-        variable("HOME", WORK_DIRECTORY),
-        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),  # noqa: S108 - in the emptyDir
-    ]
-    return {
-        "name": name,
-        "image": task.base_image,
-        "command": ["python", "-m", "labelloop", command],
-        "env": [*common, *environment],
-        "resources": resource_requirements(spec.training.resources),
-        "securityContext": container_security(),
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "work", "mountPath": WORK_DIRECTORY}, *mounts],
     }
