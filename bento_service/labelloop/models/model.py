@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, overload
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,20 @@ class Model(ABC):
     def scope(cls) -> Scope:
         """What of a labelling configuration it reads."""
         return Scope(cls.CONTROLS, cls.OBJECTS, whole_tasks=True)
+
+
+class Classifier(Protocol):
+    """As much of a `TextModel` as measuring and comparing models needs; its methods say what they promise."""
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Control -> its classes, in the column order of `probabilities`."""
+
+    def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See TextModel.probabilities."""
+
+    def thresholds(self, control: str) -> NDArray[np.float32]:
+        """See TextModel.thresholds."""
 
 
 class TextModel(Model):

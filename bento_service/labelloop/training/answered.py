@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from labelloop.datasets.rows import CHOICE_TYPES
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config import Schema
 from labelloop.models.answers import checked
-from labelloop.models.model import Model, Task, TextModel
+from labelloop.models.model import Model, Task
 
 _LEAST = 1e-6
 """Stands for the score of a choice that has none above it."""
@@ -21,31 +19,16 @@ NOTHING = "(no answer)"
 _NEEDS_PROBABILITIES = ("log_loss", "ece")
 
 
-class AnsweredTasks(TextModel):
-    """Answers with what the model predicts for the tasks' data; each task is asked once. Never trained or stored."""
+class AnsweredTasks:
+    """A `Classifier` that answers with what the model predicts for the tasks' data; each task is asked once."""
 
     def __init__(self, model: Model, schema: Schema) -> None:
-        self.version, self.metrics = model.version, model.metrics
         choices = [control for control in schema.controls if control.result_type in CHOICE_TYPES]
         self.labels = {control.name: (*control.labels, NOTHING) for control in choices}
         self._model, self._schema = model, schema
         self._said: dict[str, Mapping[str, tuple[tuple[str, ...], float]]] = {}
         self.faults: dict[str, int] = {}
         """What is wrong with the answers, and how often."""
-
-    @classmethod
-    def fit(cls, examples: Sequence[Any], schema: Schema, parameters: Mapping[str, object]) -> Self:
-        """Not asked."""
-        raise NotImplementedError
-
-    def save(self, directory: Path) -> None:
-        """Not asked."""
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Not asked."""
-        raise NotImplementedError
 
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """`texts`: the data of tasks as JSON. Raises what the model raises, and AnswerError."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.models.model import TextModel
+from labelloop.models.model import Classifier
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
@@ -23,7 +23,7 @@ _SMALLEST_PROBABILITY = 1e-7
 _DIGITS = 6
 
 
-def evaluate(model: TextModel, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
+def evaluate(model: Classifier, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
     """Metrics of the control the model covers; of several the means, and those of each under `controls`.
 
     Each: `accuracy` (of a multiple choice: exactly the right set), `macro_f1` (over classes that are true or predicted,
@@ -50,7 +50,7 @@ def _means(metrics: Sequence[Mapping[str, object]]) -> dict[str, object]:
 
 
 def _evaluate_control(
-    model: TextModel, examples: Sequence["Example"], control: str, *, multiple: bool
+    model: Classifier, examples: Sequence["Example"], control: str, *, multiple: bool
 ) -> dict[str, object]:
     texts = [example.text for example in examples if example.labels.get(control)]
     truths = [example.labels[control] for example in examples if example.labels.get(control)]

@@ -22,7 +22,7 @@ from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Control, Schema
-from labelloop.models.model import TextModel
+from labelloop.models.model import Classifier
 
 Metric = Literal["accuracy", "log_loss"]
 Policy = Literal["Enforce", "Report"]
@@ -103,7 +103,7 @@ class Verdict:
 
 
 def compare(
-    incumbent: TextModel | None, candidate: TextModel, held_out: Sequence[Example], schema: Schema, rules: GateRules
+    incumbent: Classifier | None, candidate: Classifier, held_out: Sequence[Example], schema: Schema, rules: GateRules
 ) -> Verdict:
     """Judge `candidate` on `held_out`, texts held out for both models; `incumbent` None: nothing was trained before.
 
@@ -127,7 +127,7 @@ def compare(
 
 
 def _compare_control(
-    incumbent: TextModel | None, candidate: TextModel, control: Control, examples: Sequence[Example], rules: GateRules
+    incumbent: Classifier | None, candidate: Classifier, control: Control, examples: Sequence[Example], rules: GateRules
 ) -> Verdict:
     ours = _Answers(candidate, control, examples)
     accuracy = float(ours.agreement(ours.truths).mean())
@@ -152,7 +152,7 @@ def _compare_control(
 class _Answers:
     """What one model says about each example; arrays of shape (examples, labels), the labels being all of `names`."""
 
-    def __init__(self, model: TextModel, control: Control, examples: Sequence[Example]) -> None:
+    def __init__(self, model: Classifier, control: Control, examples: Sequence[Example]) -> None:
         name = control.name
         known = model.labels.get(name, ())
         self.truths = [frozenset(example.labels[name]) for example in examples]
