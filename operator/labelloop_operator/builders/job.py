@@ -5,7 +5,6 @@ The container that talks to Label Studio holds no registry credentials, those th
 
 import json
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from labelloop_operator.api import names
@@ -14,17 +13,14 @@ from labelloop_operator.api.status import Cut
 from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.containers import (
     model_class_variable,
-    pod_defaults,
     secret_file_volume,
     secret_variable,
     variable,
 )
-from labelloop_operator.builders.job_container import job_container
-from labelloop_operator.builders.metadata import Owner, metadata
-from labelloop_operator.builders.pod_template import with_template
+from labelloop_operator.builders.job_parts import job_container, job_manifest, registry_environment, registry_mounts
+from labelloop_operator.builders.metadata import Owner
 
 CA_DIRECTORY = "/etc/labelloop/label-studio"
-REGISTRY_DIRECTORY = "/etc/labelloop/registry"
 
 
 @dataclass(frozen=True)
@@ -84,9 +80,8 @@ def cut_text(cut: Cut) -> str:
 
 
 def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
-    """Job `NAME-ml-train-HASH10`; immutable, so it is created, never applied."""
-    name = job_name(owner, spec, training)
-    labels = names.common_labels(owner.name, names.COMPONENT_TRAINING)
+    """Job `NAME-ml-train-HASH10`."""
+    name, image = job_name(owner, spec, training), training.base_image
     annotations = {
         names.ANNOTATION_ATTEMPT: str(training.attempt),
         names.ANNOTATION_CUT: cut_text(training.cut),
@@ -94,70 +89,27 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
     }
     if training.request_id:
         annotations[names.ANNOTATION_REQUEST_ID] = training.request_id
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata(owner, name, names.COMPONENT_TRAINING, annotations=annotations),
-        "spec": {
-            "backoffLimit": 0,
-            "activeDeadlineSeconds": ceil(spec.training.deadline),
-            "template": with_template(
-                {"metadata": {"labels": labels}, "spec": _pod(spec, training, name)}, spec.training.pod_template
-            ),
-        },
-    }
-
-
-def _pod(spec: Spec, training: Training, name: str) -> dict[str, Any]:
-    volumes: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}]
+    mounts = registry_mounts(spec)
+    containers = [
+        job_container(spec, image, "restore", "restore", _restore_environment(spec, training), mounts),
+        job_container(spec, image, "train", "train", _train_environment(spec, training), _ca_mounts(training)),
+        job_container(spec, image, "publish", "publish", _publish_environment(spec, training, name), mounts),
+    ]
+    volumes: list[dict[str, Any]] = []
     if training.has_ca:
         volumes.append(secret_file_volume("label-studio-ca", spec.label_studio.connection_secret, "ca.crt", "ca.crt"))
-    if spec.registry.push_secret:
-        volumes.append(secret_file_volume("registry", spec.registry.push_secret, ".dockerconfigjson", "config.json"))
-    image = training.base_image
-    return {
-        **pod_defaults(spec.registry.pull_secret),
-        "restartPolicy": "Never",
-        "initContainers": [
-            job_container(
-                spec, image, "restore", "restore", _restore_environment(spec, training), _registry_mounts(spec)
-            ),
-            job_container(spec, image, "train", "train", _train_environment(spec, training), _ca_mounts(training)),
-        ],
-        "containers": [
-            job_container(
-                spec, image, "publish", "publish", _publish_environment(spec, training, name), _registry_mounts(spec)
-            ),
-        ],
-        "volumes": volumes,
-    }
-
-
-def _registry_mounts(spec: Spec) -> list[dict[str, Any]]:
-    if not spec.registry.push_secret:
-        return []
-    return [{"name": "registry", "mountPath": REGISTRY_DIRECTORY, "readOnly": True}]
+    return job_manifest(owner, spec, name, names.COMPONENT_TRAINING, annotations, containers, volumes)
 
 
 def _ca_mounts(training: Training) -> list[dict[str, Any]]:
     return [{"name": "label-studio-ca", "mountPath": CA_DIRECTORY, "readOnly": True}] if training.has_ca else []
 
 
-def _registry_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
-    found = [
-        variable("LABELLOOP_REPOSITORY", training.repository),
-        variable("LABELLOOP_REGISTRY_PLAIN_HTTP", str(training.plain_http).lower()),
-    ]
-    if spec.registry.push_secret:
-        found.append(variable("LABELLOOP_REGISTRY_CONFIG", f"{REGISTRY_DIRECTORY}/config.json"))
-    return found
-
-
 def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
     kept = training.snapshot if spec.training.keeps_snapshots else None
     snapshot = [variable("LABELLOOP_SNAPSHOT", kept)] if kept else []
     active = [variable("LABELLOOP_ACTIVE_IMAGE", training.active_image)] if training.active_image else []
-    return [*snapshot, *active, *_registry_environment(spec, training)]
+    return [*snapshot, *active, *registry_environment(spec, training.repository, training.plain_http)]
 
 
 def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
@@ -185,6 +137,6 @@ def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
 def _publish_environment(spec: Spec, training: Training, name: str) -> list[dict[str, Any]]:
     return [
         variable("LABELLOOP_BASE_IMAGE", training.base_image),
-        *_registry_environment(spec, training),
+        *registry_environment(spec, training.repository, training.plain_http),
         variable("LABELLOOP_JOB", name),
     ]

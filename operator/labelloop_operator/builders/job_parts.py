@@ -1,0 +1,102 @@
+"""What our Jobs have in common: one pod that is not tried again, whose containers run one command of `labelloop` each
+and share an emptyDir; those that talk to the registry are told how."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from labelloop_operator.api import names
+from labelloop_operator.api.spec import Spec
+from labelloop_operator.builders.containers import (
+    container_security,
+    pod_defaults,
+    resource_requirements,
+    secret_file_volume,
+    variable,
+)
+from labelloop_operator.builders.metadata import Owner, metadata
+from labelloop_operator.builders.pod_template import with_template
+
+WORK_DIRECTORY = "/work"
+REGISTRY_DIRECTORY = "/etc/labelloop/registry"
+
+
+def job_manifest(
+    owner: Owner,
+    spec: Spec,
+    name: str,
+    component: str,
+    annotations: Mapping[str, str],
+    containers: list[dict[str, Any]],
+    volumes: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """A Job of these containers, one after another, with these volumes beside those that all Jobs have.
+
+    Immutable, so it is created, never applied. The operator deletes it, and makes another one to try again.
+    """
+    *first, last = containers
+    shared: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}, *volumes]
+    if spec.registry.push_secret:
+        shared.append(secret_file_volume("registry", spec.registry.push_secret, ".dockerconfigjson", "config.json"))
+    pod = {
+        **pod_defaults(spec.registry.pull_secret),
+        "restartPolicy": "Never",
+        "initContainers": first,
+        "containers": [last],
+        "volumes": shared,
+    }
+    template = {"metadata": {"labels": names.common_labels(owner.name, component)}, "spec": pod}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(owner, name, component, annotations=annotations),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": ceil(spec.training.deadline),
+            "template": with_template(template, spec.training.pod_template),
+        },
+    }
+
+
+def job_container(
+    spec: Spec,
+    image: str,
+    name: str,
+    command: str,
+    environment: list[dict[str, Any]],
+    mounts: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Container `name` that runs `labelloop COMMAND` with the training's resources and a message of its end."""
+    common = [
+        variable("LABELLOOP_WORK_DIR", WORK_DIRECTORY),
+        variable("HOME", WORK_DIRECTORY),
+        variable("TMPDIR", f"{WORK_DIRECTORY}/tmp"),  # noqa: S108 - in the emptyDir
+    ]
+    return {
+        "name": name,
+        "image": image,
+        "command": ["python", "-m", "labelloop", command],
+        "env": [*common, *environment],
+        "resources": resource_requirements(spec.training.resources),
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": "work", "mountPath": WORK_DIRECTORY}, *mounts],
+    }
+
+
+def registry_environment(spec: Spec, repository: str, plain_http: bool) -> list[dict[str, Any]]:
+    """Which repository, and how to log in."""
+    found = [
+        variable("LABELLOOP_REPOSITORY", repository),
+        variable("LABELLOOP_REGISTRY_PLAIN_HTTP", str(plain_http).lower()),
+    ]
+    if spec.registry.push_secret:
+        found.append(variable("LABELLOOP_REGISTRY_CONFIG", f"{REGISTRY_DIRECTORY}/config.json"))
+    return found
+
+
+def registry_mounts(spec: Spec) -> list[dict[str, Any]]:
+    """The log-in's file, when there is one."""
+    if not spec.registry.push_secret:
+        return []
+    return [{"name": "registry", "mountPath": REGISTRY_DIRECTORY, "readOnly": True}]
