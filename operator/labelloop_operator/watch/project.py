@@ -22,7 +22,7 @@ from labelloop_operator.watch.demand import Demand
 from labelloop_operator.watch.facts import problem, project_facts, timed_out
 from labelloop_operator.watch.registered import Registered
 from labelloop_operator.watch.server import Server
-from labelloop_operator.watch.steady import Steady
+from labelloop_operator.watch.steady import Steady, came
 from labelloop_operator.watch.tally import Tally
 from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Target, Wake
 from labelloop_operator.watch.writes import Writes
@@ -176,8 +176,8 @@ class ProjectWatch:
         while True:
             self._recovered.clear()
             pause = await self._scan(unconditional)
-            await _either(self._recovered, pause)
-            unconditional = not await _either(self._demand.asked, self._server.round_pause() * self._phase)
+            await came(self._recovered, pause)
+            unconditional = not await came(self._demand.asked, self._server.round_pause() * self._phase)
             self._phase = 1.0
             if not unconditional:
                 await asyncio.sleep(SETTLE)
@@ -266,13 +266,3 @@ class ProjectWatch:
         if always or facts != self._told:
             self._told = facts
             self._wake_resource(self.key, 0.0)
-
-
-async def _either(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event, at most so many seconds; whether it came."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

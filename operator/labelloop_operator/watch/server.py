@@ -7,14 +7,13 @@ often, so that one that is down or overloaded costs one request now and then, ho
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from labelloop import label_studio as library
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.watch.facts import problem, timed_out
-from labelloop_operator.watch.steady import Steady
+from labelloop_operator.watch.steady import Steady, came
 from labelloop_operator.watch.target import Pace
 
 PARALLEL_SCANS = 2
@@ -89,9 +88,7 @@ class Server:
         """Until the next poll is due, or a project has joined; one that does not answer is left alone all the same."""
         soonest = pause if self._failures else min(JOIN_PAUSE, pause)
         await asyncio.sleep(soonest)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause - soonest):
-                await self._joined.wait()
+        await came(self._joined, pause - soonest)
 
     def _pause(self) -> float:
         return float(self._pace.poll * min(2 ** max(self._failures - 1, 0), SLOWEST_POLL))

@@ -41,3 +41,13 @@ class Steady:
         why = "was cancelled" if task.cancelled() else "ended"
         _LOG.error("%s %s; it starts again in %g s", self._what, why, RESTART_PAUSE, exc_info=error, extra=self._fields)
         asyncio.get_running_loop().call_later(RESTART_PAUSE, self._start)
+
+
+async def came(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, at most so many seconds; whether it came. What such a loop does between two rounds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
