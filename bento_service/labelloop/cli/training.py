@@ -22,8 +22,7 @@ def train_into(
 ) -> "Result":
     """Once without the held-out texts for the metrics, then on all of them."""
     from labelloop.datasets.snapshot import Snapshot
-    from labelloop.models import ModelFileError, load_model, own
-    from labelloop.models.text_classifier import TextClassifier
+    from labelloop.models.model import ModelFileError, load_model, save_model
     from labelloop.training.model_calls import ModelFailedError
     from labelloop.training.result import write_result
     from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE
@@ -51,10 +50,7 @@ def train_into(
             result = replace(result, metrics={**measured.metrics, "holdout": 0.0}, message=message)
             model = load_model(work / "whole" / MODEL_DIRECTORY, model_class)
             model.metrics = {**model.metrics, **result.metrics}
-            if model_class is TextClassifier:
-                model.save(work / "whole" / MODEL_DIRECTORY)
-            else:
-                own.save(model, work / "whole" / MODEL_DIRECTORY)
+            save_model(model, work / "whole" / MODEL_DIRECTORY)
         for file in (work / "whole" / MODEL_DIRECTORY).iterdir():
             if (out / file.name).is_dir():
                 shutil.rmtree(out / file.name)

@@ -174,6 +174,17 @@ def result_of(control: "Control", labels: Sequence[str] = (), score: float | Non
     return told if score is None else {**told, "score": score}
 
 
+def save_model(model: Model, directory: Path) -> None:
+    """Write the model so that `load_model` reads it. Raises ModelFileError, and what a model of one's own raises."""
+    from labelloop.models import own
+    from labelloop.models.text_classifier import TextClassifier
+
+    if isinstance(model, TextClassifier):
+        model.save(directory)
+    else:
+        own.save(model, directory)
+
+
 @overload
 def load_model(directory: Path) -> "TextClassifier": ...
 @overload

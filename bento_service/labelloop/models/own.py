@@ -19,6 +19,7 @@ from labelloop.environment import SettingsError
 from labelloop.models import files
 from labelloop.models.model import Model, ModelFileError
 from labelloop.own_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
+from labelloop.raised import where
 
 KIND = "own-model"
 CODE_DIRECTORY = Path("/opt/labelloop/code")
@@ -48,7 +49,7 @@ def model_class(name: str | None) -> type[Model]:
     except ImportError as error:
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
     except Exception as error:
-        told = f"{type(error).__name__} in {_place(error)}"
+        told = f"{type(error).__name__} in {where(error)}"
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")
@@ -152,11 +153,3 @@ def _checked(folder: Path) -> Iterator[tuple[str, str]]:
                 "(numpy.savez, safetensors) and the rest as JSON"
             )
         yield name, hashlib.sha256(content).hexdigest()
-
-
-def _place(error: Exception) -> str:
-    """File and line where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "its import" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

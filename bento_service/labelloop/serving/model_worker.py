@@ -7,7 +7,6 @@ It ends with its standard input, that is with the server.
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -20,6 +19,7 @@ from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.models import ModelFileError, TextModel, load_model, own
 from labelloop.models.answers import AnswerError, Checked, checked
 from labelloop.models.model import Model, Task
+from labelloop.raised import places, where
 from labelloop.serving.loading import self_check
 from labelloop.serving.predictor import Predictor
 
@@ -59,7 +59,8 @@ class Worker:
         self._trained = None if directory is None else load_model(directory, self._class)
         self._schema = lru_cache(SCHEMAS_KEPT)(lambda text: parse_label_config(text, self._class.scope()))
         self._untrained = lru_cache(SCHEMAS_KEPT)(self._class.untrained)
-        self._check = self._golden() if isinstance(self._trained, TextModel) else None
+        trained = self._trained
+        self._check = self_check(self._text_predictor(trained)) if isinstance(trained, TextModel) else None
 
     def hello(self) -> dict[str, object]:
         """What the server must know of the model."""
@@ -110,11 +111,6 @@ class Worker:
             return self._text_predictor(model).predict(tasks, schema)
         return model.predict(tasks, schema, context)
 
-    def _golden(self) -> str | None:
-        """Why the model's answers to texts of ours are wrong, or None."""
-        assert isinstance(self._trained, TextModel)  # noqa: S101
-        return self_check(self._text_predictor(self._trained))
-
     @staticmethod
     @lru_cache(1)
     def _text_predictor(model: TextModel) -> Predictor:
@@ -122,21 +118,19 @@ class Worker:
 
 
 def _answer(found: Checked) -> dict[str, object]:
-    prediction = {name: value for name, value in found.prediction.items() if name != "model_version"}
-    return {"prediction": prediction, "faults": found.faults}
+    return {"prediction": found.prediction, "faults": found.faults}
 
 
 def _told(error: BaseException) -> str:
     """Class and place of an exception; its message may quote a task."""
     if isinstance(error, MemoryError):
         return "runs out of memory (LABELLOOP_MODEL_MEMORY_MB)"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"fails with {type(error).__name__} ({Path(frame.filename).name}:{frame.lineno})"
+    return f"fails with {type(error).__name__} ({where(error)})"
 
 
 def _report(error: BaseException) -> None:
-    for frame in traceback.extract_tb(error.__traceback__):
-        sys.stderr.write(f"labelloop model:   {frame.filename}:{frame.lineno} in {frame.name}\n")
+    for place in places(error):
+        sys.stderr.write(f"labelloop model:   {place}\n")
 
 
 def _limit_memory(megabytes: int) -> None:

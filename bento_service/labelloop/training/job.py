@@ -2,7 +2,6 @@
 
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models import own
 from labelloop.models.model import Model, ModelFileError, load_model
+from labelloop.raised import places, where
 from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message
@@ -185,12 +185,9 @@ def _incumbent(folder: Path, model_class: type[Model]) -> Model | None:
 
 def _unforeseen(error: Exception, reason: str, action: str) -> Result:
     """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are told."""
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in frames:
-        _report(f"  {frame.filename}:{frame.lineno} in {frame.name}")
-    last = frames[-1]
-    where = f"{Path(last.filename).name}:{last.lineno}"
-    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({where}): see the log")
+    for place in places(error):
+        _report(f"  {place}")
+    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({where(error)}): see the log")
 
 
 def _failure_line(result: Result) -> str:

@@ -3,14 +3,13 @@
 Without the exception's own message, which may quote a task's text.
 """
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.own import name_of
 from labelloop.models.text_classifier import TextClassifier
+from labelloop.raised import places, where
 
 _MEANT = (NotEnoughExamplesError, ParameterError, ModelFileError, MemoryError)
 
@@ -33,8 +32,5 @@ def calling(model_class: type[Model], method: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if model_class is TextClassifier:
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        told = f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({where}): see the log"
-        places = tuple(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
-        raise ModelFailedError(told, places) from None
+        told = f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({where(error)}): see the log"
+        raise ModelFailedError(told, places(error)) from None

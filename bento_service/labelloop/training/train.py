@@ -15,9 +15,8 @@ from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
-from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model
+from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model, save_model
 from labelloop.models.own import code_digest, name_of
-from labelloop.models.own import save as save_own
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
@@ -137,13 +136,12 @@ def _fit(
 
 def _save(model: Model, schema: Schema, directory: Path, report: Report) -> None:
     """With golden predictions beside it. A model of one's own is read again at once: what cannot be, must not serve."""
-    if isinstance(model, TextClassifier):
-        model.save(directory)
-    else:
-        if not model.labels:
-            model.labels = {control.name: control.labels for control in schema.controls if control.choices}
-        with calling(type(model), "save"):
-            save_own(model, directory)
+    is_own = not isinstance(model, TextClassifier)
+    if is_own and not model.labels:
+        model.labels = {control.name: control.labels for control in schema.controls if control.choices}
+    with calling(type(model), "save"):
+        save_model(model, directory)
+    if is_own:
         with calling(type(model), "load"):
             load_model(directory, type(model))
     if isinstance(model, TextModel):
