@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from labelloop import __version__
 from labelloop.models.files import FORMAT as MODEL_FORMAT
 
+COLD_PREFIX = "cold-"
+"""Of versions before any training."""
 _DIGITS = 12
 
 
@@ -37,7 +39,7 @@ def model_version(
 
 def cold_version(image: str | None = None) -> str:
     """`cold-` and 12 hex digits: the version before any training, of an image or (local mode) of the code."""
-    return "cold-" + _digest(image or code_version())
+    return COLD_PREFIX + _digest(image or code_version())
 
 
 def _digest(text: str) -> str:

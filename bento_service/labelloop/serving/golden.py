@@ -8,11 +8,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from labelloop.label_config import Schema
 from labelloop.serving.loading import GOLDEN_TEXTS, schema_of_labels
-from labelloop.serving.predictor import Entry
+from labelloop.serving.predictor import Predictor
 
 GOLDEN_FILE = "golden.json"
 FORMAT = 1
@@ -22,22 +21,11 @@ LABELS_USED = 20
 MAX_BYTES = 2 * 2**20
 
 
-class Answering(Protocol):
-    """What answers tasks, such as `labelloop.serving.predictor.Predictor`."""
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Control -> classes."""
-
-    def predict(self, tasks: Sequence[object], schema: Schema | None) -> Sequence[Entry]:
-        """One entry for each task."""
-
-
 class GoldenFileError(ValueError):
     """`golden.json` cannot be used; the message says why."""
 
 
-def write_golden(directory: Path, predictor: Answering) -> None:
+def write_golden(directory: Path, predictor: Predictor) -> None:
     """Ask the model for its golden predictions and write them into its directory; deterministic bytes.
 
     Whatever a model raises on texts of ours is raised.
@@ -59,7 +47,7 @@ def golden_texts(labels: Mapping[str, Sequence[str]]) -> list[str]:
     return [*GOLDEN_TEXTS, *list(names)[:LABELS_USED]]
 
 
-def compare_golden(directory: Path, predictor: Answering) -> tuple[int, str | None]:
+def compare_golden(directory: Path, predictor: Predictor) -> tuple[int, str | None]:
     """How many golden predictions were compared (0: the model has none), and how the answers differ, if they do.
 
     Raises GoldenFileError, and whatever the model raises.
@@ -93,7 +81,7 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, ...]], list[str], list[Any]]
     return labels, texts, answers
 
 
-def _answers(predictor: Answering, texts: Sequence[str], labels: Mapping[str, tuple[str, ...]]) -> list[Any]:
+def _answers(predictor: Predictor, texts: Sequence[str], labels: Mapping[str, tuple[str, ...]]) -> list[Any]:
     """What a prediction says, without what names it (ids, version)."""
     entries = predictor.predict([{"data": {"text": text}} for text in texts], schema_of_labels(labels))
     return [

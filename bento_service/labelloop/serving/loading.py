@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from labelloop.datasets.split import position
 from labelloop.label_config import TEXT_SCOPE, Choice, Control, Schema, Scope
 from labelloop.models import ModelFileError, load_model
-from labelloop.models.version import cold_version
+from labelloop.models.version import COLD_PREFIX, cold_version
 from labelloop.serving.predictor import Entry, Predictor
 from labelloop.serving.settings import BlindHoldout, ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.serving.own_predictor import Fault, OwnPredictor
 
-COLD_PREFIX = "cold-"
 GOLDEN_TEXTS = (
     "Where is my order? It should have arrived last week.",
     "Die Rechnung stimmt nicht, bitte prüfen Sie den Betrag.",
@@ -88,7 +87,7 @@ def _predictor(settings: ServingSettings) -> "tuple[Predictor | OwnPredictor, Sc
         from labelloop.serving.own_predictor import OwnPredictor  # the text classifier does without
 
         own = OwnPredictor(settings.own, None if empty else settings.model_directory, cold)
-        if own.is_trained or own.model.scope.whole_tasks:
+        if not empty or own.model.scope.whole_tasks:
             return own, own.model.scope
         own.close()  # before its first training a model of texts is as good as the label names are
         return Predictor(own.version, None), own.model.scope

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelloop.models.model import Model
+from labelloop.models.version import COLD_PREFIX
 from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_share, as_text, as_time
 from labelloop.serving.plots import BOX, MAX_POINTS, Plot, calibration, version_plots, y_ticks
 
@@ -54,7 +55,7 @@ class Facts:
     @property
     def is_cold(self) -> bool:
         """Whether nothing was trained yet."""
-        return self.model is None or (self.version or "").startswith("cold-")
+        return self.model is None or (self.version or "").startswith(COLD_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ class OwnModel:
 
     name: str
     scope: Scope
-    fixed_version: str | None
     version: str
     created_at: str | None
     labels: Mapping[str, tuple[str, ...]]
@@ -100,7 +99,7 @@ class OwnPredictor:
         except ModelProcessError:
             first.kill()
             raise
-        self.is_trained = directory is not None
+        self._identity = blake2b(self.version.encode("utf-8", "replace"), digest_size=4).hexdigest()
         self._idle: queue.SimpleQueue[ModelProcess] = queue.SimpleQueue()
         self._idle.put(first)
         for _ in range(settings.processes - 1):
@@ -115,11 +114,6 @@ class OwnPredictor:
     def model_class(self) -> str:
         """Name for people."""
         return self.model.name.rpartition(":")[2]
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Control -> labels it can give, as far as it tells."""
-        return self.model.labels
 
     def close(self) -> None:
         """End the processes that do nothing, and those that are busy when they are done."""
@@ -189,9 +183,8 @@ class OwnPredictor:
         for fault in faults:
             self.faults.tell(fault)
         if "result" in prediction:
-            identity = blake2b(self.version.encode("utf-8", "replace"), digest_size=4).hexdigest()
             results = enumerate(prediction["result"])
-            named: list[object] = [{"id": f"{identity}-{number}-{place}", **result} for place, result in results]
+            named: list[object] = [{"id": f"{self._identity}-{number}-{place}", **result} for place, result in results]
             entry["result"] = cast("list[Region]", named)
             if "score" in prediction:
                 entry["score"] = prediction["score"]
@@ -228,7 +221,6 @@ def _described(name: str, told: Mapping[str, object], cold: str | None) -> OwnMo
     return OwnModel(
         name,
         Scope(tuple(controls), tuple(objects), told["whole_tasks"] is True),
-        fixed,
         str(version),
         None if told["created_at"] is None else str(told["created_at"]),
         {control: tuple(names) for control, names in labels.items()},

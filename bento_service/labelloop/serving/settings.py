@@ -88,8 +88,8 @@ class ServingSettings:
             basic_auth=read(lambda: _basic_auth(environment), None),
             blind=read(lambda: _blind(environment), None),
             workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
-            threads=read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1),
-            own=read(lambda: _own(environment), None),
+            threads=(threads := read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1)),
+            own=read(lambda: OwnModelSettings.from_environment(environment, threads), None),
             local=read(lambda: _local(environment, variables), None),
         )
         mistakes.tell()
@@ -102,11 +102,6 @@ def _local(environment: Environment, variables: Mapping[str, str] | None) -> "Lo
     from labelloop.local.settings import LocalSettings  # a pod does without
 
     return LocalSettings.from_environment(variables)
-
-
-def _own(environment: Environment) -> OwnModelSettings | None:
-    threads = environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS)
-    return OwnModelSettings.from_environment(environment, threads)
 
 
 def _blind(environment: Environment) -> BlindHoldout | None:
