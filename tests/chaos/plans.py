@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.scene import NAME, NAMESPACE, QUIET, Scene
+from tests.fakes.scene import NAME, NAMESPACE, QUIET, Json, Scene, scene
 
 OTHER_IMAGE = "registry.example/backend@sha256:" + "1" * 64
 OTHER_SECRET = {"metadata": {"name": "basic"}, "data": {"username": "dXNlcg==", "password": "cGFzcw=="}}
@@ -19,6 +19,20 @@ class Plan:
     before: Doing
     act: Doing
     quiet: float = QUIET
+
+
+async def told(plan: Plan, prepare: Callable[[Scene], Any] = lambda _: None, quiet: float = 0.0) -> Json:
+    """The end state of a plan in a world of its own, `prepare`d right before the plan acts.
+
+    `quiet`: virtual seconds without a write beyond the plan's own.
+    """
+    async with scene() as made:
+        await made.start_operator()
+        await plan.before(made)
+        prepare(made)
+        await plan.act(made)
+        await made.settle(plan.quiet + quiet)
+        return made.end_state()
 
 
 async def nothing(_: Scene) -> None:

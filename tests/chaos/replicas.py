@@ -7,9 +7,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from tests.chaos.scene import Scene
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import KEY, NAME, NAMESPACE, Operator, connect
+from tests.fakes.scene import Scene
 
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.core.bearers import relay_secret
@@ -95,8 +95,8 @@ class Replicas:
         self.deaths = 0
         made.api.interceptor = self._intercept
 
-    def start(self, count: int = 2) -> None:
-        for _ in range(count):
+    def start(self) -> None:
+        for _ in range(2):
             self._bear()
 
     def _bear(self) -> None:

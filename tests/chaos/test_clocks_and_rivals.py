@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.chaos.plans import PLANS, Plan
-from tests.chaos.scene import NAMESPACE, PLACE, Json, Killer, Scene, scene
+from tests.chaos.plans import PLANS, Plan, told
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import Operator, connect
+from tests.fakes.scene import NAMESPACE, PLACE, Json, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 from labelloop_operator.ops.leader import Leader
@@ -17,27 +17,12 @@ from labelloop_operator.ops.leader import Leader
 SOME = ["first deployment", "second training", "training that fails once", "Start Training"]
 
 
-async def told(plan: Plan, killer: Killer | None = None) -> Json:
-    async with scene() as made:
-        await made.start_operator()
-        await plan.before(made)
-        if killer is not None:
-            made.count_writes(killer)
-        await plan.act(made)
-        await made.settle(plan.quiet)
-        return made.end_state()
-
-
 async def disturbed(plan: Plan, write: int, deed: Any, active: str | None = None) -> Json:
     """Something is done to the world right after the Nth write; `active` is waited for, if told."""
     async with scene() as made:
         await made.start_operator()
         await plan.before(made)
-        killer = Killer()
-        made.count_writes(killer)
-        await plan.act(made)
-        while killer.writes < write:
-            await made.step(0.05)
+        await made.act_until_write(plan.act, write)
         deed(made)
         if active is not None:  # a back-off may last an hour longer when the clock goes back
             await made.until(lambda: made.active == active, 2 * 3600.0)
@@ -50,7 +35,7 @@ async def disturbed(plan: Plan, write: int, deed: Any, active: str | None = None
 @pytest.mark.parametrize("name", SOME)
 def test_a_clock_that_jumps_at_any_write_trains_nothing_more(name: str, hours: int) -> None:
     plan, counted = PLANS[name], Killer()
-    want = virtually(told(plan, counted))
+    want = virtually(told(plan, lambda made: made.count_writes(counted)))
 
     def jump(made: Scene) -> None:
         made.skew += timedelta(hours=hours)
@@ -109,7 +94,7 @@ KEPT = ("finalizers", "active", "candidate", "backends", "webhooks", "children")
 @pytest.mark.parametrize("name", ["first deployment", "second training", "pin", "roll-out that never serves"])
 def test_wiped_at_any_write_it_is_rebuilt(name: str, wipe: Any) -> None:
     plan, counted = PLANS[name], Killer()
-    want = virtually(told(plan, counted))
+    want = virtually(told(plan, lambda made: made.count_writes(counted)))
     for write in range(1, counted.writes + 1):
         end = virtually(disturbed(plan, write, wipe))
         where = f"{wipe.__name__} after write {write} of {counted.writes}"
@@ -124,7 +109,6 @@ class Replica:
 
     def __init__(self, made: Scene, name: str) -> None:
         self.made = made
-        self.frozen_at: float | None = None
         self.leader = Leader(connect(made.api), "labelloop-system", "labelloop-operator", name, self.clock)
         self.operator: Operator | None = None
 

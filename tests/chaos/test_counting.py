@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.chaos.plans import trained
-from tests.chaos.scene import POLL, Scene, scene
 from tests.fakes.annotated_project import AnnotatedProject, choices_config
+from tests.fakes.play import play
+from tests.fakes.scene import POLL, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 from labelloop.counting import Count, Cut, count
@@ -124,18 +125,15 @@ DEEDS = st.lists(
 
 def drive(project: AnnotatedProject, cut: Cut, meanwhile: list[list[tuple[str, int]]]) -> Count:
     """Count, with some deeds done before each answer."""
-    operation = count(project.number, cut)
-    request: Request = next(operation)
     waiting = list(meanwhile)
-    while True:
+
+    def respond(request: Request) -> Response:
         if waiting:
             do(project, waiting.pop(0))
-        answer: Response = project.answer(request)
-        try:
-            request = operation.send(answer)
-        except StopIteration as stop:
-            found: Count = stop.value
-            return found
+        return project.answer(request)
+
+    found, _ = play(count(project.number, cut), respond)
+    return found
 
 
 def do(project: AnnotatedProject, deeds: list[tuple[str, int]]) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.chaos.plans import nothing, served, trained
-from tests.chaos.scene import NAME, NAMESPACE, Scene, scene
+from tests.chaos.plans import served, trained
+from tests.fakes.scene import NAME, NAMESPACE, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 State = Callable[[Scene], Awaitable[None]]
@@ -97,7 +97,6 @@ def emptied(made: Scene) -> bool:
 async def deleted(state: State, how: Callable[[Scene], None], operator_away: bool) -> None:
     async with scene() as made:
         await made.start_operator()
-        await nothing(made)
         await state(made)
         if operator_away:
             await made.world.crash()

@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 from aiohttp import web
-from tests.chaos.scene import Json, reset, scene
 from tests.fakes.kubernetes import Seen
+from tests.fakes.scene import Json, reset, scene
 from tests.fakes.virtual_network import virtually
 
 CarryOut = Callable[[], Awaitable[web.StreamResponse]]

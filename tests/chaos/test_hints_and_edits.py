@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.chaos.plans import OTHER_IMAGE
-from tests.chaos.scene import NAME, NAMESPACE, POLL, Json, Scene, scene
+from tests.chaos.plans import OTHER_IMAGE, OTHER_SECRET
 from tests.fakes.label_studio import Annotation
+from tests.fakes.scene import NAME, NAMESPACE, POLL, Json, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 from labelloop_operator.watch.target import Hint
@@ -79,9 +79,7 @@ SPECS = st.fixed_dictionaries(
 
 async def edited(specs: list[dict[str, Any]], pauses: list[int]) -> Json:
     async with scene() as made:
-        made.api.put(
-            "secrets", {"metadata": {"name": "basic"}, "data": {"username": "dQ==", "password": "cA=="}}, NAMESPACE
-        )
+        made.api.put("secrets", OTHER_SECRET, NAMESPACE)
         await made.start_operator()
         for spec, pause in zip(specs, pauses, strict=True):
             made.apply(**spec)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
-from tests.chaos.plans import PLANS, trained
-from tests.chaos.scene import BACKENDS, NAMESPACE, PLACE, Killer, Scene, scene
+from tests.chaos.plans import PLANS, told, trained
 from tests.fakes.kubernetes import Seen
+from tests.fakes.scene import BACKENDS, NAMESPACE, PLACE, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 DEREGISTER_TIMEOUT = 60.0
@@ -93,19 +93,10 @@ def test_label_studio_in_trouble(trouble: Trouble, reason: str) -> None:
 
 
 def writes_of(name: str) -> range:
-    """How many writes the plan takes."""
-
-    async def counted() -> int:
-        async with scene() as made:
-            await made.start_operator()
-            await PLANS[name].before(made)
-            killer = Killer()
-            made.count_writes(killer)
-            await PLANS[name].act(made)
-            await made.settle()
-            return killer.writes
-
-    return range(1, virtually(counted()) + 1)
+    """The writes that the plan takes."""
+    killer = Killer()
+    virtually(told(PLANS[name], lambda made: made.count_writes(killer)))
+    return range(1, killer.writes + 1)
 
 
 async def deleted(name: str, write: int, operator_down: bool, label_studio_down: bool) -> float:
@@ -113,11 +104,7 @@ async def deleted(name: str, write: int, operator_down: bool, label_studio_down:
     async with scene() as made:
         await made.start_operator()
         await PLANS[name].before(made)
-        killer = Killer(write if operator_down else None)
-        made.count_writes(killer)
-        await PLANS[name].act(made)
-        while killer.writes < write:
-            await made.step(0.05)
+        await made.act_until_write(PLANS[name].act, write, kill=operator_down)
         if label_studio_down:
             made.label_studio.broken = 502
         if not made.world.found():

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 from tests.chaos.plans import PLANS, Plan
-from tests.chaos.scene import POLL, Json, Killer, Scene, scene
+from tests.fakes.scene import POLL, Json, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 

@@ -6,7 +6,7 @@ from random import Random
 import aiohttp
 import pytest
 from tests.chaos.replicas import Replicas
-from tests.chaos.scene import Scene, scene
+from tests.fakes.scene import Scene, scene
 from tests.fakes.virtual_network import virtually
 
 PRESSES = 100

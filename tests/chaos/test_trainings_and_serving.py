@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.chaos.plans import PLANS, trained
-from tests.chaos.scene import NAME, NAMESPACE, Scene, scene
+from tests.fakes.scene import NAME, NAMESPACE, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 Deed = Callable[[Scene, dict[str, Any]], None]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tests.chaos.plans import PLANS
-from tests.chaos.scene import BACKENDS, NAMESPACE, PLACE, Json, Scene, scene
 from tests.fakes.label_studio import Annotation, Task
+from tests.fakes.scene import BACKENDS, NAMESPACE, PLACE, Json, Scene, scene
 from tests.fakes.virtual_network import virtually
 
 SAMPLES = Path(__file__).parents[1] / "samples/upgrade"

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import certifi
 import pytest
 from aiohttp import web
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
-from tests.chaos.plans import PLANS, Plan, served, trained
-from tests.chaos.scene import NAME, NAMESPACE, Json, Killer, Scene, reset, scene
+from tests.chaos.plans import PLANS, served, told, trained
 from tests.fakes.kubernetes import FakeKubernetes, Seen
+from tests.fakes.scene import NAME, NAMESPACE, Json, Killer, Scene, reset, scene
 from tests.fakes.virtual_network import virtually
 
 from labelloop_operator.clients.kubernetes import Kubernetes
@@ -21,16 +20,6 @@ from labelloop_operator.clients.kubernetes import Kubernetes
 RESYNC = 60.0
 SILENCE = 75.0
 CarryOut = Callable[[], Awaitable[web.StreamResponse]]
-
-
-async def told(plan: Plan, prepare: Callable[[Scene], Any] = lambda _: None, quiet: float = 0.0) -> Json:
-    async with scene() as made:
-        await made.start_operator()
-        await plan.before(made)
-        prepare(made)
-        await plan.act(made)
-        await made.settle(plan.quiet + quiet)
-        return made.end_state()
 
 
 @pytest.mark.chaos_case("3")
@@ -112,9 +101,6 @@ class Outage:
                 return reset(request)
             await asyncio.sleep(self.ends - loop.time())
         return await carry_out()
-
-    def silences(self, *_: object) -> bool:
-        return self.ends is not None and asyncio.get_running_loop().time() < self.ends
 
 
 @pytest.mark.chaos_case("5")

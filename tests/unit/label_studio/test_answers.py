@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.label_studio.play import answer
+from tests.fakes.play import answer
 
 from labelloop.label_studio import (
     AnswerTooLarge,

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.unit.label_studio.play import answer, play, script
+from tests.fakes.play import answer, play, script
 
 from labelloop.label_studio import (
     Authenticator,

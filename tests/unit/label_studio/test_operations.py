@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.label_studio.play import answer, play, sample, script
+from tests.fakes.play import answer, play, sample, script
 
 from labelloop.label_studio import (
     AddressBlocked,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.label_studio.play import answer, play, sample
+from tests.fakes.play import answer, play, sample
 
 from labelloop.label_studio import (
     AnswerTooLarge,

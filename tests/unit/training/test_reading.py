@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.fakes.annotated_project import URL, AnnotatedProject, choices_config
-from tests.unit.label_studio.play import answer as respond
-from tests.unit.label_studio.play import play
+from tests.fakes.play import answer as respond
+from tests.fakes.play import play
 
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.label_studio import Request, Response

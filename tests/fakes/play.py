@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from labelloop.label_studio import Operation, Request, Response
 
 T = TypeVar("T")
-SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"
+SAMPLES = Path(__file__).parents[1] / "samples" / "label-studio"
 URL = "http://label-studio.example:8080"
 
 

@@ -7,7 +7,7 @@ as the story says, what belongs to a deleted resource is collected. After every 
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -167,6 +167,14 @@ class Scene:
             self.check()
             self._gone_on = self.api.version
         await asyncio.sleep(seconds)
+
+    async def act_until_write(self, act: "Callable[[Scene], Awaitable[None]]", write: int, kill: bool = False) -> None:
+        """Act and go on until the operator's Nth write from then on, before which it may be killed."""
+        killer = Killer(write if kill else None)
+        self.count_writes(killer)
+        await act(self)
+        while killer.writes < write:
+            await self.step(0.05)
 
     async def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds / LOOK)):
