@@ -18,7 +18,7 @@ from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS
 from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import Refused, Registry
+from labelloop_operator.clients.registry import Registry
 from labelloop_operator.core.connections import Secrets
 from labelloop_operator.core.engine import Engine
 from labelloop_operator.core.execute import Executor
@@ -68,8 +68,6 @@ class FakeRegistry(Registry):
         self.results: dict[str, Mapping[str, Any]] = {}
         self.promoted: list[str] = []
         self.removed: list[str] = []
-        self.refusal: str | None = None
-        """Why it deletes nothing."""
         self.failure: Exception | None = None
         """What every request ends in."""
 
@@ -83,8 +81,6 @@ class FakeRegistry(Registry):
 
     async def remove(self, image: str, *_: Any) -> None:
         self._answer()
-        if self.refusal is not None:
-            raise Refused(self.refusal)
         self.removed.append(image)
 
     def _answer(self) -> None:

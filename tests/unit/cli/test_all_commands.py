@@ -16,7 +16,6 @@ from tests.support.command_line import Done, run
 from labelloop.cli import app
 
 ROOT = Path(__file__).parents[3]
-EXIT_CODES = (0, 1, 2, 3)
 ROLES = ("serve", "restore", "rebase", "verify")
 """What pods run, and a server: they tell their outcome elsewhere."""
 

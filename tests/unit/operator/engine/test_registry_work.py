@@ -9,8 +9,6 @@ from tests.fakes.operator import NAME, NAMESPACE, World, world
 from tests.fakes.story import fast, result
 from tests.fakes.waiting import until
 
-REPOSITORY = "registry.example/models/team-a/intents"
-
 
 @pytest_asyncio.fixture
 async def loop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
