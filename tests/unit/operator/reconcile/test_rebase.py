@@ -1,20 +1,11 @@
 """Another base image, told story by story: same version, another image, no training."""
 
 import pytest
-from tests.unit.operator.reconcile.world import MINIMAL, OPERATOR, World
+from tests.unit.operator.reconcile.world import MINIMAL, OPERATOR, World, trained
 
 from labelloop_operator.api import names
 
 BASE = "registry/backend:2"
-
-
-def trained() -> World:
-    """A world whose first model serves."""
-    world = World()
-    world.settle()
-    world.annotate(3)
-    world.settle()
-    return world
 
 
 def kinds(world: World) -> list[str]:

@@ -1,7 +1,7 @@
 """A roll-out that does not complete by its deadline, in each form: the old version serves, the candidate goes."""
 
 import pytest
-from tests.unit.operator.reconcile.world import World
+from tests.unit.operator.reconcile.world import World, trained
 
 from labelloop_operator.api import names
 from labelloop_operator.core.observed import PodProblem
@@ -19,10 +19,7 @@ FORMS = [
 
 def refusing(reason: str, message: str) -> tuple[World, str]:
     """A world whose second model does not come up; gives the version that serves."""
-    world = World()
-    world.settle()
-    world.annotate(3)
-    world.settle()
+    world = trained()
     serving = world.trained_version()
     world.annotate(3)
     version = world.trained_version()
@@ -86,19 +83,3 @@ def test_any_version_of_the_history_can_be_pinned_and_holds() -> None:
         assert (world.typed.training.next or "").startswith("Pinned")
         assert not set(world.registry.removed) & {item.image for item in world.typed.model.history}
     assert len(world.jobs_created) == 4
-
-
-def test_a_pinned_version_that_does_not_come_up_leaves_what_serves() -> None:
-    world = World()
-    world.settle()
-    world.annotate(3)
-    world.settle()
-    first, image = world.trained_version(), world.trained_image()
-    world.annotate(3)
-    world.settle()
-    second = world.trained_version()
-    world.bad_images.add(image)
-    world.edit(model={"pin": first})
-    world.settle()
-    assert world.selected() == names.revision(second)
-    assert world.condition("RolloutSucceeded") == ("False", "ProgressDeadlineExceeded")

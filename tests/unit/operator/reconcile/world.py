@@ -221,7 +221,7 @@ class World:
         return "model-" + hashlib.sha256(str(len(self.updates)).encode()).hexdigest()[:12]
 
     def trained_image(self) -> str:
-        return f"registry:5000/labelloop/team-a/intents@sha256:{self.trained_version()}"
+        return self.rebased_image(self.trained_version(), OPERATOR.backend_image)
 
     # What the operator sees and does
 
@@ -483,6 +483,15 @@ class World:
 
     def event_reasons(self) -> list[str]:
         return [event.reason for event in self.events]
+
+
+def trained() -> World:
+    """A world whose first model serves."""
+    world = World()
+    world.settle()
+    world.annotate(3)
+    world.settle()
+    return world
 
 
 def backend(ours: bool = True, **changes: Any) -> RegisteredBackend:
