@@ -2,40 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.fakes.operator import World, world
+from tests.fakes import virtual_story
+from tests.fakes.operator import World
 from tests.fakes.story import result
-from tests.fakes.virtual_network import virtually
-
-from labelloop_operator.watch.target import Pace
 
 PATIENCE = 3600.0
 """Virtual seconds."""
 
 
-def clock() -> datetime:
-    """A day at the loop's time."""
-    return datetime(2026, 11, 22, 6, 0, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
-
-
 def told(story: Callable[[World], Awaitable[None]]) -> None:
     """A story of a resource that has trained on ten annotations."""
 
-    async def tell() -> None:
-        async with world() as made:
-            made.pace, made.clock = Pace(poll=30.0, scan=1200.0), clock
-            made.resource(training={"everyUpdates": 10})
-            await made.run()
-            await until(made, lambda: made.condition("Ready") == ("True", "Ready"))
-            made.label_studio.annotate(7, 10)
-            await trains(made, "model-a", 10)
-            await until(made, lambda: made.training.get("pendingUpdates") == 0)
-            await story(made)
+    async def tell(made: World) -> None:
+        made.label_studio.annotate(7, 10)
+        await trains(made, "model-a", 10)
+        await until(made, lambda: made.training.get("pendingUpdates") == 0)
+        await story(made)
 
-    virtually(tell())
+    virtual_story.told(tell, PATIENCE)
 
 
 async def trains(made: World, version: str, size: int) -> None:
@@ -47,11 +34,7 @@ async def trains(made: World, version: str, size: int) -> None:
 
 
 async def until(made: World, condition: Callable[[], object]) -> None:
-    end = asyncio.get_running_loop().time() + PATIENCE
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, made.found().get("status")
-        made.pods_serve()
-        await asyncio.sleep(0.5)
+    await virtual_story.until(made, condition, PATIENCE)
 
 
 def test_what_a_restored_backup_lacks_counts_as_removed_and_what_comes_then_as_usual() -> None:

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.fakes.operator import NAME, NAMESPACE, Operator, World, world
 from tests.fakes.virtual_network import virtually
+from tests.fakes.virtual_story import clock
 
 from labelloop_operator.core import engine as engine_module
 from labelloop_operator.watch.project import ProjectWatch
@@ -31,11 +31,6 @@ def told(story: Callable[[World, Operator], Awaitable[None]], **options: Any) ->
             await story(made, operator)
 
     virtually(tell())
-
-
-def clock() -> datetime:
-    """A day at the loop's time."""
-    return datetime(2026, 11, 22, 6, 0, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 async def until(condition: Callable[[], object], seconds: float = 3 * HOUR) -> None:

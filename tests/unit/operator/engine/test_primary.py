@@ -3,15 +3,13 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.fakes import virtual_story
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.fakes.operator import NAME, NAMESPACE, World, world
+from tests.fakes.operator import NAME, NAMESPACE, World
 from tests.fakes.story import result
-from tests.fakes.virtual_network import virtually
-
-from labelloop_operator.watch.target import Pace
+from tests.fakes.virtual_story import clock
 
 HOUR = 3600.0
 PATIENCE = HOUR / 6
@@ -19,29 +17,12 @@ PATIENCE = HOUR / 6
 SECOND = "second"
 
 
-def clock() -> datetime:
-    """A day at the loop's time."""
-    return datetime(2026, 11, 22, 6, 0, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
-
-
 def told(story: Callable[[World], Awaitable[None]]) -> None:
-    async def tell() -> None:
-        async with world() as made:
-            made.pace, made.clock = Pace(poll=30.0, scan=1200.0), clock
-            made.resource(training={"everyUpdates": 10})
-            await made.run()
-            await until(made, lambda: made.condition("Ready") == ("True", "Ready"))
-            await story(made)
-
-    virtually(tell())
+    virtual_story.told(story, PATIENCE)
 
 
 async def until(made: World, condition: Callable[[], object]) -> None:
-    end = asyncio.get_running_loop().time() + PATIENCE
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, made.found(SECOND).get("status") or made.found()["status"]
-        made.pods_serve()
-        await asyncio.sleep(0.5)
+    await virtual_story.until(made, condition, PATIENCE, SECOND)
 
 
 def message(made: World, name: str) -> str:
