@@ -11,7 +11,7 @@ import numpy as np
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Schema
-from labelloop.models import Model, Prediction, result_of
+from labelloop.models import Model, Prediction, own, result_of
 from labelloop.models.model import Task
 
 IMAGE_CONFIG = (
@@ -20,6 +20,8 @@ IMAGE_CONFIG = (
 )
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 2**20
+MODULE = __name__
+VERSION = "model-0123456789ab"
 
 
 class Obedient(Model):
@@ -80,6 +82,14 @@ class Broken(Obedient):
     @classmethod
     def load(cls, directory: Path) -> Self:
         raise RuntimeError("some text of a task")
+
+
+def stored(folder: Path) -> Path:
+    """The folder, with a model in it that says "plane"."""
+    model = Obedient("plane")
+    model.version = VERSION
+    own.save(model, folder)
+    return folder
 
 
 def obey(order: str, where: str) -> None:

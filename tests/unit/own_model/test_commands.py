@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_line import run
-from tests.support.own_models import IMAGE_CONFIG
+from tests.support.own_models import IMAGE_CONFIG, MODULE
 
-CLASS = "tests.support.own_models:Obedient"
+CLASS = f"{MODULE}:Obedient"
 
 
 @pytest.fixture

@@ -5,25 +5,19 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.support.own_models import IMAGE_CONFIG, ROOT, Obedient
+from tests.support.own_models import IMAGE_CONFIG, MODULE, ROOT, VERSION, stored
 from tests.support.waiting import PATIENCE, eventually
 
-from labelloop.models import own
 from labelloop.own_settings import OwnModelSettings
 from labelloop.serving.model_process import ModelProcessError
 from labelloop.serving.own_predictor import OwnPredictor
 
-VERSION = "model-0123456789ab"
-MODULE = "tests.support.own_models"
 Make = Callable[..., OwnPredictor]
 
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    model = Obedient("plane")
-    model.version = VERSION
-    own.save(model, tmp_path / "model")
-    return tmp_path / "model"
+    return stored(tmp_path / "model")
 
 
 @pytest.fixture

@@ -13,20 +13,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.own_models import Obedient
+from tests.support import own_models
+from tests.support.own_models import MODULE, VERSION, Obedient
 
-from labelloop.models import ModelFileError, load_model, own
+from labelloop.models import ModelFileError, load_model
 from labelloop.publishing.layer import model_layer
 from labelloop.publishing.verify import judge
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    model = Obedient("plane")
-    model.version = "model-0123456789ab"
-    own.save(model, folder)
-    return folder
+    return own_models.stored(tmp_path_factory.mktemp("model"))
 
 
 def copied(stored: Path, target: Path) -> Path:
@@ -36,7 +33,7 @@ def copied(stored: Path, target: Path) -> Path:
 
 def test_what_was_saved_is_loaded_and_fits_into_a_layer(stored: Path) -> None:
     model = load_model(stored, Obedient)
-    assert (model.version, model.labels) == ("model-0123456789ab", {})
+    assert (model.version, model.labels) == (VERSION, {})
     assert model_layer(stored).archive == model_layer(stored).archive
 
 
@@ -119,5 +116,5 @@ def test_a_damaged_document_is_read_or_refused(
 def test_a_new_base_image_is_tried_with_the_class_that_it_holds(
     stored: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
 ) -> None:
-    monkeypatch.setenv("LABELLOOP_MODEL_CLASS", f"tests.support.own_models:{name}")
+    monkeypatch.setenv("LABELLOOP_MODEL_CLASS", f"{MODULE}:{name}")
     assert judge(stored).outcome == outcome

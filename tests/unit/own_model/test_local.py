@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.own_models import IMAGE_CONFIG, ROOT
+from tests.support.own_models import IMAGE_CONFIG, MODULE, ROOT
 from tests.support.waiting import PATIENCE
 from tests.unit.own_model.test_training import images
 from tests.unit.training.annotated import TOKEN, label_studio
@@ -15,7 +15,7 @@ from labelloop.local.store import Store
 from labelloop.own_settings import OwnModelSettings
 from labelloop.serving.own_predictor import OwnPredictor
 
-CLASS = "tests.support.own_models:Obedient"
+CLASS = f"{MODULE}:Obedient"
 
 
 def train(folder: Path, count: int, **parameters: str) -> int:

@@ -7,23 +7,20 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.own_models import IMAGE_CONFIG, ROOT, Obedient
+from tests.support.own_models import IMAGE_CONFIG, MODULE, ROOT, VERSION, stored
 from tests.support.serving_models import LABEL_CONFIG, train
 from tests.support.waiting import PATIENCE
 
-from labelloop.models import own
 from labelloop.own_settings import OwnModelSettings
 from labelloop.serving.backend import Backend
 from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.routes import application
 from labelloop.serving.settings import ServingSettings
 
-VERSION = "model-0123456789ab"
-
 
 @asynccontextmanager
 async def serving(folder: Path, name: str = "Obedient") -> AsyncIterator[tuple[httpx.AsyncClient, Backend]]:
-    wanted = OwnModelSettings(f"tests.support.own_models:{name}", load_seconds=PATIENCE)
+    wanted = OwnModelSettings(f"{MODULE}:{name}", load_seconds=PATIENCE)
     app = application()
     settings = ServingSettings(model_directory=folder, own=wanted)
     backend = app.state.backend = Backend(settings, ServingMetrics(CollectorRegistry()))
@@ -42,10 +39,7 @@ def body(*orders: str) -> dict[str, object]:
 
 
 async def test_label_studio_gets_predictions_and_health_tells_faults(tmp_path: Path) -> None:
-    model = Obedient("plane")
-    model.version = VERSION
-    own.save(model, tmp_path)
-    async with serving(tmp_path) as (http, backend):
+    async with serving(stored(tmp_path)) as (http, backend):
         assert backend.serving.problem is None
         answer = await http.post("/setup", json={"schema": IMAGE_CONFIG, "project": "1.1"})
         assert answer.json() == {"model_version": VERSION}

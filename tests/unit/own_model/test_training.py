@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.support.own_models import IMAGE_CONFIG, Obedient
+from tests.support.own_models import IMAGE_CONFIG, MODULE, Obedient
 from tests.unit.training.annotated import TOKEN, annotation, label_studio, task
 
 from labelloop.datasets.snapshot import Snapshot
@@ -14,7 +14,6 @@ from labelloop.models import ModelFileError, load_model
 from labelloop.training import job
 from labelloop.training.result import Result, read_result
 
-MODULE = "tests.support.own_models"
 BOXES = (
     '<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image">'
     '<Label value="wheel"/><Label value="door"/></RectangleLabels></View>'
