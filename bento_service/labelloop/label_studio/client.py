@@ -73,11 +73,14 @@ class LabelStudioClient:
             exchanges.close()
 
     def _exchange(self, request: Request) -> Response:
-        content = request.content()
         try:
-            return self._exchange_once(request, content)
+            return self._exchange_or_again(request, request.content())
         except RefusedAddressError as error:
             raise address_refused(self._credentials.url, error) from None
+
+    def _exchange_or_again(self, request: Request, content: bytes | None) -> Response:
+        try:
+            return self._exchange_once(request, content)
         except _BROKEN as error:
             failure = _failure(error)
             # An idle connection that the server closed: asking again is harmless for a GET.

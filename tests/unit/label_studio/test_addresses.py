@@ -2,13 +2,14 @@ import socket
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import TOKEN
 
 from labelloop import label_studio as library
-from labelloop.label_studio.addresses import AddressPolicy, Entry
+from labelloop.label_studio.addresses import AddressPolicy, Entry, RefusedAddressError
 from labelloop.label_studio.client import LabelStudioClient
 
 DEFAULT = AddressPolicy()
@@ -138,3 +139,17 @@ def test_a_name_is_judged_by_the_address_that_is_connected_to(monkeypatch: pytes
             refusing.run(library.project(7))
     assert asked == ["rebinding.example"] * 2
     assert attempts == ["192.0.2.1"]  # an IP address: nobody resolves the name again behind our back
+
+
+def test_an_address_that_is_refused_when_a_broken_connection_is_made_anew_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    troubles = iter([requests.ConnectionError("closed"), RefusedAddressError("169.254.169.254", "link-local")])
+
+    def exchange(*_: object) -> library.Response:
+        raise next(troubles)
+
+    client = LabelStudioClient(library.Credentials("http://label-studio.example", "token"), addresses=DEFAULT)
+    monkeypatch.setattr(client, "_exchange_once", exchange)
+    with pytest.raises(library.AddressRefused, match=r"169\.254\.169\.254"):
+        client.run(library.project(7))
