@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelloop.cli.model_class import ModelClassOption
+from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
 
 if TYPE_CHECKING:
@@ -93,15 +93,13 @@ def publish(
 def _push(
     settings: "RegistrySettings", source: "Reference", target: "Reference", addition: "Addition", tags: Sequence[str]
 ) -> "Reference":
-    from labelloop.publishing.append import append_layer
     from labelloop.publishing.errors import RegistryError
     from labelloop.publishing.reference import ImageNameError
 
     try:
         for tag in tags:
             target.with_tag(tag)
-        with settings.repository(source) as base, settings.repository(target) as remote:
-            return target.with_digest(append_layer(base, source, remote, addition, tags))
+        return settings.append(source, target, addition, tags)
     except RegistryError as error:
         raise CommandError(f"{error.reason}: {_as_options(error.message)}", FAILED) from None
     except ImageNameError as error:
@@ -126,16 +124,15 @@ def _of_model(folder: Path) -> "tuple[str, Addition]":
 def _of_code(folder: Path, wanted: str | None) -> "tuple[str, Addition]":
     """Code and the variable that names its class; the version follows from both."""
     import hashlib
-    import os
 
     from labelloop.environment import Environment, SettingsError
     from labelloop.own_settings import CLASS_VARIABLE, class_name
     from labelloop.publishing.append import Addition
     from labelloop.publishing.layer import LayerError, code_layer
 
-    told = os.environ.get(CLASS_VARIABLE, "") if wanted is None else wanted
+    choose_model_class(wanted)
     try:
-        name = class_name(Environment({CLASS_VARIABLE: told}))
+        name = class_name(Environment())
         if name is None:
             raise CommandError("publish --code needs --model-class module:Class, a class in that folder")
         layer = code_layer(folder)

@@ -1,37 +1,29 @@
 """What becomes of published images: the tag of the one that serves, and the end of those that nobody can go back to."""
 
 from contextlib import suppress
-from pathlib import Path
 
 from labelloop.publishing.append import LISTS
 from labelloop.publishing.credentials import DockerConfig
 from labelloop.publishing.errors import NotInRegistryError
-from labelloop.publishing.reference import Reference
+from labelloop.publishing.reference import PROMOTED_TAG, Reference
 from labelloop.publishing.registry import Repository
 
-PROMOTED_TAG = "promoted"
-"""Names the image that came into service last: what a fresh cluster finds again."""
 
-
-def tag_promoted(
-    image: str, *, plain_http: bool = False, config: DockerConfig | None = None, certificates: Path | None = None
-) -> None:
+def tag_promoted(image: str, *, plain_http: bool = False, config: DockerConfig | None = None) -> None:
     """Let the tag `promoted` of its repository name this image (given by digest). Raises RegistryError."""
     reference = Reference.parse(image)
-    with Repository(reference, plain_http=plain_http, config=config, certificates=certificates) as remote:
+    with Repository(reference, plain_http=plain_http, config=config) as remote:
         remote.put_manifest(PROMOTED_TAG, remote.manifest(reference.version).content)
 
 
-def remove_image(
-    image: str, *, plain_http: bool = False, config: DockerConfig | None = None, certificates: Path | None = None
-) -> None:
+def remove_image(image: str, *, plain_http: bool = False, config: DockerConfig | None = None) -> None:
     """Delete an image or snapshot (given by digest), with the tags that name it; one that is gone is fine.
 
     Blobs that no other manifest uses go with the registry's garbage collection. Raises RegistryError; NotAllowedError
     when the registry deletes nothing.
     """
     reference = Reference.parse(image)
-    with Repository(reference, plain_http=plain_http, config=config, certificates=certificates) as remote:
+    with Repository(reference, plain_http=plain_http, config=config) as remote:
         # The images of a list first, each made by us for it alone: a second attempt still finds them by the list.
         for digest in [*_listed(remote, reference.version), reference.version]:
             with suppress(NotInRegistryError):

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from labelloop.publishing.append import Addition, append_layer
+from labelloop.publishing.append import Addition
 from labelloop.publishing.layer import model_layer
 from labelloop.publishing.published import created_at, image_labels
 from labelloop.publishing.reference import Reference
@@ -42,13 +42,9 @@ def run() -> Result:
         LOG.info("no image to publish: %s, %s", result.outcome, result.message)
         return replace(result, snapshot=str(snapshot)) if snapshot else result
     addition = Addition(model_layer(output / "model"), image_labels(result, snapshot), created_at(result))
-    with (
-        settings.registry.repository(settings.base_image) as source,
-        settings.registry.repository(settings.repository) as target,
-    ):
-        # The Job's name last: where that tag exists, everything does.
-        digest = append_layer(source, settings.base_image, target, addition, [result.version or "", settings.job])
-    image = settings.repository.with_digest(digest)
+    # The Job's name last: where that tag exists, everything does.
+    tags = [result.version or "", settings.job]
+    image = settings.registry.append(settings.base_image, settings.repository, addition, tags)
     seconds = time.monotonic() - started
     LOG.info("pushed the image %s in %.2f s", image, seconds)
     return replace(

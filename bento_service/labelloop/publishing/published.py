@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from labelloop.publishing.append import BASE_NAME, LISTS
 from labelloop.publishing.credentials import DockerConfig
 from labelloop.publishing.errors import NotInRegistryError
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository, json_object
+from labelloop.publishing.registry import Manifest, Repository, json_object
 from labelloop.training.result import Result, ResultError
 
 LABEL_PREFIX = "labelloop.dev/"
@@ -34,6 +35,18 @@ def created_at(result: Result) -> str:
     return (moment or datetime.fromtimestamp(0, UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def image_and_configuration(repository: Repository, top: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An image's manifest and configuration; of a list the first's, since all were published together.
+
+    Raises RegistryError; LookupError and TypeError when it is no image.
+    """
+    document = top.document()
+    if top.media_type in LISTS:
+        document = repository.manifest(str(document["manifests"][0]["digest"])).document()
+    content = repository.blob(str(document["config"]["digest"]))
+    return document, json_object(content, "an image's configuration")
+
+
 def read_result(
     repository: str,
     tag: str,
@@ -54,12 +67,7 @@ def read_result(
         except NotInRegistryError:
             return None
         try:
-            image = top
-            if top.media_type in LISTS:
-                # All images of a list were published together and carry the same labels.
-                image = remote.manifest(str(top.document()["manifests"][0]["digest"]))
-            content = remote.blob(str(image.document()["config"]["digest"]))
-            configuration = json_object(content, "an image's configuration")
+            _, configuration = image_and_configuration(remote, top)
             labels = dict(configuration["config"]["Labels"])
             text, snapshot = str(labels[RESULT]), labels.get(SNAPSHOT)
         except (LookupError, TypeError, ValueError):

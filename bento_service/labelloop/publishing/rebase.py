@@ -11,12 +11,12 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labelloop.publishing.append import LISTS, Addition, append_layer
+from labelloop.publishing.append import Addition
 from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.model_image import MAX_BYTES
-from labelloop.publishing.published import LABEL_PREFIX, MODEL_VERSION
+from labelloop.publishing.published import LABEL_PREFIX, MODEL_VERSION, image_and_configuration
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository, json_object
+from labelloop.publishing.registry import Repository
 from labelloop.publishing.role import LOG, run_role
 from labelloop.publishing.settings import RebaseSettings
 from labelloop.training.result import Result, ResultError, read_result
@@ -53,12 +53,7 @@ def run() -> Result:
     version = addition.labels.get(MODEL_VERSION, "")
     if not version or version != result.version:
         raise ResultError(f"{settings.active_image} holds {version or 'no version'}, {result.version} was verified")
-    with (
-        publish.registry.repository(publish.base_image) as source,
-        publish.registry.repository(publish.repository) as target,
-    ):
-        digest = append_layer(source, publish.base_image, target, addition, [version, publish.job])
-    image = publish.repository.with_digest(digest)
+    image = publish.registry.append(publish.base_image, publish.repository, addition, [version, publish.job])
     LOG.info("pushed the image %s: %s on %s", image, version, publish.base_image)
     return replace(result, image=str(image))
 
@@ -67,10 +62,7 @@ def model_addition(repository: Repository, image: Reference) -> Addition:
     """What the published image has beyond its base. Raises RegistryError; ResultError when it is none of ours."""
     manifest = repository.manifest(image.version)
     try:
-        document = manifest.document()
-        if manifest.media_type in LISTS:
-            document = repository.manifest(str(document["manifests"][0]["digest"])).document()
-        configuration = json_object(repository.blob(str(document["config"]["digest"])), "an image's configuration")
+        document, configuration = image_and_configuration(repository, manifest)
         labels = dict(configuration["config"]["Labels"])
         layer = _layer(repository, str(document["layers"][-1]["digest"]), configuration)
         return Addition(

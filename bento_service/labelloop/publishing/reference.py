@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 DEFAULT_HOST = "docker.io"
 DEFAULT_TAG = "latest"
+PROMOTED_TAG = "promoted"
+"""Names the image that came into service last: what a fresh cluster finds again."""
 
 # The grammar of the distribution specification (and of Docker's reference package).
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

@@ -1,10 +1,11 @@
 """Settings of the containers `restore` and `publish` (docs/interfaces.md section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
+from labelloop.publishing.append import Addition, append_layer
 from labelloop.publishing.credentials import DockerConfig, read_docker_config
 from labelloop.publishing.reference import ImageNameError, Reference
 from labelloop.publishing.registry import Repository
@@ -38,6 +39,11 @@ class RegistrySettings:
         """The repository of a reference, with the credentials for it."""
         plain = self.plain_http and self.plain_host in (None, reference.host)
         return Repository(reference, plain_http=plain, config=self.config, certificates=self.certificates)
+
+    def append(self, base: Reference, target: Reference, addition: Addition, tags: Sequence[str]) -> Reference:
+        """Push `base` with the addition to `target` under the tags; its name by digest. Raises RegistryError."""
+        with self.repository(base) as source, self.repository(target) as remote:
+            return target.with_digest(append_layer(source, base, remote, addition, tags))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 _LOG = logging.getLogger(__name__)
 
 TIMEOUT = 30.0
-PROMOTED_TAG = "promoted"
 T = TypeVar("T")
 
 

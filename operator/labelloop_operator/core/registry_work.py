@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from labelloop.publishing.reference import PROMOTED_TAG
 from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.registry import PROMOTED_TAG, Refused, Registry, read_result
+from labelloop_operator.clients.registry import Refused, Registry, read_result
 from labelloop_operator.core.connections import Secrets
 from labelloop_operator.core.observed import RegistryFacts
 from labelloop_operator.core.place import Place
