@@ -96,8 +96,7 @@ def evaluate(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Tell how good a model is on labelled texts: accuracy, macro F1, log loss, calibration error, and by class."""
-    from labelloop.datasets.examples import examples_of_rows
-    from labelloop.datasets.rows import rows_of
+    from labelloop.datasets.examples import examples
     from labelloop.training.gate import GateRules
     from labelloop.training.measure import measure
 
@@ -106,8 +105,7 @@ def evaluate(
         loaded = _model(model)
         control = next(iter(loaded.labels), "label")
         labelled = _file(data, text_column, label_column, label_config, control)
-        rows = rows_of(labelled.tasks, labelled.schema.controls, whole_tasks=labelled.schema.whole_tasks)
-        examples = examples_of_rows(rows, labelled.schema).examples
+        known = examples(labelled.tasks, labelled.schema).examples
     if not any(control.name in loaded.labels for control in labelled.schema.controls):
         raise CommandError(
             f"{data} has labels for {labelled.schema.controls[0].name!r}, the model answers "
@@ -115,7 +113,7 @@ def evaluate(
             "give the labelling configuration with --label-config"
         )
     with working("evaluating"):
-        metrics, _ = measure(loaded, None, examples, (), labelled.schema, GateRules())
+        metrics, _ = measure(loaded, None, known, (), labelled.schema, GateRules())
     headline = {name: metrics[name] for name in _HEADLINE if name in metrics}
     document = {"version": loaded.version, **metrics}
     tell(as_json, document, [loaded.version, *(f"{name:<10} {_number(value)}" for name, value in headline.items())])
@@ -158,7 +156,7 @@ def predict(
 
 def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None, as_json: bool) -> None:
     """Predictions in Label Studio's form, one line of JSON for each task."""
-    from labelloop.models.answers import AnswerError, checked
+    from labelloop.models.answers import checked
     from labelloop.training.model_calls import ModelFailedError, calling
 
     if data is None:
@@ -169,10 +167,7 @@ def _predict_tasks(model: "Model", data: Path | None, label_config: Path | None,
     tasks = [{"id": task.id, "data": dict(task.data)} for task in labelled.tasks]
     try:
         with calling(type(model), "predict"):
-            predictions = model.predict(tasks, labelled.schema)
-        answers = checked(predictions, len(tasks), labelled.schema)
-    except AnswerError as error:
-        raise CommandError(f"{type(model).__name__}.predict {error}", FAILED) from None
+            answers = checked(model.predict(tasks, labelled.schema), len(tasks), labelled.schema)
     except ModelFailedError as error:
         raise CommandError(str(error), FAILED) from None
     document = {"version": model.version, "predictions": [dict(answer.prediction) for answer in answers]}

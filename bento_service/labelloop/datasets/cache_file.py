@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from labelloop.models.words import Words
 FORMAT = 3
 _NUMBER = np.dtype("<u4")
 _COUNTS = len(Counts().to_json())
-T = TypeVar("T")
 
 
 class CacheFileError(ValueError):

@@ -78,7 +78,7 @@ class ExampleSet:
 
 def examples(tasks: Sequence[Task], schema: Schema) -> ExampleSet:
     """Examples of tasks as Label Studio gave them. Raises rows.RowError."""
-    return examples_of_rows(rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks), schema)
+    return examples_of_rows(rows_of(tasks, schema), schema)
 
 
 def examples_of_rows(rows: Sequence[Row], schema: Schema) -> ExampleSet:

@@ -5,12 +5,12 @@ configuration (a label removed, a control renamed) needs no new read of the task
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from labelloop.label_config import Control, text_of
+from labelloop.label_config import Control, Schema, text_of
 from labelloop.label_studio.answers import parse_time
 from labelloop.label_studio.task_api import Task
 from labelloop.task_text import encodable
@@ -73,9 +73,9 @@ def source_of(control: Control) -> str:
     return f"{key}:{control.text_key}" if control.object_type == "Paragraphs" else key
 
 
-def rows_of(tasks: Iterable[Task], controls: Sequence[Control], *, whole_tasks: bool = False) -> tuple[Row, ...]:
+def rows_of(tasks: Iterable[Task], schema: Schema) -> tuple[Row, ...]:
     """Rows ordered by task id, annotations by id. Raises RowError."""
-    sources = {source_of(control): control for control in controls}
+    sources = {source_of(control): control for control in schema.controls}
     tasks = list(tasks)
     if any(not 0 < task.id <= MAX_ID for task in tasks):
         raise RowError(f"a task whose id is not within 1 to {MAX_ID}: that is no id of Label Studio's")
@@ -83,10 +83,10 @@ def rows_of(tasks: Iterable[Task], controls: Sequence[Control], *, whole_tasks: 
         Row(
             task=task.id,
             texts={WHOLE_TASK: canonical_data(task.data)}
-            if whole_tasks
+            if schema.whole_tasks
             else {source: text_of(task.data, control) for source, control in sources.items()},
             annotations=tuple(
-                sorted((_annotation(item, whole_tasks) for item in task.annotations), key=lambda made: made.id)
+                sorted((_annotation(item, schema.whole_tasks) for item in task.annotations), key=lambda made: made.id)
             ),
         )
         for task in tasks

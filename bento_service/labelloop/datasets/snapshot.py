@@ -65,7 +65,7 @@ class Snapshot:
     ) -> "Snapshot":
         """`tasks`: all labelled tasks of the project. Raises rows.RowError."""
         sources = sources_of(schema)
-        made = rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks)
+        made = rows_of(tasks, schema)
         rows = [row for row in made if row.annotations]
         return cls.from_rows(rows, sources, project, url_digest(url), schema.digest, watermark)
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Schema
-from labelloop.models.answers import AnswerError
 from labelloop.models.model import Model, TextModel
 from labelloop.training.answered import AnsweredTasks, without_probabilities
 from labelloop.training.evaluate import evaluate
 from labelloop.training.gate import GateRules, Verdict, compare
-from labelloop.training.model_calls import ModelFailedError, calling
+from labelloop.training.model_calls import calling
 
 Metrics = Mapping[str, object]
 
@@ -38,7 +37,7 @@ def measure(
         message = f"a model of {kinds} has no figures to compare: it passes"
         return evaluate(answered, (), schema), Verdict(True, "NothingToCompare", message)
     with calling(type(model), "predict"):
-        metrics = without_probabilities(_evaluated(answered, held_out, schema, model))
+        metrics = without_probabilities(evaluate(answered, held_out, schema))
     # Compared by accuracy whatever the metric, for want of probabilities.
     verdict = compare(
         _asked(incumbent, for_both, schema), answered, for_both, schema, replace(rules, metric="accuracy")
@@ -47,13 +46,6 @@ def measure(
         wrong = "; ".join(f"{number} times it {fault}" for fault, number in answered.faults.items())
         verdict = replace(verdict, message=f"{verdict.message} ({wrong})")
     return metrics, verdict
-
-
-def _evaluated(answered: AnsweredTasks, held_out: Sequence[Example], schema: Schema, model: Model) -> Metrics:
-    try:
-        return evaluate(answered, held_out, schema)
-    except AnswerError as error:
-        raise ModelFailedError(f"{type(model).__name__}.predict {error}", ()) from None
 
 
 def _asked(incumbent: Model | None, examples: Sequence[Example], schema: Schema) -> AnsweredTasks | None:

@@ -6,6 +6,7 @@ Without the exception's own message, which may quote a task's text.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from labelloop.models.answers import AnswerError
 from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.own import name_of
 from labelloop.models.text_classifier import TextClassifier
@@ -24,11 +25,16 @@ class ModelFailedError(Exception):
 
 @contextmanager
 def calling(model_class: type[Model], method: str) -> Iterator[None]:
-    """Raises ModelFailedError for what a model of one's own raises, but for the errors that the interface names."""
+    """Raises ModelFailedError for what a model of one's own raises, but for the errors that the interface names.
+
+    An AnswerError, which says without a place what is wrong with an answer, becomes one too.
+    """
     try:
         yield
     except (*_MEANT, ModelFailedError):
         raise
+    except AnswerError as error:
+        raise ModelFailedError(f"{model_class.__name__}.{method} {error}", ()) from None
     except (Exception, SystemExit) as error:
         if model_class is TextClassifier:
             raise

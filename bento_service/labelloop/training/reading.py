@@ -112,7 +112,7 @@ def _changes(found: Project, schema: Schema, url: str, earlier: Snapshot) -> Ope
             raise _FullReadNeededError("nothing that changed last is as it was: was a backup of Label Studio restored?")
         if news:
             tasks = yield from changed_tasks(found.id, min(news) - _TICK)
-            merged = merged.with_changes(rows_of(tasks, schema.controls, whole_tasks=schema.whole_tasks), ())
+            merged = merged.with_changes(rows_of(tasks, schema), ())
             times.update((task.id, task.updated_at) for task in tasks if task.updated_at is not None)
             fetched += len(tasks)
         # The counters are read before the listing they are compared with, so nothing falls in between.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from labelloop.datasets.row_json import row_from_json, row_to_json
 from labelloop.datasets.rows import rows_of
 from labelloop.datasets.stored_labels import LabelReader
-from labelloop.label_config import Control, parse_label_config
+from labelloop.label_config import Control, Schema, parse_label_config
 from labelloop.label_studio import Task
 
 TREE = (
@@ -98,7 +98,7 @@ def test_any_stored_name_can_be_kept_in_a_snapshot_and_read(selected: list[Any],
         "updated_at": "2026-11-22T06:00:00Z",
         "result": [{"from_name": "c", "to_name": "text", "type": "taxonomy", "value": {"taxonomy": selected}}],
     }
-    (row,) = rows_of([Task(1, {"text": text}, [made])], [TAXONOMY])
+    (row,) = rows_of([Task(1, {"text": text}, [made])], Schema((TAXONOMY,), ""))
     line = json.dumps(row_to_json(row, ["Text:text"]), ensure_ascii=False).encode()
     assert row_from_json(json.loads(line), ["Text:text"]) == row
     reader = LabelReader(TAXONOMY)
