@@ -1,7 +1,6 @@
 """Models of one's own: the examples beside a real Label Studio, and one as a base image of its own in the cluster."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from tests.e2e.story import Project, Story
 from tests.e2e.test_local_mode import LocalBackend
 from tests.integration.serving.conftest import serve
 from tests.support.annotator import Annotator
-from tests.support.documents import programs
+from tests.support.documents import make_program, programs
 from tests.support.lab import Lab
 from tests.support.user import choices_config
 from tests.support.waiting import PATIENCE, eventually
@@ -136,7 +135,7 @@ def test_a_scaffold_as_base_image_is_retrained_in_the_cluster(story: Story, proj
         assert done.returncode == 0, done.stdout + done.stderr
 
     run(sys.executable, "-m", "labelloop", "init", own.name, cwd=tmp_path)
-    run(shutil.which("make") or "make", "image", f"BASE={story.lab.backend_image}", f"IMAGE={image}", cwd=own)
+    run(make_program(), "image", f"BASE={story.lab.backend_image}", f"IMAGE={image}", cwd=own)
 
     resource = story.running(project, UPDATES, image=image, model={"type": "ticket_backend:Classifier"})
     cold = resource.version

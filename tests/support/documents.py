@@ -10,6 +10,7 @@ Every fenced block is one of these, and a test fails for one that is none:
 """
 
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Mapping
@@ -129,7 +130,7 @@ def programs(folder: Path, **own: str) -> Path:
         "python": f'[[ "${{*:1:2}}" == "-m pytest" ]] && cd "{ROOT}" && {python} "$@" --collect-only -q\n{python} "$@"',
         "labelloop": f'{python} "{served}" "$@"',
         # Every target a page names must exist; what it does is what the tests are for.
-        "make": f'exec /usr/bin/env -u MAKEFLAGS "{_make()}" --dry-run -C "{ROOT}" "$@" >/dev/null',
+        "make": f'exec /usr/bin/env -u MAKEFLAGS "{make_program()}" --dry-run -C "{ROOT}" "$@" >/dev/null',
         **dict.fromkeys((*NOT_RUN, *IN_THE_CLUSTER), "exit 0"),
         **{name.replace("_", "-"): script for name, script in own.items()},
     }
@@ -140,7 +141,6 @@ def programs(folder: Path, **own: str) -> Path:
     return folder
 
 
-def _make() -> str:
-    import shutil
-
+def make_program() -> str:
+    """The real one, whatever stands in `programs()`."""
     return shutil.which("make") or "make"

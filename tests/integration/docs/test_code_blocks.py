@@ -18,7 +18,7 @@ import typer
 import yaml
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import TOKEN
-from tests.integration.publishing.images import push_image
+from tests.integration.publishing.images import push_base
 from tests.support.docker_registry import Registry, docker_registry
 from tests.support.documents import (
     IN_THE_CLUSTER,
@@ -34,11 +34,11 @@ from tests.support.documents import (
 )
 from tests.support.ports import free_port
 from tests.support.serving_models import train
+from tests.support.tables import TABLE
 from tests.support.waiting import PATIENCE
 
 from labelloop.cli import app
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository
 from labelloop_operator.api.spec import Spec, parse
 
 CRD = yaml.safe_load((ROOT / "crds/labelstudiobackends.yaml").read_text())
@@ -47,12 +47,6 @@ ALL = [block for page in pages() for block in blocks(page)]
 WITH_COMMANDS = [
     page for page in pages() if any(block.is_shell() or block.language == "python" for block in blocks(page))
 ]
-TABLE = "text,label\n" + "".join(
-    f"{word} {number},{label}\n"
-    for label, words in {"billing": ("invoice", "refund"), "login": ("password", "account")}.items()
-    for word in words
-    for number in range(6)
-)
 
 
 def named(block: Block) -> str:
@@ -116,9 +110,7 @@ class Folder:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """With a base image to lay models upon."""
     with docker_registry(tmp_path_factory.mktemp("registry")) as running:
-        base = Reference.parse(f"{running.host}/labelloop/backend:dev")
-        with Repository(base, plain_http=True) as remote:
-            push_image(remote, "dev")
+        push_base(Reference.parse(f"{running.host}/labelloop/backend:dev"))
         yield running
 
 

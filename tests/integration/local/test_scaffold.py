@@ -11,16 +11,15 @@ import pytest
 import requests
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import CONFIG, TOKEN, FakeLabelStudio
-from tests.integration.publishing.images import push_image
+from tests.integration.publishing.images import push_base
 from tests.integration.serving.conftest import BENTOML, ONE_PROCESS, Server, serve
 from tests.support.command_line import run
 from tests.support.docker_registry import docker_registry
-from tests.support.documents import ROOT, programs
+from tests.support.documents import ROOT, make_program, programs
 from tests.support.registry import image_manifest
 from tests.support.waiting import PATIENCE, eventually
 
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository
 
 CLASS = "ticket_sorter:Classifier"
 
@@ -46,7 +45,7 @@ def variables(made: Path) -> dict[str, str]:
 
 
 def make(made: Path, variables: dict[str, str], *arguments: str) -> str:
-    command = [shutil.which("make") or "make", *arguments]
+    command = [make_program(), *arguments]
     done = subprocess.run(
         command, cwd=made, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -68,8 +67,7 @@ def test_its_model_is_trained_from_the_sample(made: Path, variables: dict[str, s
 def test_make_image_pushes_its_code_on_a_base_without_docker(made: Path, variables: dict[str, str], tmp_path: Path):
     with docker_registry(tmp_path) as registry:
         base, image = f"{registry.host}/labelloop/backend:dev", f"{registry.host}/ticket-sorter:1"
-        with Repository(Reference.parse(base), plain_http=True) as remote:
-            push_image(remote, "dev")
+        push_base(Reference.parse(base))
         plain = {"LABELLOOP_REGISTRY_PLAIN_HTTP": "true"}
         told = make(made, variables | plain, "image", f"BASE={base}", f"IMAGE={image}")
         assert image in told

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.publishing.images import push_image
+from tests.integration.publishing.images import push_base
 from tests.integration.publishing.jobs import finished_training
 from tests.support.docker_registry import Registry, docker_registry
 
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +43,7 @@ def repository(registry: Registry, request: pytest.FixtureRequest) -> Reference:
 def base_image(repository: Reference) -> Reference:
     """A base image of two layers in Docker's format, in a repository of its own."""
     base = repository.below("base").with_tag("1")
-    with Repository(base, plain_http=True) as remote:
-        push_image(remote, "1")
+    push_base(base)
     return base
 
 

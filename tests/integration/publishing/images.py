@@ -7,6 +7,7 @@ import json
 import tarfile
 from typing import Any
 
+from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
 
 DOCKER = {
@@ -49,6 +50,12 @@ def push_image(
     )
     repository.put_manifest(version or sha(manifest), manifest)
     return manifest
+
+
+def push_base(base: Reference) -> None:
+    """Push an image of two layers under a tag of a registry without TLS."""
+    with Repository(base, plain_http=True) as remote:
+        push_image(remote, base.tag)
 
 
 def push_list(repository: Repository, version: str, types: dict[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.integration.publishing.images import push_image
+from tests.integration.publishing.images import push_base
 from tests.support.docker_registry import docker_registry
 
 from labelloop.publishing import publish, restore
@@ -22,11 +22,6 @@ def use(host: str, monkeypatch: pytest.MonkeyPatch) -> Reference:
     monkeypatch.setenv("LABELLOOP_BASE_IMAGE", str(base))
     monkeypatch.setenv("LABELLOOP_REPOSITORY", f"{host}/team-a/intents")
     return base
-
-
-def push_base(base: Reference) -> None:
-    with Repository(base, plain_http=True) as remote:
-        push_image(remote, "1")
 
 
 def test_a_read_only_registry_is_told_as_such(

@@ -14,14 +14,13 @@ from tests.support.docker_registry import Registry
 from tests.support.ports import closed_port
 from tests.support.registry import image_labels, image_manifest
 from tests.support.serving_models import TRAINED_VERSION, train
+from tests.support.tables import TABLE
 
 from labelloop.models import load_model
 from labelloop.publishing.credentials import DockerConfig, parse_docker_config
 from labelloop.publishing.model_image import pull_model
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
-
-TEXTS = {"billing": ("invoice", "refund"), "login": ("password", "account")}
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +70,7 @@ def test_what_train_wrote_beside_the_model_stands_in_the_labels_and_not_in_the_l
     base_image: Reference, repository: Reference, tmp_path: Path
 ):
     data = tmp_path / "data.csv"
-    rows = [f"{word} {number},{label}" for label, words in TEXTS.items() for word in words for number in range(6)]
-    data.write_text("\n".join(["text,label", *rows]) + "\n")
+    data.write_text(TABLE)
     images = []
     for attempt in ("one", "two"):  # each takes its own time
         out = tmp_path / attempt

@@ -12,6 +12,7 @@ import click
 import pytest
 import typer
 from tests.support.command_line import Done, run
+from tests.support.tables import TABLE
 
 from labelloop.cli import app
 
@@ -83,15 +84,11 @@ def assert_told_in_one_line(done: Done) -> None:
     assert done.stderr.startswith("labelloop: ")
 
 
-WORDS = {"billing": ("invoice", "refund"), "login": ("password", "account")}
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table and a model made of it."""
     made = tmp_path_factory.mktemp("commands")
-    rows = [f"{word} {number},{label}" for label, words in WORDS.items() for word in words for number in range(6)]
-    (made / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (made / "data.csv").write_text(TABLE)
     assert run("train", "--data", made / "data.csv", "--out", made / "model").returncode == 0
     return made
 
