@@ -99,6 +99,10 @@ class Story:
         command = ["-n", self.namespace, "get", kinds, "-l", "app.kubernetes.io/managed-by=labelloop", "-o", "name"]
         return self.lab.cluster.kubectl(*command).split()
 
+    def namespace_is_gone(self) -> bool:
+        """Whether a deleted namespace has come to its end."""
+        return self.namespace not in {item.metadata.name for item in self.lab.kube.core.list_namespace().items}
+
     def everything(self) -> str:
         """What the resources, pods and Events of the namespace say."""
         return "\n".join([*(f"{backend.name}: {backend.status}" for backend in self.backends), self._pods()])

@@ -88,7 +88,7 @@ def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: S
     backend.delete()
     eventually(lambda: backend.read() is None, PATIENCE, backend.told)
     kube.core.delete_namespace(story.namespace)
-    eventually(lambda: story.namespace not in _namespaces(story), PATIENCE, "the end of the namespace")
+    eventually(story.namespace_is_gone, PATIENCE, "the end of the namespace")
     kube.create_namespace(story.namespace)
     story.lab.connect(story.namespace)
     with Timeline(kube, story.namespace) as timeline:
@@ -109,7 +109,3 @@ def _at_the_deadline(backend: Backend, told: str, shortened: dict[str, Any]) -> 
 
 def _images(pods: list[dict[str, Any]]) -> list[str]:
     return [pod["spec"]["containers"][0]["image"] for pod in pods]
-
-
-def _namespaces(story: Story) -> list[str]:
-    return [item.metadata.name for item in story.lab.kube.core.list_namespace().items]

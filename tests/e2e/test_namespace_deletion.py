@@ -7,10 +7,6 @@ from tests.support.lab import CONNECTION_SECRET
 from tests.support.waiting import PATIENCE, eventually
 
 
-def is_gone(story: Story) -> bool:
-    return story.namespace not in {item.metadata.name for item in story.lab.kube.core.list_namespace().items}
-
-
 def secret_is_gone(story: Story) -> bool:
     try:
         story.lab.kube.core.read_namespaced_secret(CONNECTION_SECRET, story.namespace)
@@ -32,6 +28,6 @@ def test_nothing_stays_in_label_studio(story: Story, project: Project, operator_
         eventually(lambda: secret_is_gone(story), PATIENCE, "the end of the connection Secret")
         story.lab.start_operator()
 
-    eventually(lambda: is_gone(story), PATIENCE, lambda: f"the end of the namespace: {story.everything()}")
+    eventually(story.namespace_is_gone, PATIENCE, lambda: f"the end of the namespace: {story.everything()}")
     assert project.user.webhooks(project.id) == []
     assert project.user.backends(project.id) == []

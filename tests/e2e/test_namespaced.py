@@ -5,7 +5,7 @@ import os
 from tests.e2e.story import Project, Story
 from tests.support import audit
 from tests.support.audit import Permission
-from tests.support.lab import OPERATOR
+from tests.support.lab import OPERATOR, service_account
 from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
@@ -13,7 +13,6 @@ EVERY = 24
 
 def test_an_operator_with_a_role_only_serves_trains_and_cleans_up(story: Story, project: Project) -> None:
     lab, namespace = story.lab, f"limited-{os.urandom(2).hex()}"
-    user = f"system:serviceaccount:{namespace}:{OPERATOR}"
     policies = {"networkPolicy": {"enabled": True}}
     with lab.limited_operator(namespace, watchNamespaces=[story.namespace], **policies):
         roles = {
@@ -29,7 +28,7 @@ def test_an_operator_with_a_role_only_serves_trains_and_cleans_up(story: Story, 
         backend.delete()
         eventually(lambda: backend.read() is None, PATIENCE, backend.told)
 
-    entries = list(audit.entries(lab.cluster.audit_log.parent, user))
+    entries = list(audit.entries(lab.cluster.audit_log.parent, service_account(namespace)))
     assert not audit.forbidden(entries)
     assert Permission("create", "batch/jobs") in audit.used(entries)
     namespaces = {

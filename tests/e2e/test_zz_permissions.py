@@ -3,9 +3,9 @@
 from tests.e2e.story import Project, Story
 from tests.support import audit
 from tests.support.audit import Permission
-from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
+from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE, service_account
 
-USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR}"
+USER = service_account()
 RARELY_USED = {
     # Asked of by the admission plug-in OwnerReferencesPermissionEnforcement (OpenShift has it on), never by a request.
     Permission("update", "labelloop.dev/labelstudiobackends/finalizers"),

@@ -49,7 +49,7 @@ class Lab:
     settings: Mapping[str, Any]
 
     @classmethod
-    def start(cls, cluster: Cluster, settings: Mapping[str, Any], step: Step = lambda _: nullcontext()) -> "Lab":
+    def start(cls, cluster: Cluster, settings: Mapping[str, Any], step: Step = _silently) -> "Lab":
         """Bring images, Label Studio and operator into a cluster; what is already there is kept.
 
         `settings` are values of the chart, over those that the lab itself needs.
@@ -65,7 +65,7 @@ class Lab:
 
     def upgrade(self, **changed: Any) -> None:
         """`helm upgrade` with some values changed."""
-        _install(self.kube, self.backend_image, dict(self.settings) | changed, lambda _: nullcontext())
+        _install(self.kube, self.backend_image, dict(self.settings) | changed, _silently)
 
     @contextmanager
     def limited_operator(self, namespace: str, **settings: Any) -> Iterator[None]:
@@ -138,6 +138,11 @@ class Lab:
                 except subprocess.CalledProcessError:
                     continue
         return told
+
+
+def service_account(namespace: str = OPERATOR_NAMESPACE) -> str:
+    """The user that an operator in `namespace` is to the API server."""
+    return f"system:serviceaccount:{namespace}:{OPERATOR}"
 
 
 def restarts(pod: Mapping[str, Any]) -> int:
