@@ -232,7 +232,8 @@ class LocalMode:
             unused = set(project.loaded) - {announced, project.wanted}
             for version in unused:
                 gone = project.loaded.pop(version)
-                if gone is not self._base and not isinstance(gone, Predictor):
+                # One that could not be loaded was answered for by another, which may still serve.
+                if gone not in (self._base, *project.loaded.values()) and not isinstance(gone, Predictor):
                     gone.close()
             if unused:
                 self._tell_loaded()

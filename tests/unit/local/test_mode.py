@@ -176,3 +176,32 @@ async def test_without_a_connection_start_training_is_refused_and_no_folder_is_m
     mode.hint(KEY)
     assert Store(tmp_path).projects() == []
     await mode.stop()
+
+
+class Closing:
+    """A model of one's own, in as far as local mode sees one."""
+
+    closed = False
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_model_that_answered_for_one_that_is_lost_goes_on(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    loaded = {TWO: Closing(TWO)}
+    promote(tmp_path, models, ONE)
+    async with worker(tmp_path) as one:
+        await one.setup(KEY)
+        promote(tmp_path, models, TWO)
+        monkeypatch.setattr("labelloop.local.mode.load", lambda _store, version, _own: loaded.get(version))
+        async with worker(tmp_path) as two:
+            assert await two.predictor(KEY) is loaded[TWO], "what the others announce cannot be loaded here"
+            await until_told(TWO, one, two)
+            await two._look()
+            assert await two.predictor(KEY) is loaded[TWO]
+            assert not loaded[TWO].closed
