@@ -24,9 +24,9 @@ class Similarity:
 
     def __init__(self, descriptions: Sequence[str]) -> None:
         """At least one description."""
-        learned, _ = Vocabulary.learn(descriptions, WindowParameters(), minimum_texts=1, compact=True)
+        learned, vectors = Vocabulary.learn(descriptions, WindowParameters(), minimum_texts=1, compact=True)
         parts = [
-            _vectors(learned, descriptions[first : first + _DESCRIPTIONS_AT_ONCE])
+            _added_up(_part(vectors, first, min(first + _DESCRIPTIONS_AT_ONCE, len(descriptions))), learned)
             for first in range(0, len(descriptions), _DESCRIPTIONS_AT_ONCE)
         ]
         sizes = np.concatenate([size for size, _, _ in parts])
@@ -67,15 +67,25 @@ class Similarity:
         return dense.astype(np.float64, copy=False).reshape(-1, width)  # without any entry they are whole numbers
 
 
-def _vectors(
-    vocabulary: Vocabulary, texts: Sequence[str]
+def _part(vectors: Vectors, first: int, end: int) -> Vectors:
+    """Those of the texts from `first` to before `end`."""
+
+    def cut(entries: Entries) -> Entries:
+        start, stop = np.searchsorted(entries.rows, (first, end))
+        return Entries(entries.rows[start:stop] - first, entries.columns[start:stop], entries.values[start:stop])
+
+    return Vectors(cut(vectors.occurrences), vectors.words, cut(vectors.pairs), (end - first, vectors.shape[1]))
+
+
+def _added_up(
+    vectors: Vectors, vocabulary: Vocabulary
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """(non-zero values per text, their columns, the values), ordered by text, then column."""
-    entries = _expanded(vocabulary.vectors(texts), vocabulary.windows_known)
+    entries = _expanded(vectors, vocabulary.windows_known)
     width = len(vocabulary)
     keys, places = np.unique(entries.rows * width + entries.columns, return_inverse=True)
     values = np.bincount(places, entries.values, len(keys)).astype(np.float32)
-    sizes = np.bincount(keys // max(1, width), minlength=len(texts))
+    sizes = np.bincount(keys // max(1, width), minlength=vectors.shape[0])
     return sizes, (keys % max(1, width)).astype(np.int32), values
 
 
