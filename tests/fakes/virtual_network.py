@@ -41,6 +41,8 @@ class VirtualNetworkLoop(VirtualTimeLoop):
     def __init__(self) -> None:
         super().__init__()
         self.listeners: dict[int, Factory] = {}
+        self._wanted: dict[int, int] = {}
+        """Ports by the descriptors of the sockets that are to be connected to them."""
         self._ports = count(20_000)
 
     async def create_server(self, protocol_factory: Factory, _host: Any = None, port: int = 0, **_: Any) -> Any:
@@ -53,12 +55,7 @@ class VirtualNetworkLoop(VirtualTimeLoop):
         assert address[0] == "127.0.0.1", f"{address} is not on this machine"
         if address[1] not in self.listeners:
             raise ConnectionRefusedError(111, f"nobody listens on port {address[1]}")
-        sock.bind(("127.0.0.1", 0))  # some port of its own, by which `create_connection` knows it again
         self._wanted[sock.fileno()] = address[1]
-
-    @property
-    def _wanted(self) -> dict[int, int]:
-        return self.__dict__.setdefault("_connections_wanted", {})
 
     async def create_connection(self, protocol_factory: Any, *arguments: Any, sock: Any = None, **_: Any) -> Any:
         assert sock is not None, "aiohttp connects its sockets itself"

@@ -16,11 +16,10 @@ from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Create, Delete
-from labelloop_operator.core.views import Child, our_jobs, our_rebase_jobs
+from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
 from labelloop_operator.policy.outcome import MESSAGE_MAX_LENGTH
 from labelloop_operator.policy.rebase import RebaseInput, RebaseVerdict, decide
 from labelloop_operator.policy.rollout import may_roll_out
-from labelloop_operator.policy.serving import is_pull_failure
 from labelloop_operator.policy.training import backoff
 
 _TYPE = ConditionType.REBASED
@@ -111,10 +110,9 @@ def _about(job: Child) -> tuple[str | None, str | None]:
 
 def _followed(draft: Draft, spec: Spec, rebase: Rebase, job: Child, active: ModelVersion) -> Rebase:
     """What this Job adds to what is on record."""
-    attempt = job.annotations.get(names.ANNOTATION_ATTEMPT, "")
-    failures = int(attempt) if attempt.isdecimal() else rebase.failures
+    failures = attempt_of(job, otherwise=rebase.failures)
     followed = replace(rebase, job=job.name, outcome=None, failures=failures, not_before=None)
-    found = next((item.result for item in draft.observed.outcomes if item.job == job.name), None)
+    found = result_of(draft.observed, job)
     if found is None:
         _tell_stuck(draft, job)
         return followed
@@ -144,8 +142,7 @@ def _propose(draft: Draft, rebased: ModelVersion) -> None:
 
 
 def _tell_stuck(draft: Draft, job: Child) -> None:
-    troubles = [item for item in draft.observed.children.pod_problems if item.owner == job.name]
-    stuck = next((item for item in troubles if is_pull_failure(item.reason)), None)
+    stuck = pull_failure(draft.observed.children, job)
     if stuck is not None:
         base = job.annotations.get(names.ANNOTATION_BASE_IMAGE)
         message = f"Job {job.name} cannot pull {base} ({stuck.reason}); check spec.image and the registry"

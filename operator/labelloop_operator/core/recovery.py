@@ -7,7 +7,6 @@ epoch: everything is trained once more, nothing is lost.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.status import Cut, ModelStatus, ModelVersion, Status, TrainingStatus
 from labelloop_operator.core.observed import Children, Manifest, Resource
 from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.core.views import image_of
 from labelloop_operator.policy.outcome import read_outcome
 
 if TYPE_CHECKING:
@@ -103,6 +103,4 @@ def _revision_of(deployment: Manifest) -> str | None:
 def _version_of(deployment: Manifest) -> ModelVersion | None:
     """Version and image that a Deployment of ours serves."""
     version = deployment.get("metadata", {}).get("annotations", {}).get(names.ANNOTATION_MODEL_VERSION)
-    pod: Mapping[str, Any] = deployment.get("spec", {}).get("template", {}).get("spec", {})
-    image = next((item.get("image") for item in pod.get("containers", [])), None)
-    return ModelVersion.from_dict({"version": version, "image": image})
+    return ModelVersion.from_dict({"version": version, "image": image_of(deployment)})

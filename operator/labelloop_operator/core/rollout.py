@@ -20,6 +20,7 @@ from labelloop_operator.core.recovery import record, restored
 from labelloop_operator.core.views import (
     child,
     image_of,
+    is_seen,
     our_deployments,
     replicas_of,
     selected_revision,
@@ -216,9 +217,8 @@ def _replaced(draft: Draft, candidate: ModelVersion) -> bool:
     if live is None or image_of(live) != candidate.image:
         return False
     status, wanted = live.get("status", {}), live.get("spec", {}).get("replicas", 1)
-    seen = status.get("observedGeneration", 0) >= live.get("metadata", {}).get("generation", 0)
     counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
-    return bool(seen and counts == [wanted] * len(counts))
+    return is_seen(live) and counts == [wanted] * len(counts)
 
 
 def _held(draft: Draft, spec: Spec) -> Problem | None:

@@ -18,10 +18,9 @@ from labelloop_operator.core.label_config import tell_removed_labels
 from labelloop_operator.core.place import Place, place
 from labelloop_operator.core.plan import Create, Delete
 from labelloop_operator.core.rebase import training_must_use_new_base
-from labelloop_operator.core.views import Child, our_jobs, our_rebase_jobs
+from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
 from labelloop_operator.policy.outcome import Outcome, OutcomeKind, failed, read_outcome
 from labelloop_operator.policy.rollout import may_roll_out
-from labelloop_operator.policy.serving import is_pull_failure
 from labelloop_operator.policy.training import TrainingInput, TrainingVerdict, backoff, decide
 
 _TYPE = ConditionType.TRAINING_SUCCEEDED
@@ -38,9 +37,10 @@ def record_outcome(draft: Draft, spec: Spec) -> None:
     current = next((found for found in jobs if found.name != on_record), None)
     if current is not None:
         _adopt(draft, current)
-        outcome = _outcome_of(draft, current.name)
-        if outcome is not None:
-            _record(draft, spec, _on_base(outcome, current), names.ANNOTATION_REQUEST_ID in current.annotations)
+        result = result_of(draft.observed, current)
+        if result is not None:
+            outcome = _on_base(read_outcome(result), current)
+            _record(draft, spec, outcome, names.ANNOTATION_REQUEST_ID in current.annotations)
         elif current.going:
             _running(draft, current, "is being deleted")
         else:
@@ -155,21 +155,19 @@ def _adopt(draft: Draft, current: Child) -> None:
     training = draft.status.training
     if training.job == current.name:
         return
-    attempt = current.annotations.get(names.ANNOTATION_ATTEMPT, "")
     draft.set_training(
         replace(
             training,
             job=current.name,
             last_outcome=None,
-            attempt=int(attempt) if attempt.isdecimal() else training.attempt,
+            attempt=attempt_of(current, otherwise=training.attempt),
             handled_request=current.annotations.get(names.ANNOTATION_REQUEST_ID) or training.handled_request,
         )
     )
 
 
 def _watch(draft: Draft, spec: Spec, current: Child) -> None:
-    troubles = [item for item in draft.observed.children.pod_problems if item.owner == current.name]
-    stuck = next((item for item in troubles if is_pull_failure(item.reason)), None)
+    stuck = pull_failure(draft.observed.children, current)
     if stuck is None:
         return _running(draft, current, "runs")
     used = current.annotations.get(names.ANNOTATION_BASE_IMAGE)
@@ -184,11 +182,6 @@ def _running(draft: Draft, current: Child, what: str) -> None:
     attempt = draft.status.training.attempt
     again = f", attempt {attempt + 1}" if attempt else ""
     draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.TRAINING_RUNNING, f"Job {current.name} {what}{again}")
-
-
-def _outcome_of(draft: Draft, name: str) -> Outcome | None:
-    found = next((item for item in draft.observed.outcomes if item.job == name), None)
-    return read_outcome(found.result) if found else None
 
 
 def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.core.observed import Children, Manifest, PodProblem
+from labelloop_operator.core.observed import Children, Manifest, Observed, PodProblem
 from labelloop_operator.core.ownership import is_ours
-from labelloop_operator.policy.serving import PodTrouble, ServingInput
+from labelloop_operator.policy.serving import PodTrouble, ServingInput, is_pull_failure
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,23 @@ def _component(manifest: Manifest) -> str:
     return str((manifest.get("metadata", {}).get("labels") or {}).get(names.LABEL_COMPONENT, ""))
 
 
+def attempt_of(job: Child, otherwise: int) -> int:
+    """How many failures came before this Job; `otherwise` when it does not tell."""
+    attempt = job.annotations.get(names.ANNOTATION_ATTEMPT, "")
+    return int(attempt) if attempt.isdecimal() else otherwise
+
+
+def result_of(observed: Observed, job: Child) -> Mapping[str, Any] | None:
+    """What a finished Job told; None while it runs."""
+    return next((item.result for item in observed.outcomes if item.job == job.name), None)
+
+
+def pull_failure(children: Children, job: Child) -> PodProblem | None:
+    """Why a pod of the Job cannot have its image."""
+    troubles = (item for item in children.pod_problems if item.owner == job.name)
+    return next((item for item in troubles if is_pull_failure(item.reason)), None)
+
+
 def our_deployments(children: Children, uid: str) -> dict[str, Manifest]:
     """Deployments of the resource by revision."""
     return {_revision(item): item for item in children.deployments if is_ours(item, uid)}
@@ -80,19 +97,24 @@ def serving_input(
         return ServingInput(version, image, exists=False, current=False, wanted=wanted, updated=0, available=0)
     status = deployment.get("status", {})
     asked = deployment.get("spec", {}).get("replicas", 1)
-    seen = status.get("observedGeneration", 0) >= deployment.get("metadata", {}).get("generation", 0)
     owner = deployment.get("metadata", {}).get("name")
     return ServingInput(
         version=version,
         image=image,
         exists=True,
-        current=seen and asked == wanted,
+        current=is_seen(deployment) and asked == wanted,
         wanted=wanted,
         updated=status.get("updatedReplicas", 0),
         available=status.get("availableReplicas", 0),
         refused=_replica_failure(status),
         troubles=[PodTrouble(item.reason, item.message) for item in problems if item.owner == owner],
     )
+
+
+def is_seen(deployment: Manifest) -> bool:
+    """Whether its status is about its present spec."""
+    observed = deployment.get("status", {}).get("observedGeneration", 0)
+    return bool(observed >= deployment.get("metadata", {}).get("generation", 0))
 
 
 def replicas_of(deployment: Manifest | None) -> int:
