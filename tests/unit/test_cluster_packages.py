@@ -54,6 +54,12 @@ def test_nothing_missing_means_no_call_of_apt(machine, monkeypatch):
     assert machine[1] == []
 
 
+def test_what_loads_kernel_modules_is_installed_too(machine, monkeypatch):
+    monkeypatch.setattr(packages, "_is_there", lambda mark: mark != "modprobe")
+    packages.ensure()
+    assert machine[1][1][0][-1:] == ("kmod",)
+
+
 def test_without_apt_the_missing_packages_are_named(machine, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     with pytest.raises(ClusterError, match="containerd, containernetworking-plugins"):

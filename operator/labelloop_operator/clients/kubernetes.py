@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
@@ -19,7 +19,8 @@ from labelloop_operator.clients.kinds import Kind, Manifest
 FIELD_MANAGER = "labelloop"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
-PAGE_SIZE = 250
+PAGE_SIZE = 100
+"""Objects in a page of a list; read in one piece, a thousand would take more memory than the operator otherwise."""
 
 CALL_TIMEOUT = 20.0
 CONNECT_TIMEOUT = 5.0
@@ -28,6 +29,13 @@ SILENCE_LIMIT = 75.0
 WATCH_SECONDS = 290
 
 Object = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """A part of a list, and the resource version of the whole."""
+
+    items: list[Object]
+    version: str
 
 
 class Kubernetes:
@@ -65,17 +73,20 @@ class Kubernetes:
                 return None
             raise
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> tuple[list[Object], str]:
-        """All objects, read in pages, and the resource version of the list."""
-        items: list[Object] = []
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Object]:
+        """All objects."""
+        return [item async for page in self.pages(kind, namespace, selector) for item in page.items]
+
+    async def pages(self, kind: Kind, namespace: str | None, selector: str = "") -> AsyncIterator[Page]:
+        """All objects page by page: no more than one page need be in memory."""
         token = ""
         while True:
             query = {"limit": str(PAGE_SIZE), "labelSelector": selector, "continue": token}
             page = await self._call("GET", kind.path(namespace), query={k: v for k, v in query.items() if v})
-            items += page["items"]
+            yield Page(page["items"], page["metadata"]["resourceVersion"])
             token = page["metadata"].get("continue", "")
             if not token:
-                return items, page["metadata"]["resourceVersion"]
+                return
 
     async def watch(self, kind: Kind, namespace: str | None, selector: str, version: str) -> AsyncIterator[Object]:
         """Watch events after `version`, bookmarks included, until the server ends the stream.

@@ -24,6 +24,7 @@ from labelloop_operator.core.observed import (
     Manifest,
     Observed,
     OperatorFacts,
+    PodProblem,
     Resource,
 )
 from labelloop_operator.core.ownership import is_ours
@@ -152,10 +153,10 @@ class Gatherer:
             self._generations[key] = (generation, changed_at)
         return max(changed_at, self._watch.failed_at(key) or 0.0)
 
-    async def _pod_problems(self, key: Key, children: Children, uid: str) -> tuple[Any, ...]:
+    async def _pod_problems(self, key: Key, children: Children, uid: str) -> tuple[PodProblem, ...]:
         if not any(needs_pods(item) for item in (*children.deployments, *children.jobs) if is_ours(item, uid)):
             return ()
-        return pod_facts.problems(await self._pods.of_resource(*key))
+        return await self._pods.problems(*key)
 
     async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
         """Outcomes of finished Jobs that are not on record; each is read once."""

@@ -23,21 +23,20 @@ class Pods:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
-        self._kept: dict[tuple[str, str], tuple[float, list[dict[str, Any]]]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, tuple[PodProblem, ...]]] = {}
 
-    async def of_resource(self, namespace: str, name: str) -> list[dict[str, Any]]:
-        """All pods of the resource; an answer of the last seconds is used again."""
+    async def problems(self, namespace: str, name: str) -> tuple[PodProblem, ...]:
+        """Why pods of the resource do not run; an answer of the last seconds is used again."""
         now = asyncio.get_running_loop().time()
-        read_at, pods = self._kept.get((namespace, name), (now - _KEPT, []))
+        read_at, found = self._kept.get((namespace, name), (now - _KEPT, ()))
         if now - read_at >= _KEPT:
-            pods, _ = await self._kubernetes.list(POD, namespace, f"{names.LABEL_BACKEND}={name}")
-            self._kept[namespace, name] = (now, pods)
-        return pods
+            found = problems(await self._kubernetes.list(POD, namespace, f"{names.LABEL_BACKEND}={name}"))
+            self._kept[namespace, name] = (now, found)
+        return found
 
     async def of_job(self, namespace: str, job: str) -> list[dict[str, Any]]:
         """The pods of a Job, as they are now."""
-        pods, _ = await self._kubernetes.list(POD, namespace, f"{JOB_NAME_LABEL}={job}")
-        return pods
+        return await self._kubernetes.list(POD, namespace, f"{JOB_NAME_LABEL}={job}")
 
     def forget(self, namespace: str, name: str) -> None:
         """The resource is gone."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import Kind
 from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.watch.cache import Cache
+from labelloop_operator.watch.cache import Cache, Key
 
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY = 1.0
@@ -41,8 +41,14 @@ class Reflector:
 
     async def list(self) -> None:
         """Read everything once; the next watch starts there. ApiError when the API server refuses."""
-        items, version = await self._kubernetes.list(self._kind, self._namespace, self._selector)
-        self._cache.replace(self._kind, self._namespace, items, version)
+        present: set[Key] = set()
+        version = "0"
+        async for page in self._kubernetes.pages(self._kind, self._namespace, self._selector):
+            version = page.version
+            for item in page.items:
+                present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
+                self._cache.put(self._kind, item)
+        self._cache.listed(self._kind, self._namespace, present, version)
         self._version = version
         self._on_list()
 

@@ -16,6 +16,7 @@ import kopf
 
 from labelloop_operator.api import names
 from labelloop_operator.clients.kinds import BACKEND
+from labelloop_operator.clients.kubernetes import PAGE_SIZE
 from labelloop_operator.watch.cache import Cache
 
 _LOGIN_LIFETIME = timedelta(minutes=5)
@@ -44,7 +45,7 @@ def settings() -> kopf.OperatorSettings:
     made.watching.connect_timeout = 5
     made.watching.reconnect_backoff = 1.0
     made.watching.inactivity_timeout = 70.0
-    made.watching.chunk_size = 250
+    made.watching.chunk_size = PAGE_SIZE
     made.queueing.idle_timeout = 0.2
     made.scanning.disabled = True
     made.networking.request_timeout = 20

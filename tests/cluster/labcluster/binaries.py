@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,19 +52,36 @@ MODULES = (
     ),
     Module("helm", "helm.sh/helm/v3/cmd/helm"),
 )
+"""What every cluster needs."""
+KWOK = Module("kwok", "sigs.k8s.io/kwok/cmd/kwok")
+"""Nodes that only pretend to run pods; built when it is asked for."""
 
 
 def ensure() -> Path:
     """Build what is not yet in the cache; gives the folder that holds every program."""
+    kubernetes, helm = _built(MODULES)
+    _link(paths.linked_program("kubectl"), kubernetes / "kubectl")
+    _link(paths.linked_program("helm"), helm / "helm")
+    return kubernetes
+
+
+def ensure_kwok() -> Path:
+    """Build kwok unless it is in the cache; gives the program."""
+    (folder,) = _built((KWOK,))
+    return folder / KWOK.name
+
+
+def _built(modules: Sequence[Module]) -> list[Path]:
+    """The folder of each module's program, built where it is missing."""
     version = _go_version()
-    built = {module.name: paths.cache() / "binaries" / f"{module.name}-{key(module, version)}" for module in MODULES}
-    if not all(folder.is_dir() for folder in built.values()):
+    folders = [paths.cache() / "binaries" / f"{module.name}-{key(module, version)}" for module in modules]
+    if not all(folder.is_dir() for folder in folders):
         with records.locked("build"):
-            _build_all(built)
-    folder = built["kubernetes"]
-    _link(paths.linked_program("kubectl"), folder / "kubectl")
-    _link(paths.linked_program("helm"), built["helm"] / "helm")
-    return folder
+            # One after the other: helm shares most packages with kubernetes (same versions in go.mod) in Go's cache.
+            for module, folder in zip(modules, folders, strict=True):
+                if not folder.is_dir():
+                    _build(module, folder)
+    return folders
 
 
 def key(module: Module, go_version: str) -> str:
@@ -90,13 +108,6 @@ def _go_version() -> str:
     if done.returncode:
         raise ClusterError(f"go env failed: {done.stderr}")
     return done.stdout
-
-
-def _build_all(built: dict[str, Path]) -> None:
-    """One after the other: helm shares most packages with kubernetes (same versions in go.mod) through Go's cache."""
-    for module in MODULES:
-        if not built[module.name].is_dir():
-            _build(module, built[module.name])
 
 
 def _build(module: Module, target: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from labcluster import box, lifecycle, paths, processes, records
+from labcluster import binaries, box, lifecycle, paths, pretended, processes, records
+from labcluster.api import Api
 from labcluster.errors import ClusterError
 from labcluster.node import Node
 
@@ -130,6 +131,13 @@ class Cluster:
     def cont(self, component: str) -> None:
         """SIGCONT a stopped component."""
         self.node.send(component, signal.SIGCONT)
+
+    def pretend_nodes(self, count: int) -> None:
+        """Add nodes that only pretend to run pods (kwok), and give the real node no new ones."""
+        self.layout.kwok.symlink_to(binaries.ensure_kwok())
+        self.start("kwok")
+        pretended.add(Api(self.layout), count)
+        self.kubectl("cordon", self.node_name)
 
     def load_archive(self, path: Path | str) -> None:
         """Load an image archive into the node, for pods with imagePullPolicy Never or IfNotPresent."""

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from labcluster.layout import API_PORT, Layout
 
+PRETENDED, PRETENDER = "kwok.x-k8s.io/node", "fake"
+"""The annotation of nodes that kwok looks after."""
+
 
 @dataclass(frozen=True)
 class Component:
@@ -26,6 +29,7 @@ def components(layout: Layout) -> dict[str, Component]:
         "kube-scheduler": Component(_scheduler(layout)),
         "kubelet": Component(_kubelet(layout)),
         "kube-proxy": Component([f"{layout.binaries}/kube-proxy", f"--config={layout.etc}/kube-proxy.json"]),
+        "kwok": Component(_kwok(layout)),
     }
 
 
@@ -114,4 +118,17 @@ def _kubelet(layout: Layout) -> list[str]:
         f"--hostname-override={layout.node_name}",
         f"--node-ip={layout.node_address}",
         "--v=1",
+    ]
+
+
+def _kwok(layout: Layout) -> list[str]:
+    return [
+        str(layout.kwok),
+        f"--kubeconfig={layout.kubeconfig}",
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-annotation-selector={PRETENDED}={PRETENDER}",
+        # Addresses that nobody is ever called at.
+        f"--cidr={layout.pretended_cidr}",
+        f"--node-ip={layout.node_address}",
+        "--node-lease-duration-seconds=40",
     ]

@@ -99,6 +99,16 @@ class Layout:
         return self.state / "log"
 
     @property
+    def pretended_cidr(self) -> str:
+        """Addresses of pods that only pretend to run."""
+        return "10.234.0.1/16"
+
+    @property
+    def kwok(self) -> Path:
+        """The program that pretends to be nodes, once it was asked for."""
+        return self.state / "kwok"
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.etc / "admin.json"

@@ -25,6 +25,7 @@ REQUIRED = {
     "ip": "iproute2",
     "nsenter": "util-linux",
     "mount": "mount",
+    "modprobe": "kmod",
     "openssl": "openssl",
     "gcc": "gcc",
     "/usr/include/stdlib.h": "libc6-dev",

@@ -28,10 +28,14 @@ async def test_lists_are_read_in_pages(
     for number in range(5):
         api.put("services", {"metadata": {"name": f"s{number}", "labels": {"x": "1"}}}, "a")
     api.put("services", {"metadata": {"name": "other"}}, "a")
-    items, version = await kubernetes.list(SERVICE, None, "x=1")
+    pages = [page async for page in kubernetes.pages(SERVICE, None, "x=1")]
+    items = [item for page, _ in pages for item in page]
     assert [item["metadata"]["name"] for item in items] == [f"s{number}" for number in range(5)]
-    assert int(version) >= max(int(item["metadata"]["resourceVersion"]) for item in items)
+    assert [len(page) for page, _ in pages] == [2, 2, 1]
+    newest = max(int(item["metadata"]["resourceVersion"]) for item in items)
+    assert all(int(version) >= newest for _, version in pages)
     assert len(api.requests) == 3
+    assert await kubernetes.list(SERVICE, None, "x=1") == items
 
 
 async def test_applying_twice_changes_nothing_and_leaves_what_others_own(
@@ -88,7 +92,7 @@ async def test_without_the_lease_nothing_is_written(api: FakeKubernetes, kuberne
 async def test_a_watch_tells_changes_and_410_when_it_starts_too_early(
     api: FakeKubernetes, kubernetes: Kubernetes
 ) -> None:
-    _, version = await kubernetes.list(SERVICE, None)
+    ((_, version),) = [page async for page in kubernetes.pages(SERVICE, None)]
     api.put("services", {"metadata": {"name": "s"}}, "a")
     api.remove("services", "a", "s")
     events = []

@@ -57,17 +57,26 @@ def test_a_list_tells_deletions_but_spares_what_is_newer_than_it() -> None:
     cache.put(SERVICE, item("old", 5))
     cache.put(SERVICE, item("new", 20))
     changes.clear()
-    cache.replace(SERVICE, None, [item("listed", 8)], "10")
+    cache.put(SERVICE, item("listed", 8))
+    cache.listed(SERVICE, None, {("a", "listed")}, "10")
     assert cache.child(SERVICE, "a", "old") is None
     assert cache.child(SERVICE, "a", "new") is not None
     assert cache.child(SERVICE, "a", "listed") is not None
     assert len(changes) == 2
 
 
+def test_what_is_asked_for_is_the_callers_own() -> None:
+    cache, _ = made()
+    cache.put(SERVICE, item("s", 5, spec={"ports": [{"port": 1}]}))
+    mine: Any = cache.child(SERVICE, "a", "s")
+    mine["spec"]["ports"].clear()
+    assert cache.child(SERVICE, "a", "s")["spec"] == {"ports": [{"port": 1}]}
+
+
 def test_a_list_of_one_namespace_says_nothing_of_others() -> None:
     cache, _ = made()
     cache.put(SERVICE, item("s", 5))
-    cache.replace(SERVICE, "b", [], "10")
+    cache.listed(SERVICE, "b", set(), "10")
     assert cache.child(SERVICE, "a", "s") is not None
 
 
