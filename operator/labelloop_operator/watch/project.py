@@ -128,7 +128,7 @@ class ProjectWatch:
         return self._writes.perform(action)
 
     def polled(self, counters: library.Counters | None, webhooks: Sequence[library.Webhook]) -> None:
-        """What the server's poll told: counters of this project (None: there is no such project) and all webhooks."""
+        """What the server's poll told: counters of this project (None: there is no such project) and webhooks."""
         self._registered.listed(webhooks)
         if self._poll_problem is not None or (self._counters is None and counters is not None):
             self._recovered.set()

@@ -48,11 +48,10 @@ class Registered:
         return next((item.id for item in self.backends or () if item.ours and item.state != CONNECTED), None)
 
     def listed(self, webhooks: Sequence[library.Webhook]) -> None:
-        """All webhooks of the organisation, as the poll read them."""
-        mine = [hook for hook in webhooks if hook.project in (None, self._target.owner.project)]
-        self.webhooks = webhook_facts(mine, self._target.owner, self._target.webhook_secret)
+        """The webhooks of the project and of the whole organisation, as the poll read them."""
+        self.webhooks = webhook_facts(webhooks, self._target.owner, self._target.webhook_secret)
         # A backend comes and goes with its webhook, which costs nothing to look at.
-        others = frozenset((hook.id, hook.url) for hook in mine if not self._target.owner.owns_webhook(hook))
+        others = frozenset((hook.id, hook.url) for hook in webhooks if not self._target.owner.owns_webhook(hook))
         self.stale = self.stale or self._others not in (None, others)
         self._others = others
 

@@ -6,7 +6,8 @@ often, so that one that is down or overloaded costs one request now and then, ho
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from labelloop import label_studio as library
@@ -37,7 +38,7 @@ class Polled(Protocol):
         """The project's number."""
 
     def polled(self, counters: library.Counters | None, webhooks: list[library.Webhook]) -> None:
-        """Counters of this project and all webhooks."""
+        """Counters of this project, and its webhooks: those of the organisation first."""
 
     def described(self, project: library.Project) -> None:
         """The project itself."""
@@ -113,8 +114,10 @@ class Server:
         else:
             self._failures = 0
             self.problem = None
+            hooks = _by_project(webhooks)
             for project in tuple(self.projects):
-                project.polled(counters.get(project.project_id), webhooks)
+                mine = [*hooks.get(None, ()), *hooks.get(project.project_id, ())]
+                project.polled(counters.get(project.project_id), mine)
             for project in tuple(self.projects):
                 if project.project_id in described:
                     project.described(described[project.project_id])
@@ -132,3 +135,11 @@ class Server:
         self.problem = trouble
         for project in tuple(self.projects):
             project.poll_failed(trouble)
+
+
+def _by_project(webhooks: Iterable[library.Webhook]) -> Mapping[int | None, Sequence[library.Webhook]]:
+    """With a thousand projects, having each look at the webhooks of all would be a million looks at every poll."""
+    found: dict[int | None, list[library.Webhook]] = defaultdict(list)
+    for hook in webhooks:
+        found[hook.project].append(hook)
+    return found
