@@ -1,9 +1,8 @@
 """The operator with many resources on a real API server: time to Ready, rest, a change, a restart, memory.
 
 `python -m bench.scale [--sizes 10 100 300 1000]`, as root (it makes a test cluster for each size). Real: etcd, API
-server with its audit log, the operator as a process of its own. Simulated: Label Studio (tests/fakes), and what would
-run the pods: controller manager and scheduler are stopped, and each Deployment is marked as available as soon as it is
-seen.
+server with its audit log, controller manager, scheduler, registry, the operator as a process of its own. Simulated:
+Label Studio (tests/fakes), and the nodes that run the pods (kwok).
 """
 
 import json
@@ -69,9 +68,10 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(asdict(found[-1])), flush=True)
     columns = ["", *(f"{figures.resources:,}" for figures in found), "1,000 are to keep to"]
     lines = [
-        "Real: etcd, API server with its audit log, the operator as a process of its own (default settings).",
-        "Simulated: Label Studio; and pods: each Deployment is marked as available as soon as it is seen, while",
-        "controller manager and scheduler are stopped. All share the machine with the load generator.",
+        "Real: etcd, API server with its audit log, controller manager, scheduler, registry, and the operator as a",
+        "process of its own with default settings. Simulated: Label Studio, which answers at once, and the nodes (kwok):",
+        "pods count as running and ready, and no program runs in them. All share the machine with the load generator.",
+        "Nothing is trained. A restart is timed from the start of the process.",
         "",
         *table(columns, rows(found)),
     ]
