@@ -1,4 +1,4 @@
-"""Builds the images: `python -m tools.build_images backend operator label-studio`.
+"""Builds the images: `python -m tools.build_images backend operator label-studio previous-operator`.
 
 Leaves docker archives in `build/images/`. An image is rebuilt only when something it is made of changed; archives are
 kept in the cache, outside of the checkout, so that a fresh clone builds nothing that another one built.
@@ -38,7 +38,8 @@ def build_images(names: list[str], *, fresh: bool = False) -> None:
             # Not in the cache, which tends to lie in a hidden folder: BentoML reads no files from one.
             context = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelloop-image-")))
             # The key is that of the copy: sources that are edited during the build cannot get under a wrong name.
-            recipe.copy_inputs(context)
+            with recipe.sources() as sources:
+                recipe.copy_inputs(context, sources)
             key = recipe.key(context)
             archive = cache / "images" / f"{name}-{key}.tar"
             if fresh or not archive.exists():

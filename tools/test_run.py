@@ -35,6 +35,7 @@ class Part(NamedTuple):
     name: str
 
 
+IMAGES = ("backend", "operator", "label-studio", "previous-operator")
 GROUPS = (
     (Stage("ruff", (str(BIN / "ruff"), "check", ".")),),
     (Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),),
@@ -42,7 +43,7 @@ GROUPS = (
     (Stage("types", (str(BIN / "mypy"),)),),
     (Stage("unit", tests=("tests/unit",)), Stage("chaos", tests=("tests/chaos",))),
     (Stage("integration", tests=("tests/integration",)),),
-    (Stage("images", (sys.executable, "-m", "tools.build_images", "backend", "operator", "label-studio")),),
+    (Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES)),),
     (Stage("end to end", tests=("tests/e2e",)),),
     (Stage("reliability", (sys.executable, "-m", "tools.reliability")),),
 )

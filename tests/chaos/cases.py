@@ -70,6 +70,7 @@ CASES = {
     "19": Case(
         "an upgrade from an earlier version, and back, with one resource training and one in a roll-out",
         "both go on; serving pods are not replaced",
+        on_cluster=True,
     ),
     "20": Case(
         "the leader is killed, or frozen and thawed",

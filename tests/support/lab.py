@@ -37,6 +37,18 @@ def _silently(_: str) -> AbstractContextManager[Any]:
 
 
 @dataclass(frozen=True)
+class Release:
+    """What is installed of a version: its chart, and its operator's image, by the name and tag of its archive."""
+
+    chart: Path = CHART
+    image: str = "operator"
+    tag: str = "dev"
+
+
+CURRENT = Release()
+
+
+@dataclass(frozen=True)
 class Lab:
     """Everything that a story needs."""
 
@@ -63,9 +75,10 @@ class Lab:
             studio, user = serving.result()
         return cls(cluster, kube, Inside(cluster), studio, user, backend_image.result(), settings)
 
-    def upgrade(self, **changed: Any) -> None:
-        """`helm upgrade` with some values changed."""
-        _install(self.kube, self.backend_image, dict(self.settings) | changed, _silently)
+    def upgrade(self, release: Release = CURRENT, **changed: Any) -> None:
+        """`helm upgrade` with some values changed, or to another version."""
+        _load(self.cluster, release.image, _silently)
+        _install(self.kube, self.backend_image, dict(self.settings) | changed, _silently, release=release)
 
     @contextmanager
     def limited_operator(self, namespace: str, **settings: Any) -> Iterator[None]:
@@ -162,7 +175,7 @@ def _load(cluster: Cluster, image: str, step: Step) -> None:
     archive = IMAGES / f"{image}.tar"
     loaded = cluster.layout.state / f"loaded-{image}"
     if not archive.exists():
-        raise SystemExit(f"{archive} is missing: run `make image image-label-studio` first")
+        raise SystemExit(f"{archive} is missing: run `python -m tools.build_images {image}` first")
     mark = _mark(archive)
     if loaded.exists() and loaded.read_text() == mark:
         return
@@ -195,14 +208,19 @@ def _push_backend_image(cluster: Cluster, step: Step) -> str:
 
 
 def _install(
-    kube: Kube, backend_image: str, settings: Mapping[str, Any], step: Step, namespace: str = OPERATOR_NAMESPACE
+    kube: Kube,
+    backend_image: str,
+    settings: Mapping[str, Any],
+    step: Step,
+    namespace: str = OPERATOR_NAMESPACE,
+    release: Release = CURRENT,
 ) -> None:
     """`helm upgrade --install` of the chart as a user would do it."""
     cluster = kube.cluster
     own = {
-        "image": {"repository": "docker.io/labelloop/operator", "tag": "dev", "pullPolicy": "Never"},
+        "image": {"repository": "docker.io/labelloop/operator", "tag": release.tag, "pullPolicy": "Never"},
         # The tag stays the same, so a new archive under it must change something of the pod.
-        "podAnnotations": {"labelloop.dev/archive": _mark(IMAGES / "operator.tar")},
+        "podAnnotations": {"labelloop.dev/archive": _mark(IMAGES / f"{release.image}.tar")},
         "replicas": 1,  # stories about several say so
         "backend": {"image": backend_image},
         "registry": {"prefix": f"{cluster.registry}/trained", "plainHTTP": True},
@@ -214,9 +232,9 @@ def _install(
         home = cluster.layout.state / "helm"
         environment = {"KUBECONFIG": str(cluster.kubeconfig), "HOME": str(home)}
         environment |= {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
-        release = ["upgrade", "--install", "labelloop", str(CHART), "--namespace", namespace]
+        upgrade = ["upgrade", "--install", "labelloop", str(release.chart), "--namespace", namespace]
         waiting = ["--wait", "--timeout", f"{PATIENCE:.0f}s"]
-        argv = [str(cluster.program("helm")), *release, "--values", str(values), *waiting]
+        argv = [str(cluster.program("helm")), *upgrade, "--values", str(values), *waiting]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             log = cluster.kubectl("-n", namespace, "logs", f"deploy/{OPERATOR}", "--tail=20")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tools.images.bento import containerize, final_dockerfile
 from tools.images.build_stage import BUILD_PREFIX, UV_REQUIREMENT, Stages
 from tools.images.cache import digest_of
 from tools.images.docker_engine import Engine
+from tools.images.previous import previous_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,18 +39,25 @@ class Build:
         self.engine.run(*command, "--tag", tag, str(self.context), log=self.log)
 
 
+def checkout() -> AbstractContextManager[Path]:
+    """Give the files as they lie here, committed or not."""
+    return nullcontext(ROOT)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """An image: its name, its inputs (files and folders of the repository) and how it is made."""
+    """An image: its name, its inputs (files and folders of `sources`) and how it is made."""
 
     name: str
     inputs: tuple[str, ...]
     make: Callable[[Build, str], None]
+    sources: Callable[[], AbstractContextManager[Path]] = checkout
+    tagged: str | None = None
 
     @property
     def tag(self) -> str:
         """Return the name which the image has in its archive."""
-        return f"labelloop/{self.name}:dev"
+        return self.tagged or f"labelloop/{self.name}:dev"
 
     def files(self, root: Path = ROOT) -> Iterator[Path]:
         """Yield the input files in a stable order, relative to the root."""
@@ -92,11 +101,14 @@ def make_operator(build: Build, tag: str) -> None:
     build.dockerfile("operator/Dockerfile", tag, kept_stage="build")
 
 
+_OPERATOR = ("operator", "bento_service/labelloop", "requirements/operator.txt")
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("backend", ("bento_service", "bentofile.yaml", "requirements/backend.txt"), make_backend),
-        Recipe("operator", ("operator", "bento_service/labelloop", "requirements/operator.txt"), make_operator),
+        Recipe("operator", _OPERATOR, make_operator),
         Recipe("label-studio", ("tests/label_studio", "requirements/label-studio.txt"), make_label_studio),
+        # Upgrades are tested from it. Its own Dockerfile and requirements, in the image's usual place.
+        Recipe("previous-operator", _OPERATOR, make_operator, previous_sources, "labelloop/operator:previous"),
     )
 }

@@ -1,6 +1,7 @@
 """What images are made of, and when they are made again."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,16 +60,21 @@ def test_inputs_exist(name: str):
     assert list(RECIPES[name].files())
 
 
-def test_a_cached_archive_is_used_without_any_engine(
-    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def cache(root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty one; images are placed in `root`, and whoever asks for an engine fails."""
+
     def no_engine(_cache: Path) -> AbstractContextManager[None]:
         raise AssertionError("an engine was asked for")
 
-    cache = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("LABELLOOP_CACHE", str(cache))
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LABELLOOP_CACHE", str(folder))
     monkeypatch.setattr(command, "ROOT", root)
     monkeypatch.setattr(command, "docker_engine", no_engine)
+    return folder
+
+
+def test_a_cached_archive_is_used_without_any_engine(root: Path, cache: Path):
     for name in ("backend", "operator"):
         archive = cache / "images" / f"{name}-{RECIPES[name].key()}.tar"
         archive.parent.mkdir(exist_ok=True)
@@ -78,6 +84,26 @@ def test_a_cached_archive_is_used_without_any_engine(
 
     assert (root / "build" / "images" / "backend.tar").read_text() == "backend"
     assert (root / "build" / "images" / "operator.tar").read_text() == "operator"
+
+
+def test_an_image_of_other_sources_is_known_by_them(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe = replace(RECIPE, sources=lambda: nullcontext(root))
+    monkeypatch.setitem(RECIPES, "thing", recipe)
+    archive = cache / "images" / f"thing-{recipe.key(root)}.tar"
+    archive.parent.mkdir()
+    archive.write_text("made of the other sources")
+
+    build_images(["thing"])
+
+    assert (root / "build" / "images" / "thing.tar").read_text() == "made of the other sources"
+
+
+def test_the_previous_operator_takes_no_place_of_the_present_one():
+    tags = [recipe.tag for recipe in RECIPES.values()]
+    assert len(set(tags)) == len(tags)
+    assert RECIPES["previous-operator"].tag.split(":")[0] == RECIPES["operator"].tag.split(":")[0]
+    # Archives of one image are counted by its name and a dash.
+    assert not [name for name in RECIPES for other in RECIPES if name.startswith(f"{other}-")]
 
 
 def test_an_unknown_image_is_told():
