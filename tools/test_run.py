@@ -1,8 +1,9 @@
 """`make test`: every stage in order, the time of each, and the ten slowest parts at the end.
 
 A stage is a command; a part is a stage that is not pytest, or one test of a pytest stage (read from its JUnit report).
-Stages of one group keep one core busy each and run beside each other; what they print comes when they end.
-The run goes on after a failing stage only where later stages do not need it, and fails in the end.
+Stages follow one another in lanes; the lanes of one group run beside each other, since what waits for a cluster leaves
+a core to what computes, and what their stages print comes when they end. A lane ends with a stage that the rest of it
+needs and that failed; every other failure is told in the end.
 """
 
 import subprocess
@@ -21,11 +22,15 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Stage:
-    """One command of the run; `tests` are pytest's arguments when it is a pytest stage."""
+    """One command of the run; `tests` are pytest's arguments when it is a pytest stage.
+
+    `needed`: without it the rest of its lane means nothing.
+    """
 
     name: str
     command: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    needed: bool = False
 
 
 class Part(NamedTuple):
@@ -36,20 +41,32 @@ class Part(NamedTuple):
 
 
 IMAGES = ("backend", "operator", "label-studio", "previous-operator")
-GROUPS = (
-    (Stage("ruff", (str(BIN / "ruff"), "check", ".")),),
-    (Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),),
-    (Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),),
-    (Stage("types", (str(BIN / "mypy"),)),),
-    (Stage("unit", tests=("tests/unit",)), Stage("chaos", tests=("tests/chaos",))),
-    (Stage("integration", tests=("tests/integration",)),),
-    (Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES)),),
-    (Stage("end to end", tests=("tests/e2e",)),),
-    (Stage("reliability", (sys.executable, "-m", "tools.reliability")),),
+Lane = tuple[Stage, ...]
+GROUPS: tuple[tuple[Lane, ...], ...] = (
+    (
+        (
+            Stage("ruff", (str(BIN / "ruff"), "check", ".")),
+            Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
+            Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
+            Stage("types", (str(BIN / "mypy"),)),
+        ),
+    ),
+    (
+        (
+            Stage("unit", tests=("tests/unit",)),
+            Stage("chaos", tests=("tests/chaos",)),
+            Stage("integration", tests=("tests/integration",)),
+        ),
+        (
+            Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES), needed=True),
+            Stage("end to end", tests=("tests/e2e",)),
+        ),
+    ),
+    ((Stage("reliability", (sys.executable, "-m", "tools.reliability")),),),
 )
 
 
-def run(stage: Stage, alone: bool = True) -> tuple[bool, list[Part]]:
+def run(stage: Stage, alone: bool) -> tuple[bool, list[Part]]:
     """Runs one stage; returns whether it passed, and its parts. Not `alone`: it prints when it has ended."""
     report = REPORTS / f"{stage.name.replace(' ', '-')}.xml"
     pytest = (sys.executable, "-m", "pytest", "-q", *stage.tests, f"--junitxml={report}")
@@ -73,6 +90,20 @@ def parts_of(report: Path) -> list[Part]:
     return [Part(float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}") for case in cases]
 
 
+def run_lane(lane: Lane, alone: bool) -> tuple[list[str], list[Part]]:
+    """Runs its stages one after another; the names of those that failed, and all parts."""
+    failed: list[str] = []
+    parts: list[Part] = []
+    for stage in lane:
+        passed, of_stage = run(stage, alone)
+        parts += of_stage
+        if not passed:
+            failed.append(stage.name)
+            if stage.needed:
+                break
+    return failed, parts
+
+
 def main() -> int:
     """Returns 0 only if every stage passed."""
     REPORTS.mkdir(parents=True, exist_ok=True)
@@ -82,13 +113,10 @@ def main() -> int:
     for group in GROUPS:
         alone = len(group) == 1
         with ThreadPoolExecutor() as pool:
-            results = list(pool.map(lambda stage, alone=alone: run(stage, alone), group))
-        for stage, (passed, of_stage) in zip(group, results, strict=True):
-            parts += of_stage
-            if not passed:
-                failed.append(stage.name)
-        if "images" in failed:
-            break
+            results = list(pool.map(lambda lane, alone=alone: run_lane(lane, alone), group))
+        for failed_here, parts_here in results:
+            failed += failed_here
+            parts += parts_here
     print("\nThe ten slowest parts:")
     for part in sorted(parts, reverse=True)[:10]:
         print(f"{part.seconds:8.1f} s  {part.name}")
