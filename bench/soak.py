@@ -42,7 +42,7 @@ def trained(lab: Lab, label_config: str) -> tuple[Backend, Json, list[str]]:
     return backend, spec | {"training": {"everyUpdates": 1_000_000}}, versions
 
 
-def lines(done: Soak, versions: int) -> list[str]:
+def lines(done: Soak) -> list[str]:
     """The page."""
     seen = done.report
     rows = [
@@ -56,7 +56,7 @@ def lines(done: Soak, versions: int) -> list[str]:
         ("slowest pair of requests, s", f"{seen.longest:.2f}"),
     ]
     return [
-        f"Real cluster, operator, registry and Label Studio. `spec.model.pin` goes round {versions} trained versions,",
+        "Real cluster, operator, registry and Label Studio. `spec.model.pin` goes to and fro between trained versions,",
         f"two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a",
         "new connection to the Service, without retries; any answer but 200 with the expected shape counts as failed.",
         "",
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         "seconds": done.seconds,
     }
     page = report.write(
-        "soak", "Roll-outs and roll-backs under load", lines(done, len(versions)), data, target=chosen.out
+        "soak", "Roll-outs and roll-backs under load", lines(done), data, target=chosen.out
     )
     print(page.read_text())
     return 1 if done.report.failures else 0
