@@ -44,6 +44,8 @@ LEASE_NAME = "labelloop-operator"
 _LIST_AGE = 900.0
 """Seconds a complete list may be old at least, whatever the resync interval is."""
 _STOP_SECONDS = 10.0
+FIRST_ROUND = 15.0
+"""Seconds within which every resource is looked at once after a start; Label Studio is asked after that."""
 _CLOSE_SECONDS = 1.0
 """How long requests under way, in Label Studio and at our port, may hold up the end."""
 
@@ -225,12 +227,14 @@ async def _lead(
 ) -> int:
     """Work until told to stop, or until any part ends by itself: then a restart is the remedy."""
     engine = await _engine(settings, parts)
+    parts.watch.hold()
     # kopf cancels, when it ends, every task made after it started: ours are made before and stopped before.
     background = [
         *holding,
         *(asyncio.create_task(watch, name="watch") for watch in parts.cluster.tasks()),
         *(asyncio.create_task(engine.work(), name=f"worker {number}") for number in range(settings.workers)),
     ]
+    first_round = asyncio.create_task(_first_round(parts), name="first round")
     kopf = asyncio.create_task(parts.resources.run(), name="kopf")
     stopped = asyncio.create_task(stop.wait(), name="signal")
     ready = asyncio.create_task(parts.resources.ready.wait(), name="kopf ready")
@@ -241,12 +245,23 @@ async def _lead(
     for task in (*background, kopf):
         if task.done() and not stop.is_set():
             _LOG.error("%s ended", task.get_name(), exc_info=task.exception())
-    await _cancel([*background, ready, stopped])
+    await _cancel([*background, first_round, ready, stopped])
     await _step_down(parts)
     await server.cleanup()
     parts.resources.stop()
     await asyncio.wait({kopf}, timeout=_STOP_SECONDS)
     return 0 if stop.is_set() else 1
+
+
+async def _first_round(parts: Parts) -> None:
+    """What the cluster holds is set right before a thousand projects are asked what is new in them."""
+    try:
+        async with asyncio.timeout(FIRST_ROUND):
+            await parts.queue.calm()
+    except TimeoutError:
+        _LOG.info("%d resources still wait to be looked at", parts.queue.depth)
+    finally:
+        parts.watch.begin()
 
 
 async def _unless(stop: asyncio.Event, step: Coroutine[Any, Any, None]) -> bool:

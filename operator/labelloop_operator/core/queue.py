@@ -28,6 +28,7 @@ class WorkQueue(Generic[Key]):
         self._active: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self._calm = asyncio.Event()
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Work on `key` in `delay` seconds, or earlier if it is already due earlier."""
@@ -62,6 +63,7 @@ class WorkQueue(Generic[Key]):
             key, wait = self._pop()
             if key is not None:
                 return key
+            self._calm.set()
             self._changed.clear()
             try:
                 # Not wait_for: in Python 3.11 it may swallow the cancellation of a worker.
@@ -69,6 +71,11 @@ class WorkQueue(Generic[Key]):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def calm(self) -> None:
+        """Until somebody asks for work and there is none that is due."""
+        self._calm.clear()
+        await self._calm.wait()
 
     def done(self, key: Key) -> None:
         """The work on `key` ended; had it been added meanwhile, it is due again."""

@@ -38,8 +38,18 @@ class LabelStudioWatch:
         self._projects: dict[Key, ProjectWatch] = {}
         self._late: set[Key] = set()
         self._inspection: Steady | None = None
+        self._begun = asyncio.Event()
+        self._begun.set()
         self.addresses: AddressPolicy | None = None
         """Where Label Studio may be; None: anywhere. To be set before the first `observe`."""
+
+    def hold(self) -> None:
+        """Ask no Label Studio anything until `begin`."""
+        self._begun.clear()
+
+    def begin(self) -> None:
+        """Ask what was held."""
+        self._begun.set()
 
     async def observe(self, key: Key, target: Target) -> LabelStudioFacts | None:
         """Watch this project for the resource from now on; what is known of it, None when nothing was heard yet."""
@@ -53,7 +63,7 @@ class LabelStudioWatch:
         server = self._servers.get(target.credentials)
         if server is None:
             client = LabelStudio(target.credentials, self._observe_call, self.addresses)
-            server = self._servers[target.credentials] = Server(client, self._pace, self._may_write)
+            server = self._servers[target.credentials] = Server(client, self._pace, self._may_write, self._begun)
         watch = self._projects[key] = ProjectWatch(key, target, server, self._pace, self._wake)
         server.join(watch)
         return watch.facts

@@ -187,6 +187,7 @@ class ProjectWatch:
         loop = asyncio.get_running_loop()
         started = loop.time()
         succeeded = False
+        await self._server.may_ask()
         try:
             async with self._server.scans:
                 if self._server.problem is not None:  # its poll tells when it can be asked again

@@ -50,9 +50,12 @@ class Polled(Protocol):
 class Server:
     """Polls for its projects, each interval with jitter. A dead server delays its own projects only."""
 
-    def __init__(self, client: LabelStudio, pace: Pace, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self, client: LabelStudio, pace: Pace, may_write: Callable[[], bool], begun: asyncio.Event | None = None
+    ) -> None:
         self.client = client
         self.may_write = may_write
+        self._begun = begun
         self.scans = asyncio.Semaphore(PARALLEL_SCANS)
         self.projects: set[Polled] = set()
         self.problem: Problem | None = None
@@ -73,12 +76,18 @@ class Server:
         await self._loop.close()
         await self.client.close()
 
+    async def may_ask(self) -> None:
+        """Wait until Label Studio may be asked at all (`LabelStudioWatch.hold`)."""
+        if self._begun is not None:
+            await self._begun.wait()
+
     def round_pause(self) -> float:
         """Seconds between two unconditional looks at one project."""
         shared = len(self.projects) * REQUESTS_PER_ROUND / ROUND_REQUESTS_PER_SECOND
         return max(self._pace.scan, shared) * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
 
     async def _run(self) -> None:
+        await self.may_ask()
         while True:
             await asyncio.sleep(0)  # projects made in the same turn are in the first poll
             self._joined.clear()
@@ -118,6 +127,7 @@ class Server:
             for project in tuple(self.projects):
                 mine = [*hooks.get(None, ()), *hooks.get(project.project_id, ())]
                 project.polled(counters.get(project.project_id), mine)
+                await asyncio.sleep(0)  # a thousand of them in one go would hold up every reconcile
             for project in tuple(self.projects):
                 if project.project_id in described:
                     project.described(described[project.project_id])

@@ -141,3 +141,20 @@ def test_every_key_is_worked_on_after_its_last_add_and_never_twice_at_once(
         assert all(started[key] >= added for key, added in last.items())
 
     run(story())
+
+
+def test_it_is_calm_once_a_worker_finds_nothing_due() -> None:
+    async def story() -> None:
+        queue = even()
+        queue.add("a")
+        queue.add("later", 60.0)
+        calm = asyncio.create_task(queue.calm())
+        await asyncio.sleep(1)
+        assert not calm.done()
+        queue.done(await queue.get())
+        worker = asyncio.create_task(queue.get())
+        await asyncio.sleep(1)
+        assert calm.done()
+        worker.cancel()
+
+    run(story())

@@ -148,6 +148,24 @@ def test_a_project_that_joins_a_known_label_studio_does_not_wait_for_the_next_po
     virtually(join())
 
 
+def test_while_held_nothing_is_asked_and_afterwards_everything(servers: Servers) -> None:
+    async def held() -> None:
+        watching = Watching()
+        watching.watch.hold()
+        await watching.observe(1)
+        await asyncio.sleep(4 * POLL)
+        assert not servers.asked
+        watching.watch.begin()
+        await asyncio.sleep(POLL / 5)
+        facts = watching.watch.facts(("team-a", "r1"))
+        assert watching.pending(1) == 0
+        assert facts is not None
+        assert facts.registration_known
+        await watching.watch.close()
+
+    virtually(held())
+
+
 @pytest.mark.parametrize("seconds", [0.0, 30.0], ids=["dead", "slow"])
 def test_a_server_that_does_not_answer_is_asked_seldom_and_delays_no_other(servers: Servers, seconds: float) -> None:
     async def fail(address: str) -> None:
