@@ -671,10 +671,16 @@ def test_a_foreign_service_in_the_cache_is_a_conflict_too() -> None:
 
 def test_an_invalid_spec_touches_nothing() -> None:
     world = served()
+    world.annotate(1)
+    world.settle()
+    assert (world.typed.training.next or "").startswith("WaitingForUpdates: 1 of 3")
     world.edit(training={"everyUpdates": 0})
     planned = world.reconcile()
     assert not planned.actions
     assert world.condition("SpecValid") == ("False", "InvalidSpec")
+    assert world.typed.training.next == (
+        "InvalidSpec: spec.training.everyUpdates cannot be used: no training until it is mended"
+    )
     assert world.condition("Ready") == ("False", "InvalidSpec")
     assert "spec.training.everyUpdates (0)" in world.message("SpecValid")
     assert world.selected() == names.revision(COLD)
