@@ -132,7 +132,10 @@ def candidate_rolls_out(given: TrainingInput) -> TrainingVerdict | None:
     """The next training must know which model is served; a request stays on the resource meanwhile."""
     if not given.candidate:
         return None
-    return _wait(Reason.WAITING_FOR_ROLLOUT, f"{given.candidate} is rolled out first: within spec.rollout.progressDeadline it serves or goes")
+    return _wait(
+        Reason.WAITING_FOR_ROLLOUT,
+        f"{given.candidate} is rolled out first: within spec.rollout.progressDeadline it serves or goes",
+    )
 
 
 def label_studio_unknown(given: TrainingInput) -> TrainingVerdict | None:
