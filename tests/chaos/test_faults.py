@@ -111,6 +111,34 @@ async def lived(fault: Fault | None, times: int) -> tuple[Json, Counter[str]]:
         return made.end_state(), calls
 
 
+async def asked_again(plural: str, seconds: int) -> list[float]:
+    """When the first write of a kind was tried, told to come back later until then."""
+    asked: list[float] = []
+    async with scene() as made:
+        loop = asyncio.get_running_loop()
+
+        async def busy(request: web.Request, seen: Seen, carry_out: CarryOut) -> web.StreamResponse:
+            if not (seen.is_write and seen.plural == plural):
+                return await carry_out()
+            asked.append(loop.time())
+            if len(asked) == 1:
+                return await says(429, Retry_After=str(seconds))(request, carry_out)
+            return await carry_out()
+
+        made.api.interceptor = busy
+        made.apply()
+        await made.start_operator()
+        await made.until(lambda: len(asked) > 1, PATIENCE)
+    return asked
+
+
+@pytest.mark.chaos_case("8")
+@pytest.mark.parametrize("plural", ["services", "deployments", "secrets", "labelstudiobackends"])
+def test_who_is_told_when_to_come_back_does_not_come_before(plural: str) -> None:
+    first, second = virtually(asked_again(plural, 20))[:2]
+    assert 20.0 <= second - first <= 30.0
+
+
 @cache
 def undisturbed() -> tuple[Json, Counter[str]]:
     return virtually(lived(None, 0))
