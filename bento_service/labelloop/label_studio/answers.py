@@ -57,6 +57,13 @@ def read_json(response: Response, subject: str) -> object:
     return _parse(response)
 
 
+def check_deleted(response: Response, subject: str) -> None:
+    """Checks the status; a page in place of Label Studio's empty answer has deleted nothing."""
+    check(response, subject)
+    if response.body.strip():
+        _parse(response)
+
+
 def field(response: Response, item: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """A field that must be there with that type (a bool is no int)."""
     value = item.get(name)
