@@ -71,6 +71,12 @@ class FakeRegistry(Registry):
         self.failure: Exception | None = None
         """What every request ends in."""
 
+    def copy(self) -> "FakeRegistry":
+        """One that holds the same."""
+        made = FakeRegistry()
+        made.results, made.promoted, made.removed = dict(self.results), list(self.promoted), list(self.removed)
+        return made
+
     async def result(self, repository: str, tag: str, *_: Any) -> Mapping[str, Any] | None:
         self._answer()
         return self.results.get(tag)

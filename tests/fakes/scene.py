@@ -94,6 +94,7 @@ class Scene:
         self.api.become(earlier.api)
         self.label_studio.become(earlier.label_studio)
         self.world.connection()
+        self.world.registry = earlier.world.registry.copy()
         self.jobs, self.selected = set(earlier.jobs), list(earlier.selected)
         self.skew += at - self.now()
 
@@ -310,6 +311,8 @@ class Scene:
             "backends": [(item["url"], item["title"]) for item in self.label_studio.backends.values()],
             "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],
             "trainings": len(self.jobs),
+            "promoted": self.world.registry.promoted[-1:],
+            "removed": sorted(set(self.world.registry.removed)),
         }
 
     def children(self) -> Json:
