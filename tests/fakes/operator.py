@@ -113,7 +113,9 @@ class Operator:
         self.cache = Cache(self.queue.add)
         self.metrics = Metrics()
         self.registry = registry or FakeRegistry()
-        self.watch = LabelStudioWatch(pace, self.queue.add, may_write)
+        self.watch = LabelStudioWatch(
+            pace, self.queue.add, may_write, lambda result: self.metrics.label_studio_calls.labels(result).inc()
+        )
         secrets = Secrets(self.kubernetes)
         self._registry_work = RegistryWork(self.registry, secrets, self.queue.add, may_write)
         gatherer = Gatherer(

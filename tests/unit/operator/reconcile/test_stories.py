@@ -382,7 +382,8 @@ def test_a_model_that_the_gate_refuses_is_told_kept_and_not_rolled_out() -> None
     assert world.trained_image() in told
     assert "after 3 more updates" in told
     assert world.condition("Ready")[0] == "True"
-    assert world.event_reasons().count("CandidateRefused") == 1
+    (event,) = (event for event in world.events if event.reason == "CandidateRefused")
+    assert (event.type, event.note) == ("Warning", told)
     assert "RolloutFailed" not in world.event_reasons()
     assert (status.training.pending_updates, len(world.jobs_created)) == (0, 2)
 
