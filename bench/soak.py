@@ -91,9 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         "failures": done.report.failures,
         "seconds": done.seconds,
     }
-    page = report.write(
-        "soak", "Roll-outs and roll-backs under load", lines(done), data, target=chosen.out
-    )
+    page = report.write("soak", "Roll-outs and roll-backs under load", lines(done), data, target=chosen.out)
     print(page.read_text())
     return 1 if done.report.failures else 0
 

@@ -30,12 +30,16 @@ CASES = {
         "goes on by itself; no child twice; predictions go on",
         on_cluster=True,
     ),
-    "6": Case("a watch is open and silent", "what it missed is seen within 76 s; a deaf operator says so in /livez"),
-    "7": Case("the service account's token is replaced", "reading, watching and writing go on"),
+    "6": Case(
+        "a watch is open and silent",
+        "what it missed is seen within 76 s; a deaf operator says so in /livez",
+        on_cluster=True,
+    ),
+    "7": Case("the service account's token is replaced", "reading, watching and writing go on", on_cluster=True),
     "8": Case(
         "403, 404, 409, 422, 429 with Retry-After, 500, 503, half a body, a lost answer, a reset or no answer at all, "
-        "once on each call",
-        "same end as without it; what a person must mend is told in a condition",
+        "once or three times on each call",
+        "same end as without it; nobody is asked before the time they said; a condition tells what a person must mend",
     ),
     "9": Case(
         "somebody changes or deletes Deployment, Service, Job or Secret",
@@ -63,9 +67,9 @@ CASES = {
         "gone within the limit; nothing is left in Label Studio while that answers",
         on_cluster=True,
     ),
-    "15": Case("the namespace is deleted while the operator is down", "it goes, once the operator is back"),
+    "15": Case("the namespace is deleted while the operator is down", "it goes, once the operator is back", True),
     "16": Case("the clock jumps by an hour, forwards or back", "no training more; the Lease is safe"),
-    "17": Case("two operators work at once by mistake", "one Job per round, same end"),
+    "17": Case("two operators work at once by mistake", "one Job per round, same end", on_cluster=True),
     "18": Case("the status, or the annotations, are wiped at any moment", "rebuilt, no update lost", on_cluster=True),
     "19": Case(
         "an upgrade from an earlier version, and back, with one resource training and one in a roll-out",

@@ -81,6 +81,14 @@ async def _pin_first(scene: Scene) -> None:
     scene.apply(model={"pin": scene.model["history"][0]["version"]})
 
 
+def _find_promoted(scene: Scene) -> None:
+    """The namespace was lost: the same resource is applied in a fresh cluster, with the same registry."""
+    scene.annotate()
+    told = {**scene.result("Trained"), "project": 7, "base_image": OTHER_IMAGE}
+    scene.world.registry.results["promoted"] = told
+    scene.apply(image=OTHER_IMAGE)
+
+
 async def _suspend_and_resume(scene: Scene) -> None:
     scene.apply(suspend=True)
     scene.annotate()
@@ -130,6 +138,9 @@ PLANS = {
     "suspend and resume": Plan(served, _suspend_and_resume),
     "registration off and on": Plan(trained, _registration_off_and_on),
     "another base image": Plan(served, _does(lambda scene: scene.apply(image=OTHER_IMAGE))),
+    "another base image under a trained model": Plan(trained, _does(lambda scene: scene.apply(image=OTHER_IMAGE))),
+    "history cut short": Plan(trained_twice, _does(lambda scene: scene.apply(model={"historyLimit": 0}))),
+    "found again in the registry": Plan(nothing, _does(_find_promoted)),
     "invalid and back": Plan(served, _invalid_and_back),
     "basic auth and replicas": Plan(trained, _does(_basic_auth)),
     "everything lost": Plan(trained, _does(_lose_everything)),

@@ -55,7 +55,9 @@ async def beside_each_other(plan: Plan) -> Json:
     async with scene() as made:
         made.api.interceptor = slowly
         await made.start_operator()
-        other = await Operator(made.api, made.world.pace, made.now, made.world.resync).start()
+        other = await Operator(
+            made.api, made.world.pace, made.now, made.world.resync, registry=made.world.registry
+        ).start()
         await plan.before(made)
         await plan.act(made)
         await made.settle(plan.quiet + 60.0)

@@ -7,8 +7,9 @@ from functools import cache
 
 import pytest
 from aiohttp import web
+from tests.chaos.plans import OTHER_IMAGE, trained
 from tests.fakes.kubernetes import Seen
-from tests.fakes.scene import Json, reset, scene
+from tests.fakes.scene import Json, Scene, reset, scene
 from tests.fakes.virtual_network import virtually
 
 CarryOut = Callable[[], Awaitable[web.StreamResponse]]
@@ -16,6 +17,9 @@ Fault = Callable[[web.Request, CarryOut], Awaitable[web.StreamResponse]]
 
 PATIENCE = 3600.0
 """Virtual seconds: what waits for a person is tried again every five minutes."""
+DEREGISTER_TIMEOUT = 60.0
+LONGEST_RETRY = 310.0
+"""Of what waits for a person, or of a call that is never answered."""
 
 
 def says(status: int, message: str = "refused", **headers: str) -> Fault:
@@ -79,28 +83,34 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+def fail_each_call(made: Scene, fault: Fault | None, times: int) -> Counter[str]:
+    """From now on each call fails so often; gives the calls by name."""
+    calls: Counter[str] = Counter()
+
+    async def call(name: str, request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
+        calls[name] += 1
+        return await (fault(request, carry_out) if fault and calls[name] <= times else carry_out())
+
+    async def from_operator(request: web.Request, seen: Seen, carry_out: CarryOut) -> web.StreamResponse:
+        what = "watch" if seen.watch else "one" if seen.name else "all"
+        return await call(f"{request.method} {seen.plural} {seen.subresource} {what}", request, carry_out)
+
+    made.api.interceptor = from_operator
+    made.label_studio.interceptor = lambda request, carry_out: call(
+        f"{request.method} Label Studio {'/'.join(part for part in request.path.split('/') if not part.isdigit())}",
+        request,
+        carry_out,
+    )
+    return calls
+
+
 async def lived(fault: Fault | None, times: int) -> tuple[Json, Counter[str]]:
     """From nothing to the first trained version; each call fails so often."""
-    calls: Counter[str] = Counter()
     async with scene() as made:
-
-        async def call(name: str, request: web.Request, carry_out: CarryOut) -> web.StreamResponse:
-            calls[name] += 1
-            return await (fault(request, carry_out) if fault and calls[name] <= times else carry_out())
-
-        async def from_operator(request: web.Request, seen: Seen, carry_out: CarryOut) -> web.StreamResponse:
-            what = "watch" if seen.watch else "one" if seen.name else "all"
-            return await call(f"{request.method} {seen.plural} {seen.subresource} {what}", request, carry_out)
-
         made.apply()
         await made.start_operator()
         # The first lists are repeated by the start-up (tests/integration/operator/test_process.py) until they come.
-        made.api.interceptor = from_operator
-        made.label_studio.interceptor = lambda request, carry_out: call(
-            f"{request.method} Label Studio {'/'.join(part for part in request.path.split('/') if not part.isdigit())}",
-            request,
-            carry_out,
-        )
+        calls = fail_each_call(made, fault, times)
         await made.until(lambda: made.world.condition("Ready") == ("True", "Ready"), PATIENCE)
         made.annotate()
         await made.until(lambda: made.active == made.version_to_come(), PATIENCE)
@@ -109,6 +119,34 @@ async def lived(fault: Fault | None, times: int) -> tuple[Json, Counter[str]]:
         await made.until(lambda: made.label_studio.webhooks, PATIENCE)
         await made.settle(130.0)
         return made.end_state(), calls
+
+
+async def asked_again(plural: str, seconds: int) -> list[float]:
+    """When the first write of a kind was tried, told to come back later until then."""
+    asked: list[float] = []
+    async with scene() as made:
+        loop = asyncio.get_running_loop()
+
+        async def busy(request: web.Request, seen: Seen, carry_out: CarryOut) -> web.StreamResponse:
+            if not (seen.is_write and seen.plural == plural):
+                return await carry_out()
+            asked.append(loop.time())
+            if len(asked) == 1:
+                return await says(429, Retry_After=str(seconds))(request, carry_out)
+            return await carry_out()
+
+        made.api.interceptor = busy
+        made.apply()
+        await made.start_operator()
+        await made.until(lambda: len(asked) > 1, PATIENCE)
+    return asked
+
+
+@pytest.mark.chaos_case("8")
+@pytest.mark.parametrize("plural", ["services", "deployments", "secrets", "labelstudiobackends"])
+def test_who_is_told_when_to_come_back_does_not_come_before(plural: str) -> None:
+    first, second = virtually(asked_again(plural, 20))[:2]
+    assert 20.0 <= second - first <= 30.0
 
 
 @cache
@@ -125,3 +163,45 @@ def test_every_error_on_every_call(fault: Fault, times: int) -> None:
     assert end == want
     assert {name for name in usual if not name.startswith("GET")} <= calls.keys()
     assert len(usual) > 15
+
+
+async def moved_and_deleted(fault: Fault | None, times: int) -> tuple[Json, Counter[str], float]:
+    """Put on another base image, then deleted; each call fails so often for each of the two."""
+    async with scene() as made:
+        await made.start_operator()
+        await trained(made)
+        calls = fail_each_call(made, fault, times)
+        made.apply(image=OTHER_IMAGE)
+        await made.until(lambda: made.world.condition("Rebased") == ("True", "Rebased"), PATIENCE)
+        await made.until(lambda: made.world.condition("Ready") == ("True", "Ready"), PATIENCE)
+        await made.settle(130.0)
+        end = made.end_state()
+        of_deletion = fail_each_call(made, fault, times)
+        made.delete()
+        took = await made.until(lambda: not made.world.found(), PATIENCE)
+        assert made.world.operator is not None
+        incomplete = made.world.operator.metrics.registry.get_sample_value("labelloop_deregistrations_incomplete_total")
+        left = [*made.label_studio.webhooks.values(), *made.label_studio.backends.values()]
+        if fault is not FAULTS["404"]:  # which says that the project is gone, and everything in it
+            assert not left or incomplete, "what stays is told"
+        assert not incomplete or took >= DEREGISTER_TIMEOUT
+        return end, calls + of_deletion, took
+
+
+@cache
+def undisturbed_end() -> tuple[Json, Counter[str], float]:
+    return virtually(moved_and_deleted(None, 0))
+
+
+@pytest.mark.chaos_case("8")
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
+def test_every_error_on_every_call_of_a_rebase_and_of_a_deletion(fault: Fault, times: int) -> None:
+    want, usual, _ = undisturbed_end()
+    end, calls, took = virtually(moved_and_deleted(fault, times))
+    assert end == want
+    assert took <= DEREGISTER_TIMEOUT + times * LONGEST_RETRY
+    if took < DEREGISTER_TIMEOUT and fault is not FAULTS["404"]:
+        others = {name for name in usual if not name.startswith("GET") and " events " not in name}
+        assert others <= calls.keys()
+    assert {name.split()[0] for name in usual} >= {"POST", "PATCH", "DELETE"}

@@ -2,14 +2,17 @@
 
 import asyncio
 from random import Random
+from typing import Any
 
 import aiohttp
 import pytest
+from tests.chaos.plans import trained
 from tests.chaos.replicas import Replicas
 from tests.fakes.scene import Scene, scene
 from tests.fakes.virtual_network import virtually
 
 PRESSES = 100
+PRESSED = "2026-11-22T06:30:00.000001Z"
 REQUEST_ID = "labelloop.dev/request-id"
 
 
@@ -93,3 +96,47 @@ def test_each_accepted_press_comes_to_one_training(seed: int) -> None:
     assert told["deaths"] >= 3, "hardly anything happened"
     assert told["accepted"] >= PRESSES / 2, "hardly anything was accepted"
     assert told["jobs"] <= PRESSES
+
+
+@pytest.mark.parametrize(
+    ("spec", "broken", "reason"),
+    [
+        ({"suspend": True}, None, "Suspended"),
+        ({"model": {"pin": "first"}}, None, "Pinned"),
+        ({"training": {"everyUpdates": 0}}, None, "InvalidSpec"),
+        ({}, 502, "LabelStudioUnreachable"),
+        ({"rollout": {"progressDeadline": "10m"}}, None, "WaitingForRollout"),
+    ],
+    ids=["suspended", "pinned", "invalid", "Label Studio down", "rolling out"],
+)
+def test_an_accepted_press_that_cannot_be_followed_says_why_and_is_followed_later(
+    spec: dict[str, Any], broken: int | None, reason: str
+) -> None:
+    async def story() -> None:
+        async with scene() as made:
+            await made.start_operator()
+            await trained(made)
+            if reason == "Pinned":
+                spec["model"] = {"pin": made.active}
+            if reason == "WaitingForRollout":
+                made.annotate()
+                made.bad_images.add(made.image_to_come())
+                await made.until(lambda: made.model.get("candidate"))
+            if broken is not None:  # before that is noticed a training starts, and tells it itself
+                made.label_studio.broken = broken
+                await made.until(lambda: made.world.condition("Ready") == ("False", reason))
+            trainings = len(made.jobs)
+            made.apply(**spec)
+            made.press_start_training(PRESSED)
+            await made.until(lambda: made.world.training.get("next", "").startswith(f"{reason}: "))
+            await made.pass_time(120.0)
+            assert made.world.training["next"].startswith(f"{reason}: ")
+            assert (len(made.jobs), made.world.training.get("handledRequest")) == (trainings, None)
+            made.label_studio.broken = None
+            made.bad_images.clear()
+            made.apply()
+            await made.until(lambda: made.world.training.get("handledRequest") == PRESSED, 180.0)
+            await made.settle()
+            assert len(made.jobs) == trainings + 1
+
+    virtually(story())

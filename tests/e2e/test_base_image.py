@@ -1,5 +1,6 @@
 """Another base image under a trained model: the same version on it, or back to what served; found again elsewhere."""
 
+import time
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from tests.support.waiting import PATIENCE, eventually
 EVERY = 24
 PAUSE = 0.05
 NOW = {"progressDeadline": "1s"}
+RESTORED = 60.0
+"""Seconds within which the version promoted last serves again."""
 CRASHES = 'raise SystemExit("this base image is broken")\n'
 
 
+@pytest.mark.chaos_case("11")
 def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: Story) -> None:
     project = story.new_project(LABELS)
     backend = story.trained(project, EVERY)
@@ -76,7 +80,7 @@ def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: St
     assert [entry["image"] for entry in backend.status["model"]["refused"]] == [missing]
 
 
-def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: Story) -> None:
+def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: Story, times: dict[str, object]) -> None:
     project = story.new_project(LABELS)
     backend = story.trained(project, EVERY)
     active = backend.status["model"]["active"]
@@ -92,9 +96,12 @@ def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: S
     kube.create_namespace(story.namespace)
     story.lab.connect(story.namespace)
     with Timeline(kube, story.namespace) as timeline:
+        began = time.monotonic()
         backend.apply(story.spec(project, EVERY))
         backend.wait_ready()
         assert backend.answering == active["version"]
+        times["restore, seconds"] = round(time.monotonic() - began, 1)
+        assert time.monotonic() - began <= RESTORED, times
         assert backend.status["model"]["active"]["image"] == active["image"]
         backend.wait_pending(0)
         assert not timeline.jobs()

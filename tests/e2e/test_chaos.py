@@ -1,16 +1,21 @@
 """Cases of the chaos suite (tests/chaos/cases.py) that no other story shows on the real cluster."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from kubernetes import client
 from tests.e2e.story import Project, Story
 from tests.support.backend import GROUP, PLURAL, VERSION
+from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
 from tests.support.load import load
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
 FROZEN = 90.0
+TWIN = "twin"
 
 
 @pytest.mark.chaos_case("9", "18")
@@ -45,6 +50,56 @@ def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Stor
         eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
         eventually(lambda: backend.answering == version, PATIENCE, backend.told)
         assert not timeline.jobs()
+
+
+@contextmanager
+def twin(story: Story) -> Iterator[None]:
+    """A second operator with the first one's settings and key, which leads too: it asks for a Lease elsewhere."""
+    kube, namespace = story.lab.kube, story.namespace
+    rules = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": TWIN, "namespace": namespace}}
+    who = {"kind": "ServiceAccount", "name": OPERATOR, "namespace": OPERATOR_NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": TWIN}
+    kube.apply({**rbac, "kind": "Role", "rules": rules})
+    kube.apply({**rbac, "kind": "RoleBinding", "roleRef": role, "subjects": [who]})
+    live = kube.plain(kube.apps.read_namespaced_deployment(OPERATOR, OPERATOR_NAMESPACE))
+    template = live["spec"]["template"]
+    template["metadata"]["labels"] = {"app": TWIN}
+    (container,) = template["spec"]["containers"]
+    others = [item for item in container["env"] if item["name"] != "POD_NAMESPACE"]
+    container["env"] = [*others, {"name": "POD_NAMESPACE", "value": namespace}]
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": TWIN}}, "template": template}
+    metadata = {"name": TWIN, "namespace": OPERATOR_NAMESPACE}
+    kube.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    try:
+        leases = client.CoordinationV1Api(kube.core.api_client)
+        eventually(
+            lambda: [item for item in leases.list_namespaced_lease(namespace).items if item.spec.holder_identity],
+            PATIENCE,
+            "a second leader",
+        )
+        yield
+    finally:
+        kube.apps.delete_namespaced_deployment(TWIN, OPERATOR_NAMESPACE)
+        eventually(lambda: not kube.pods(OPERATOR_NAMESPACE, f"app={TWIN}"), PATIENCE, "the end of the second operator")
+
+
+@pytest.mark.chaos_case("17")
+def test_two_operators_at_once_train_once_a_round(story: Story, project: Project) -> None:
+    backend = story.running(project, EVERY)
+    cold = backend.version
+    with twin(story), Timeline(story.lab.kube, story.namespace) as timeline:
+        project.import_annotated(EVERY)
+        one = backend.wait_version_other_than(cold)
+        project.import_annotated(EVERY)
+        backend.wait_version_other_than(cold, one)
+        backend.wait_pending(0)
+        eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
+        backend.wait_ready()
+        assert len(timeline.jobs()) == 2
+    (deployment,) = backend.deployments
+    assert deployment["metadata"]["generation"] == 1, "they changed it back and forth"
+    assert len(project.user.webhooks(project.id)) == len(project.user.backends(project.id)) == 1
 
 
 def selects(story: Story, service: str) -> str | None:

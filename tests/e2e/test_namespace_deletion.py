@@ -15,6 +15,7 @@ def secret_is_gone(story: Story) -> bool:
     return False
 
 
+@pytest.mark.chaos_case("14", "15")
 @pytest.mark.parametrize("operator_away", [False, True], ids=["operator-there", "operator-away"])
 def test_nothing_stays_in_label_studio(story: Story, project: Project, operator_away: bool) -> None:
     story.running(project, 1000)

@@ -71,6 +71,12 @@ class FakeRegistry(Registry):
         self.failure: Exception | None = None
         """What every request ends in."""
 
+    def copy(self) -> "FakeRegistry":
+        """One that holds the same."""
+        made = FakeRegistry()
+        made.results, made.promoted, made.removed = dict(self.results), list(self.promoted), list(self.removed)
+        return made
+
     async def result(self, repository: str, tag: str, *_: Any) -> Mapping[str, Any] | None:
         self._answer()
         return self.results.get(tag)
@@ -107,7 +113,9 @@ class Operator:
         self.cache = Cache(self.queue.add)
         self.metrics = Metrics()
         self.registry = registry or FakeRegistry()
-        self.watch = LabelStudioWatch(pace, self.queue.add, may_write)
+        self.watch = LabelStudioWatch(
+            pace, self.queue.add, may_write, lambda result: self.metrics.label_studio_calls.labels(result).inc()
+        )
         secrets = Secrets(self.kubernetes)
         self._registry_work = RegistryWork(self.registry, secrets, self.queue.add, may_write)
         gatherer = Gatherer(

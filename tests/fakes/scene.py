@@ -94,6 +94,7 @@ class Scene:
         self.api.become(earlier.api)
         self.label_studio.become(earlier.label_studio)
         self.world.connection()
+        self.world.registry = earlier.world.registry.copy()
         self.jobs, self.selected = set(earlier.jobs), list(earlier.selected)
         self.skew += at - self.now()
 
@@ -219,9 +220,21 @@ class Scene:
 
     def end_job(self, item: Json, outcome: str) -> None:
         name = item["metadata"]["name"]
-        rebased = {"outcome": "Rebased", "reason": "Rebased", "message": "same answers", **self.model.get("active", {})}
-        told = self.result(outcome) if is_training(item) else rebased
+        told = self.result(outcome) if is_training(item) else self.rebased(item)
         self.world.job_ends(name, told, failed=told["outcome"] == "Failed")
+
+    def rebased(self, job: Json) -> Json:
+        """What a rebase's Job says: the same version in another image."""
+        said = job["metadata"]["annotations"]
+        version, base = said["labelloop.dev/model-version"], said["labelloop.dev/base-image"]
+        image = f"registry.example/models/team-a/intents@sha256:{hashlib.sha256((version + base).encode()).hexdigest()}"
+        return {
+            "outcome": "Rebased",
+            "reason": "Rebased",
+            "message": "same answers",
+            "version": version,
+            "image": image,
+        }
 
     def result(self, outcome: str) -> Json:
         """A training's termination message now."""
@@ -298,6 +311,8 @@ class Scene:
             "backends": [(item["url"], item["title"]) for item in self.label_studio.backends.values()],
             "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],
             "trainings": len(self.jobs),
+            "promoted": self.world.registry.promoted[-1:],
+            "removed": sorted(set(self.world.registry.removed)),
         }
 
     def children(self) -> Json:

@@ -88,7 +88,7 @@ class SpecTarget:
 
     @cached_property
     def _validator(self) -> jsonschema.Draft7Validator:
-        return jsonschema.Draft7Validator(self.schema)
+        return jsonschema.Draft7Validator(_with_go_patterns(self.schema))
 
     def make(self, random: Random) -> object:
         """Half of them follow the schema, at its edges; half are changed, or made of oddities."""
@@ -141,6 +141,18 @@ def _build(spec: Spec) -> None:
     json.dumps(built, allow_nan=False)
     for seconds in (spec.training.backoff, spec.training.deadline, spec.progress_deadline):
         NOW + timedelta(seconds=seconds)
+
+
+def _with_go_patterns(schema: Any) -> Any:
+    """To Python `$` is also what comes before a newline at the end; to Go, and so to the API server, the end only."""
+    if isinstance(schema, dict):
+        return {
+            name: value.removesuffix("$") + r"\Z"
+            if name == "pattern" and isinstance(value, str) and value.endswith("$")
+            else _with_go_patterns(value)
+            for name, value in schema.items()
+        }
+    return [_with_go_patterns(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _instance(schema: Mapping[str, Any], name: str, random: Random) -> Any:

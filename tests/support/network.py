@@ -2,17 +2,23 @@
 
 import ctypes
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import requests
+from tests.support.waiting import PATIENCE, eventually
 
 from labcluster import Cluster
 
 _CLONE_NEWNET = 0x40000000
 _TIMEOUT = 130.0
+_API_SERVER = 443
+_AT_REST = 20_000
+"""Milliseconds: longer than an HTTP client keeps a connection that it does not use."""
 
 
 class Inside:
@@ -64,3 +70,38 @@ def packets_refused(cluster: Cluster, source: str | None, destination: str, port
         yield
     finally:
         cluster.network(["iptables", "-w", "-D", *rule], check=True)
+
+
+@contextmanager
+def watches_silenced(process: int, count: int) -> Iterator[None]:
+    """Nothing arrives any more on the connections of a pod on which it has not said anything for long: its `count`
+    watches of the API server. They stay open; other connections, and new ones, go on."""
+    inside = ["nsenter", "--target", str(process), "--net"]
+
+    def watches() -> list[int] | None:
+        told = subprocess.run([*inside, "ss", "-HtinO", "state", "established"], check=True, capture_output=True)
+        found = at_rest(told.stdout.decode())
+        return found if len(found) >= count else None
+
+    rules = [
+        ["INPUT", "-p", "tcp", "--dport", str(port), "-j", "DROP"]
+        for port in eventually(watches, PATIENCE, f"{count} watches of the process {process}")
+    ]
+    for rule in rules:
+        subprocess.run([*inside, "iptables", "-w", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        for rule in rules:
+            subprocess.run([*inside, "iptables", "-w", "-D", *rule], check=True)
+
+
+def at_rest(sockets: str) -> list[int]:
+    """Of what `ss -HtinO state established` tells: local ports of old connections to the API server."""
+    found = []
+    for line in sockets.splitlines():
+        _, _, local, peer = line.split()[:4]
+        said = re.search(r"\blastsnd:(\d+)", line)
+        if peer.endswith(f":{_API_SERVER}") and said is not None and int(said[1]) >= _AT_REST:
+            found.append(int(local.rpartition(":")[2]))
+    return found

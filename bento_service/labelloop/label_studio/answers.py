@@ -22,6 +22,8 @@ from labelloop.label_studio.protocol import Response
 
 T = TypeVar("T")
 MAX_DETAIL = 500
+LONGEST_PAUSE = 300.0
+"""Seconds that a server may ask to be left alone for."""
 SSRF_GUARD = re.compile(r"reserved network address|local or private network address", re.IGNORECASE)
 SSRF_REMEDY = (
     "Label Studio 1.23.1 and newer block private addresses, and every address in a cluster is private: start it with "
@@ -53,6 +55,13 @@ def read_json(response: Response, subject: str) -> object:
     """Checks the status and parses the body."""
     check(response, subject)
     return _parse(response)
+
+
+def check_deleted(response: Response, subject: str) -> None:
+    """Checks the status; a page in place of Label Studio's empty answer has deleted nothing."""
+    check(response, subject)
+    if response.body.strip():
+        _parse(response)
 
 
 def field(response: Response, item: Mapping[str, Any], name: str, kind: type[T]) -> T:
@@ -92,7 +101,8 @@ def check(response: Response, subject: str) -> None:
     if 300 <= status < 400:
         raise _not_label_studio(response, f"redirects to {_origin(response)}, and redirects are not followed")
     if status in (429, 502, 503, 504):
-        raise Unreachable(f"{url} answered {status}: Label Studio is starting, overloaded or stopped; is it running?")
+        told = f"{url} answered {status}: Label Studio is starting, overloaded or stopped; is it running?"
+        raise Unreachable(told, retry_after=_seconds(response.headers.get("retry-after", "")))
     detail = detail_of(response)
     if detail is None and status < 500:
         raise _not_label_studio(response, f"answered {status} without JSON")
@@ -107,6 +117,13 @@ def check(response: Response, subject: str) -> None:
         raise NotFound(f"{url}: there is no {subject}, or the token's user cannot see it; check the id and the token.")
     told = known_words(detail) or "why stands in Label Studio's log"
     raise Rejected(f"{url} refused {subject} with {status}: {told}.", status, detail)
+
+
+def _seconds(header: str) -> float:
+    """Of a header Retry-After; a date is not worth reading, since clocks differ."""
+    if not header.isascii() or not header.isdigit():
+        return 0.0
+    return min(float(header[:6]), LONGEST_PAUSE)
 
 
 def known_words(detail: str) -> str:

@@ -91,7 +91,7 @@ def delete_backend(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's o
     response = yield Request("DELETE", f"/api/ml/{int(id)}", timeout=BACKEND_TIMEOUT)
     try:
         yield from _check_found(response, id)
-        answers.check(response, f"ML backend {id}")
+        answers.check_deleted(response, f"ML backend {id}")
     except NotFound:
         return False
     return True

@@ -28,9 +28,16 @@ class AddressRefused(LabelStudioError):
 
 
 class Unreachable(LabelStudioError):
-    """No usable answer: name, connection, TLS, time-out, or a proxy that says there is nobody behind it."""
+    """No usable answer: name, connection, TLS, time-out, or a proxy that says there is nobody behind it.
+
+    `retry_after`: seconds for which the other side wants to be left alone; 0: it does not say.
+    """
 
     transient = True
+
+    def __init__(self, message: str, detail: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, detail)
+        self.retry_after = retry_after
 
 
 class Unauthorized(LabelStudioError):

@@ -49,7 +49,7 @@ def delete_webhook(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's o
     """Removes it; False when it was gone already."""
     response = yield Request("DELETE", f"/api/webhooks/{int(id)}/")
     try:
-        answers.check(response, f"webhook {id}")
+        answers.check_deleted(response, f"webhook {id}")
     except NotFound:
         return False
     return True

@@ -11,7 +11,7 @@ are enough. Otherwise the lean is taken out: each wrong pre-selection that someb
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 from typing import Literal, get_args
@@ -23,17 +23,13 @@ from scipy.special import betainc
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Control, Schema
 from labelloop.models.model import Classifier
+from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
 Metric = Literal["accuracy", "log_loss"]
 Policy = Literal["Enforce", "Report"]
-Reason = Literal["NothingToCompare", "TooFewExamples", "NotWorse", "WorseThanActive", "BelowMinimum"]
 
-MINIMUM_EXAMPLES = 30
-"""With fewer texts a comparison says more about chance than about the models: the candidate passes, which is told."""
 UNAIDED_EXAMPLES = 200
 """From this many labels made without a pre-selection on, they decide alone."""
-SIGNIFICANCE = 0.002
-"""Chance of refusing a candidate that is exactly as good: a gate that stops one good model in 500 is left on."""
 ACCEPTED_ERRORS = 0.3
 """Share of wrong pre-selections taken to be accepted, where nothing tells it."""
 _SMALLEST_DISCORDANT = 9
@@ -41,8 +37,6 @@ _SMALLEST_DISCORDANT = 9
 _SMALLEST_PROBABILITY = 1e-7
 _TOLERANCES: Mapping[Metric, float] = {"accuracy": 0.01, "log_loss": 0.02}
 _NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "log_loss": "log loss"}
-
-Figures = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -87,21 +81,6 @@ def _number(name: str, value: object, maximum: float) -> float | None:
     return float(value)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """`accepted` is what to do, `reason` what was found; they differ only when the policy is Report."""
-
-    accepted: bool
-    reason: Reason
-    message: str
-    figures: Figures = field(default_factory=dict)
-    """`control`, `metric`, `candidate`, `incumbent`, `examples`, `p_value`, `detectable`, and both again per origin."""
-
-    def to_json(self) -> Figures:
-        """As in `result.json`."""
-        return {"accepted": self.accepted, "reason": self.reason, "message": self.message, "figures": self.figures}
-
-
 def compare(
     incumbent: Classifier | None, candidate: Classifier, held_out: Sequence[Example], schema: Schema, rules: GateRules
 ) -> Verdict:
@@ -133,20 +112,10 @@ def _compare_control(
     accuracy = float(ours.agreement(ours.truths).mean())
     figures: Figures = {"control": control.name, "metric": rules.metric, "examples": len(examples)}
     figures["accuracy"] = _rounded(accuracy)
-    if rules.minimum is not None and accuracy < rules.minimum:
-        message = f"accuracy {accuracy:.3f} on {len(examples)} held-out texts is below evaluation.minimum"
-        return Verdict(False, "BelowMinimum", f"{message} {rules.minimum:g}", figures)
-    if incumbent is None:
-        return Verdict(True, "NothingToCompare", f"accuracy {accuracy:.3f}, the first trained model", figures)
-    pairs = _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
-    figures |= pairs.figures()
-    if len(pairs.differences) < MINIMUM_EXAMPLES:
-        few = f"{len(examples)} held-out texts are too few to compare ({MINIMUM_EXAMPLES} are needed): it passes"
-        return Verdict(True, "TooFewExamples", f"{pairs.told()}; {few}", figures)
-    if pairs.mean < -rules.allowed and pairs.p_value < SIGNIFICANCE:
-        return Verdict(False, "WorseThanActive", f"{pairs.told()}: worse by more than {rules.allowed:g}", figures)
-    small = f"; a loss below {pairs.detectable:.3f} would not have been noticed"
-    return Verdict(True, "NotWorse", pairs.told() + (small if pairs.detectable > 2 * rules.allowed else ""), figures)
+    pairs = None if incumbent is None else _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
+    if pairs is not None:
+        figures |= pairs.figures()
+    return judge(Comparison(len(examples), accuracy, rules.minimum, rules.allowed, pairs, figures))
 
 
 class _Answers:
@@ -208,6 +177,7 @@ class _Pairs:
             self._used = np.ones(len(examples), np.bool_)
             lean = self._lean(candidate, incumbent, examples, difference)
         self.differences = (difference + lean)[self._used]
+        self.compared = len(self.differences)
         self.mean = float(self.differences.mean())
         observed = difference[self._used]
         self._discordant = int((np.abs(observed) > 1e-12).sum())
@@ -262,7 +232,7 @@ class _Pairs:
             "candidate": candidate,
             "incumbent": incumbent,
             "difference": _rounded(self.mean),
-            "compared": len(self.differences),
+            "compared": self.compared,
             "p_value": _rounded(self.p_value),
             "detectable": _rounded(self.detectable),
             "origins": groups,
@@ -278,7 +248,7 @@ class _Pairs:
         candidate, incumbent = self._told_scores(self._used)
         return (
             f"{_NAMES[self._rules.metric]} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
-            f"on {len(self.differences)} held-out texts"
+            f"on {self.compared} held-out texts"
         )
 
 

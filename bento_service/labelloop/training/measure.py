@@ -8,7 +8,8 @@ from labelloop.label_config import Schema
 from labelloop.models.model import Model, TextModel
 from labelloop.training.answered import AnsweredTasks, without_probabilities
 from labelloop.training.evaluate import evaluate
-from labelloop.training.gate import GateRules, Verdict, compare
+from labelloop.training.gate import GateRules, compare
+from labelloop.training.gate_checks import Verdict
 from labelloop.training.model_calls import calling
 
 Metrics = Mapping[str, object]

@@ -4,6 +4,8 @@ import json
 from enum import Enum
 from typing import Any
 
+LONGEST_PAUSE = 300.0
+"""Seconds that a server may ask to be left alone for."""
 _SCHEMA_ERROR = "failed to create typed patch object"
 
 
@@ -19,18 +21,24 @@ class Severity(Enum):
 
 
 class ApiError(Exception):
-    """An HTTP error of the Kubernetes API, or no answer at all (status 0)."""
+    """An HTTP error of the Kubernetes API, or no answer at all (status 0).
 
-    def __init__(self, method: str, path: str, status: int, reason: str, message: str) -> None:
+    `retry_after`: seconds for which the API server wants to be left alone; 0: it does not say.
+    """
+
+    def __init__(
+        self, method: str, path: str, status: int, reason: str, message: str, retry_after: float = 0.0
+    ) -> None:
         super().__init__(f"{method} {path}: {status or 'no answer'} {reason}: {message}")
         self.method = method
         self.path = path
         self.status = status
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
 
     @classmethod
-    def from_answer(cls, method: str, path: str, status: int, body: bytes) -> "ApiError":
+    def from_answer(cls, method: str, path: str, status: int, body: bytes, retry_after: str = "") -> "ApiError":
         """From an HTTP answer; its body is a `Status` object, or anything at all when a proxy answered."""
         try:
             told: Any = json.loads(body)
@@ -39,7 +47,7 @@ class ApiError(Exception):
         if not isinstance(told, dict):
             told = {}
         message = str(told.get("message") or body[:200].decode("utf-8", "replace"))
-        return cls(method, path, status, str(told.get("reason") or "Unknown"), message)
+        return cls(method, path, status, str(told.get("reason") or "Unknown"), message, _seconds(retry_after))
 
     @property
     def severity(self) -> Severity:
@@ -51,6 +59,13 @@ class ApiError(Exception):
         if self.status == 422:
             return Severity.INVALID
         return Severity.RETRY
+
+
+def _seconds(header: str) -> float:
+    """Of a header Retry-After; the API server never tells a date."""
+    if not header.isascii() or not header.isdigit():
+        return 0.0
+    return min(float(header[:6]), LONGEST_PAUSE)
 
 
 class NotLeading(Exception):  # noqa: N818 - a state, not a fault

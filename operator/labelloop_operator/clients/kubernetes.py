@@ -107,7 +107,7 @@ class Kubernetes:
         )
         try:
             if response.status >= 400:
-                raise ApiError.from_answer("WATCH", path, response.status, await response.read())
+                raise _refusal("WATCH", path, response, await response.read())
             async for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
@@ -186,7 +186,7 @@ class Kubernetes:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _no_answer(method, path, error) from error
         if response.status >= 400:
-            raise ApiError.from_answer(method, path, response.status, data)
+            raise _refusal(method, path, response, data)
         try:
             answer = json.loads(data)
         except ValueError:
@@ -232,6 +232,10 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         for line in complete:
             if line:
                 yield line
+
+
+def _refusal(method: str, path: str, response: aiohttp.ClientResponse, body: bytes) -> ApiError:
+    return ApiError.from_answer(method, path, response.status, body, response.headers.get("Retry-After", ""))
 
 
 def _no_answer(method: str, path: str, error: BaseException) -> ApiError:

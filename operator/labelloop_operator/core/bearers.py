@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from hmac import compare_digest
 
 
 def relay_secret(key: bytes, uid: str) -> str:
@@ -16,7 +17,7 @@ def webhook_secret(key: bytes, uid: str) -> str:
 
 def same(one: str, other: str) -> bool:
     """Comparison in constant time. Headers of HTTP may hold bytes that are no text."""
-    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
+    return compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
 
 
 def _derived(key: bytes, purpose: str) -> str:

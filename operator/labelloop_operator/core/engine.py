@@ -133,7 +133,7 @@ class Engine:
             delay = self._queue.retry(key)
             _LOG.error("%s; again in %.0f s", error, delay, extra=fields, exc_info=error)
         else:
-            delay = self._queue.retry(key)
+            delay = self._queue.retry(key, error.retry_after)
             _LOG.info("%s; again in %.0f s", error, delay, extra=fields)
         return error.severity.value
 

@@ -27,12 +27,14 @@ class WorkQueue(Generic[Key]):
         self._sequence = 0
         self._active: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
+        self._held: dict[Key, float] = {}
+        """Keys that may not be worked on before a time, whatever wakes them."""
         self._changed = asyncio.Event()
         self._calm = asyncio.Event()
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Work on `key` in `delay` seconds, or earlier if it is already due earlier."""
-        due = self._now() + delay
+        due = max(self._now() + delay, self._held.get(key, 0.0))
         if key in self._due and self._due[key] <= due:
             return
         self._due[key] = due
@@ -40,18 +42,21 @@ class WorkQueue(Generic[Key]):
         heapq.heappush(self._heap, (due, self._sequence, key))
         self._changed.set()
 
-    def retry(self, key: Key, at_most: float | None = None) -> float:
-        """Add `key` after its back-off; returns the seconds chosen. `at_most` bounds them."""
+    def retry(self, key: Key, at_least: float = 0.0) -> float:
+        """Add `key` after its back-off; returns the seconds chosen. `at_least`: until then nothing else wakes it."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(BASE_DELAY * 2.0 ** min(failures - 1, 16), MAXIMUM_DELAY) * self._jitter()
-        if at_most is not None:
-            delay = min(delay, at_most)
+        if at_least > 0:
+            self._held[key] = self._now() + at_least
+            self._due.pop(key, None)  # what has woken it already must wait too
+            delay = max(delay, at_least)
         self.add(key, delay)
         return delay
 
     def forget(self, key: Key) -> None:
         """The last work on `key` went well: its next failure starts the back-off anew."""
         self._failures.pop(key, None)
+        self._held.pop(key, None)
 
     def failures(self, key: Key) -> int:
         """Failures in a row."""

@@ -152,7 +152,8 @@ def _tell_stuck(draft: Draft, job: Child) -> None:
 def _tell(draft: Draft, verdict: RebaseVerdict) -> None:
     """Nothing is told before a base image changes for the first time; a Job that is stuck keeps what was told."""
     before = condition(draft.status.conditions, _TYPE)
-    if verdict.reason is None or (before is None and verdict.reason is Reason.REBASED):
+    never = before is None and draft.status.model.rebase is None
+    if verdict.reason is None or (never and verdict.reason is Reason.REBASED):
         return
     stuck = before is not None and before.reason == Reason.IMAGE_PULL_FAILED
     if stuck and verdict.reason is Reason.REBASING and draft.status.model.candidate is None:

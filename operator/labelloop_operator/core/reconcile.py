@@ -20,7 +20,7 @@ from labelloop_operator.core.plan import Plan
 from labelloop_operator.core.rebase import rebase_if_due, record_rebase
 from labelloop_operator.core.registration import hold, register
 from labelloop_operator.core.rollout import apply_children, choose_models, judge_serving, remove_old, roll_out
-from labelloop_operator.core.training import count, record_outcome, train_if_due
+from labelloop_operator.core.training import count, record_outcome, tell_no_training, train_if_due
 from labelloop_operator.policy.summary import SummaryInput, summarize
 
 SECRET_PAUSE = 10.0
@@ -99,6 +99,7 @@ def _tell_invalid(draft: Draft) -> None:
     problems = draft.observed.resource.problems or (_NO_IMAGE,)
     message = "; ".join(str(problem) for problem in problems)
     draft.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, problems[0].reason, message)
+    tell_no_training(draft, problems[0])
     if problems[0].reason is not Reason.INVALID_SPEC:
         draft.look_again_after(SECRET_PAUSE)  # no event tells that a Secret has changed
     _summarize(draft)

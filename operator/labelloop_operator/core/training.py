@@ -70,13 +70,39 @@ def train_if_due(draft: Draft, spec: Spec, problem: Problem | None) -> tuple[Cre
     request = _open_request(draft)
     verdict = decide(_training_input(draft, spec, problem, where, request))
     draft.look_again(verdict.look_again_at)
-    waiting = None if verdict.train or verdict.reason is Reason.TRAINING_RUNNING else verdict
-    draft.set_training(replace(draft.status.training, next=f"{waiting.reason}: {waiting.message}" if waiting else None))
+    _tell_next(draft, verdict)
     if verdict.train and where.repository:
         return _start(draft, spec, where, where.repository, request or "", verdict)
     if draft.status.training.last_outcome is None and draft.status.training.job is None:
         draft.set(_TYPE, ConditionStatus.UNKNOWN, verdict.reason, verdict.message)
     return ()
+
+
+def tell_no_training(draft: Draft, problem: Problem) -> None:
+    """Without a usable spec none starts: what was told of the next one no longer holds."""
+    nothing_known = TrainingInput(
+        now=draft.now,
+        suspended=False,
+        pin=None,
+        repository=None,
+        job=None,
+        candidate=None,
+        label_studio_problem=None,
+        label_config_known=False,
+        label_config_problem=None,
+        request=None,
+        failures=0,
+        not_before=None,
+        pending=None,
+        every_updates=0,
+        spec_problem=problem,
+    )
+    _tell_next(draft, decide(nothing_known))
+
+
+def _tell_next(draft: Draft, verdict: TrainingVerdict) -> None:
+    waiting = None if verdict.train or verdict.reason is Reason.TRAINING_RUNNING else verdict
+    draft.set_training(replace(draft.status.training, next=f"{waiting.reason}: {waiting.message}" if waiting else None))
 
 
 def _training_input(

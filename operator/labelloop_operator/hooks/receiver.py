@@ -47,6 +47,10 @@ _LOOKUPS = "lookups"
 """Bucket of all reads of resources together, by a replica that has no cache to answer from."""
 
 
+_STRANGERS = "strangers"
+"""Bucket of all requests together that name a resource and bring another bearer than its own."""
+
+
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
     """A request is answered with this status, reason and message."""
 
@@ -158,6 +162,8 @@ class Receiver:
             raise Refused(404, "NotFound", f"there is no LabelStudioBackend {key[0]}/{key[1]}")
         bearer = request.headers.get("Authorization", "")
         if not same(bearer, f"Bearer {relay_secret(self._key, item['metadata']['uid'])}"):
+            if not self._limit.allow(_STRANGERS):
+                raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second with wrong bearers")
             raise Refused(401, "Unauthorized", "the bearer is not the one of this resource")
         if not self._limit.allow(key):
             raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second")

@@ -103,7 +103,7 @@ def judge(given: RegistrationInput, registered_before: bool) -> RegistrationVerd
 def _label_studio_unknown(given: RegistrationInput) -> RegistrationVerdict | None:
     if given.problem is not None:
         return RegistrationVerdict(ConditionStatus.FALSE, given.problem.reason, str(given.problem))
-    if not given.known:
+    if not given.known and given.failure is None:
         return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
     return None
 

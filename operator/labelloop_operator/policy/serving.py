@@ -68,7 +68,7 @@ def judge(given: ServingInput) -> ServingVerdict:
 
 def explain(given: ServingInput) -> ServingVerdict | None:
     """Why pods of this version do not serve; None when nothing is wrong yet."""
-    return first_verdict(_TROUBLES, given)
+    return first_verdict(TROUBLES, given)
 
 
 def is_pull_failure(reason: str) -> bool:
@@ -132,7 +132,7 @@ def _trouble(given: ServingInput, applies: "_Applies", reason: Reason, remedy: s
 
 
 _Applies = Check[str, bool]
-_TROUBLES: Sequence[Check[ServingInput, ServingVerdict]] = (
+TROUBLES: Sequence[Check[ServingInput, ServingVerdict]] = (
     _pods_refused,
     _image_pull_failed,
     _configuration_invalid,

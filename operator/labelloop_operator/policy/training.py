@@ -53,6 +53,8 @@ class TrainingInput:
     """When `pending` was counted."""
     count_waits: float = 0.0
     """Seconds for which a newer count has been due."""
+    spec_problem: Problem | None = None
+    """Why the spec cannot be used; then nothing else here is known."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,10 @@ def decide(given: TrainingInput) -> TrainingVerdict:
     if verdict is not None:
         return verdict
     if given.pending is None:
-        return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet")
-    return _wait(Reason.WAITING_FOR_UPDATES, f"{given.pending} of {given.every_updates} annotation updates")
+        return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet; the count is under way")
+    missing = given.every_updates - given.pending
+    told = f"{given.pending} of {given.every_updates} annotation updates; a training starts after {missing} more"
+    return _wait(Reason.WAITING_FOR_UPDATES, told)
 
 
 def backoff(failures: int, base: float) -> float:
@@ -84,6 +88,14 @@ def backoff(failures: int, base: float) -> float:
 
 def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> TrainingVerdict:
     return TrainingVerdict(train=False, reason=reason, message=message, look_again_at=look_again_at)
+
+
+def invalid(given: TrainingInput) -> TrainingVerdict | None:
+    """What the spec asks for is not known."""
+    if given.spec_problem is None:
+        return None
+    field = given.spec_problem.field
+    return _wait(given.spec_problem.reason, f"{field} cannot be used: no training until it is mended")
 
 
 def suspended(given: TrainingInput) -> TrainingVerdict | None:
@@ -120,7 +132,10 @@ def candidate_rolls_out(given: TrainingInput) -> TrainingVerdict | None:
     """The next training must know which model is served; a request stays on the resource meanwhile."""
     if not given.candidate:
         return None
-    return _wait(Reason.WAITING_FOR_ROLLOUT, f"{given.candidate} is rolled out first")
+    return _wait(
+        Reason.WAITING_FOR_ROLLOUT,
+        f"{given.candidate} is rolled out first: within spec.rollout.progressDeadline it serves or goes",
+    )
 
 
 def label_studio_unknown(given: TrainingInput) -> TrainingVerdict | None:
@@ -232,6 +247,7 @@ def _full(given: TrainingInput, running: int, limit: int, where: str, setting: s
 
 
 CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
+    invalid,
     job_exists,
     suspended,
     pinned,

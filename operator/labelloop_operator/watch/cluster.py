@@ -52,7 +52,8 @@ class ClusterWatch:
                 return await self._list()
             except ApiError as error:
                 _LOG.warning("the cache is not filled yet: %s", error)
-                await asyncio.sleep(_RETRY_PAUSE * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+                pause = _RETRY_PAUSE * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
+                await asyncio.sleep(max(pause, error.retry_after))
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for ever once the cache is filled."""

@@ -73,7 +73,7 @@ class ProjectWatch:
         self._newest: datetime | None = None
         """When the task that changed last did so, as of the newest unconditional count."""
         self._project: ProjectFacts | None = None
-        self._registered = Registered(key, target, server.client, server.may_write)
+        self._registered = Registered(key, target, server.client, server.may_write, pace)
         self._counters: library.Counters | None = None
         self._told: LabelStudioFacts | None = None
         self._recovered = asyncio.Event()
@@ -154,7 +154,7 @@ class ProjectWatch:
         """Whether the poll tells something that the newest count cannot know."""
         if self._problem is not None or counters is None or self._registered.disconnected is not None:
             return True
-        if self._registered.stale:
+        if self._registered.stale or self._registered.due:
             return True
         counted = self._tally.facts
         if counted is not None and counted.size != counters.size:
@@ -218,7 +218,7 @@ class ProjectWatch:
         newest = await self._client.run(library.newest_change(self.project_id)) if self._newest is None else None
         await self._count()
         self._newest = self._newest or newest
-        if self._registered.backends is None or self._registered.stale:
+        if self._registered.backends is None or self._registered.stale or self._registered.due:
             await self._registered.read()
         elif self._registered.disconnected is not None:
             await self._registered.read_one(self._registered.disconnected)

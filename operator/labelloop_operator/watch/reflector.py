@@ -71,7 +71,7 @@ class Reflector:
                     continue
                 log = _LOG.warning if delay == _FIRST_DELAY else _LOG.debug
                 log("watch of %s ended: %s; again in %.0f s", self._kind.plural, error, delay)
-                await asyncio.sleep(delay * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+                await asyncio.sleep(max(delay * random.uniform(0.7, 1.3), error.retry_after))  # noqa: S311 - jitter
                 delay = min(delay * 2, _MAXIMUM_DELAY)
 
     async def _watch(self) -> None:

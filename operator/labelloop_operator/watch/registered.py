@@ -1,5 +1,6 @@
 """What stands in Label Studio about one project - ML backends and webhooks - and how it is changed."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,7 +14,7 @@ from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhoo
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.watch.facts import backend_facts, problem, webhook_facts
 from labelloop_operator.watch.guard import guarded
-from labelloop_operator.watch.target import Key, LabelStudioAction, Target
+from labelloop_operator.watch.target import Key, LabelStudioAction, Pace, Target
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,8 +24,11 @@ T = TypeVar("T")
 class Registered:
     """As it was read last, or as our own newest change left it."""
 
-    def __init__(self, key: Key, target: Target, client: LabelStudio, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self, key: Key, target: Target, client: LabelStudio, may_write: Callable[[], bool], pace: Pace
+    ) -> None:
         self._key = key
+        self._pace = pace
         self._target = target
         self._client = client
         self._may_write = may_write
@@ -36,6 +40,8 @@ class Registered:
         self._others: frozenset[tuple[int, str]] | None = None
         self.problem: Problem | None = None
         """Why the backends cannot be read."""
+        self._failures = 0
+        self._again_at = 0.0
 
     @property
     def known(self) -> bool:
@@ -46,6 +52,11 @@ class Registered:
     def disconnected(self) -> int | None:
         """Our backend, when Label Studio could not reach it the last time we asked: then every poll asks again."""
         return next((item.id for item in self.backends or () if item.ours and item.state != CONNECTED), None)
+
+    @property
+    def due(self) -> bool:
+        """The backends could not be read, and are to be asked for again."""
+        return self.problem is not None and asyncio.get_running_loop().time() >= self._again_at
 
     def listed(self, webhooks: Sequence[library.Webhook]) -> None:
         """The webhooks of the project and of the whole organisation, as the poll read them."""
@@ -62,8 +73,12 @@ class Registered:
             found = await self._client.run(library.backends(self._target.owner.project))
         except library.Rejected as error:
             self.problem = problem(error)
+            pause = min(self._pace.poll * 2.0 ** min(self._failures, 10), self._pace.scan)
+            self._again_at = asyncio.get_running_loop().time() + pause
+            self._failures += 1
         else:
             self.problem = None
+            self._failures = 0
             self.backends = backend_facts(found, self._target.owner)
 
     async def read_one(self, backend_id: int) -> None:

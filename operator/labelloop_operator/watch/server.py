@@ -62,6 +62,8 @@ class Server:
         """Why the newest poll failed; until one succeeds again nothing else is asked."""
         self._pace = pace
         self._failures = 0
+        self._left_alone = 0.0
+        """Seconds that it asked for when it refused the newest poll."""
         self._described_at = -pace.scan
         self._joined = asyncio.Event()
         self._loop = Steady(self._run, f"the poll of Label Studio at {client.address}")
@@ -92,7 +94,7 @@ class Server:
             await asyncio.sleep(0)  # projects made in the same turn are in the first poll
             self._joined.clear()
             await self._poll()
-            await self._rest(self._pause() * random.uniform(0.9, 1.0))  # noqa: S311 - jitter
+            await self._rest(max(self._pause() * random.uniform(0.9, 1.0), self._left_alone))  # noqa: S311 - jitter
 
     async def _rest(self, pause: float) -> None:
         """Until the next poll is due, or a project has joined; one that does not answer is left alone all the same."""
@@ -106,6 +108,7 @@ class Server:
     async def _poll(self) -> None:
         if not self.projects:
             return
+        self._left_alone = 0.0
         try:
             async with asyncio.timeout(POLL_DEADLINE):
                 counters = await self.client.run(library.counters({project.project_id for project in self.projects}))
@@ -113,6 +116,7 @@ class Server:
                 described = await self._describe()
         except library.Unreachable as error:
             self._failures += 1
+            self._left_alone = error.retry_after
             self._tell(problem(error))
         except TimeoutError:
             self._failures += 1

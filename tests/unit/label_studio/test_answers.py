@@ -77,6 +77,16 @@ def test_validation_messages_are_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("", 0.0), ("-3", 0.0), ("9" * 5000, 300.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)],
+)
+def test_when_to_ask_again_is_read_and_bounded(header: str, seconds: float) -> None:
+    with pytest.raises(Unreachable) as caught:
+        read_json(Response(429, {"retry-after": header}, b"", url="http://u"), "project 7")
+    assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     "body", [{"detail": "s3cret"}, {"s3cret": "s3cret"}, {"validation_errors": ["s3cret"]}, ["s3cret"], b"s3cret"]
 )
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 422, 429, 500, 503])

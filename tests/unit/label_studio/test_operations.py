@@ -155,6 +155,9 @@ def test_deleting_what_is_gone_is_no_error() -> None:
     not_found = answer({"detail": "Not found."}, 404)
     assert play(delete_webhook(1), script(answer(b"", 204)))[0] is True
     assert play(delete_webhook(1), script(not_found))[0] is False
+    for delete in (delete_webhook, delete_backend):
+        with pytest.raises(NotLabelStudio):  # a proxy's page to log in at: nothing was deleted
+            play(delete(1), script(answer(b"<html>log in</html>", 200)))
     assert play(delete_backend(1), script(answer(b"", 204)))[0] is True
     assert play(delete_backend(1), script(not_found))[0] is False
 

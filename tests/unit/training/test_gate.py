@@ -137,6 +137,10 @@ def test_the_first_trained_model_passes_and_the_floor_holds_for_it_too():
     assert (verdict.accepted, verdict.reason) == (False, "BelowMinimum")
     assert "accuracy 0.600" in verdict.message
     assert "0.7" in verdict.message
+    beside = judged(Answers(labels), candidate, examples(labels), GateRules(minimum=0.7))
+    assert beside.reason == "BelowMinimum"
+    assert "accuracy 0.600 against 1.000 of the model that serves" in beside.message
+    assert beside.figures["incumbent"] == 1.0
 
 
 def test_the_policy_report_lets_pass_what_it_would_have_refused():

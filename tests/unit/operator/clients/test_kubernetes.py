@@ -1,4 +1,5 @@
 import pytest
+from aiohttp import web
 from tests.fakes.kubernetes import FakeKubernetes
 
 from labelloop_operator.clients.errors import ApiError, NotLeading
@@ -54,6 +55,23 @@ async def test_a_refusal_carries_status_and_message(api: FakeKubernetes, kuberne
     with pytest.raises(ApiError) as refused:
         await kubernetes.apply(SERVICE, service())
     assert (refused.value.status, refused.value.message) == (403, "no")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [({"Retry-After": "7"}, 7.0), ({}, 0.0), ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+     ({"Retry-After": "-3"}, 0.0), ({"Retry-After": "9" * 5000}, 300.0)],
+)  # fmt: skip
+async def test_when_to_ask_again_is_read_and_bounded(
+    api: FakeKubernetes, kubernetes: Kubernetes, header: dict[str, str], seconds: float
+) -> None:
+    async def busy(*_: object) -> web.Response:
+        return web.json_response({"message": "too many requests"}, status=429, headers=header)
+
+    api.interceptor = busy
+    with pytest.raises(ApiError) as refused:
+        await kubernetes.get(SERVICE, "a", "s")
+    assert refused.value.retry_after == seconds
 
 
 async def test_an_unreachable_server_is_an_api_error_without_status(

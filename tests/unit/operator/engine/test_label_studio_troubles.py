@@ -46,7 +46,7 @@ def test_what_a_restored_backup_lacks_counts_as_removed_and_what_comes_then_as_u
             kept += len(task.annotations)
         assert kept == 6
         await until(made, lambda: made.training.get("pendingUpdates") == 4)
-        assert made.training["next"] == "WaitingForUpdates: 4 of 10 annotation updates"
+        assert made.training["next"] == "WaitingForUpdates: 4 of 10 annotation updates; a training starts after 6 more"
         assert made.condition("Ready") == ("True", "Ready")
         made.label_studio.annotate(7, 6)
         await trains(made, "model-b", 12)

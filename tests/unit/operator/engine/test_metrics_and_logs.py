@@ -82,6 +82,11 @@ async def test_a_story_is_counted() -> None:
         assert value("labelloop_model_accuracy", version="model-a", **own) == 0.7
         assert value("labelloop_model_accuracy", version="model-b", **own) is None
         assert value("labelloop_updates_pending", **own) == 0
+        await until(lambda: value("labelloop_label_studio_operations_total", result="Unauthorized"), "a refused call")
+        assert (value("labelloop_label_studio_operations_total", result="success") or 0) > 5
+        done = operator.metrics.registry.get_sample_value("labelloop_reconcile_duration_seconds_count", {})
+        assert done is not None
+        assert done >= (value("labelloop_reconciles_total", result="success") or 0) > 5
         await operator.engine._forget((NAMESPACE, NAME))
         assert value("labelloop_model_accuracy", version="model-a", **own) is None
 

@@ -107,7 +107,7 @@ def test_a_count_that_does_not_come_is_told_and_logged_and_given_up_in_the_end(
         assert "counting the annotation updates of project 7" in made.message("Ready")
         monkeypatch.undo()
         await until(lambda: made.training.get("pendingUpdates") == 3)
-        assert made.training["next"] == "WaitingForUpdates: 3 of 10 annotation updates"
+        assert made.training["next"] == "WaitingForUpdates: 3 of 10 annotation updates; a training starts after 7 more"
 
     with caplog.at_level(logging.INFO):
         told(story)

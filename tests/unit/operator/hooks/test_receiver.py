@@ -1,4 +1,5 @@
 import asyncio
+import hmac
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from tests.fakes.operator import KEY, connect
 
 from labelloop_operator.clients.kinds import BACKEND
 from labelloop_operator.core.bearers import relay_secret, webhook_secret
-from labelloop_operator.hooks.limits import RateLimit
+from labelloop_operator.hooks.limits import MOST_BUCKETS, RateLimit
 from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.hooks.receiver import Receiver, parse_hint
 from labelloop_operator.ops.health import Health
@@ -166,6 +167,43 @@ async def test_without_the_right_bearer_nothing_happens(port: Port, headers: dic
     assert (await port.post(f"{PATH}/train", headers=webhook))[0] == 401
     assert port.api.writes() == []
     assert port.hints.told == []
+
+
+async def test_the_bearer_of_another_resource_is_no_good(port: Port) -> None:
+    other = {"Authorization": f"Bearer {relay_secret(KEY, 'another-uid')}"}
+    assert (await port.post(f"{PATH}/train", headers=other))[0] == 401
+    assert port.api.writes() == []
+
+
+@pytest.mark.parametrize("bearer", ["Bearer x", ""])
+async def test_bearers_are_compared_in_constant_time(port: Port, bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr("labelloop_operator.core.bearers.compare_digest", compare)
+    assert (await port.post(f"{PATH}/train", headers={"Authorization": bearer}))[0] == 401
+    assert (await port.post(f"{PATH}/train"))[0] == 202
+    wanted = port.bearer["Authorization"].encode()
+    assert compared == [(bearer.encode(), wanted), (wanted, wanted)]
+
+
+async def test_strangers_are_limited_without_costing_the_resource_its_requests(port: Port) -> None:
+    stranger = {"Authorization": "Bearer x"}
+    answers = [(await port.post(f"{PATH}/hints", headers=stranger))[0] for _ in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    assert (await port.post(f"{PATH}/hints"))[0] == 202
+
+
+def test_buckets_of_who_asks_no_more_are_dropped() -> None:
+    now = [0.0]
+    limit = RateLimit(rate=1, burst=10, clock=lambda: now[0])
+    for number in range(5000):
+        now[0] += 0.1
+        assert limit.allow(number)
+    assert len(limit._buckets) <= 2 * MOST_BUCKETS
 
 
 async def test_an_unknown_resource(port: Port) -> None:

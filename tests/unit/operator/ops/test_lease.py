@@ -43,6 +43,7 @@ def test_whatever_moves_in_it_starts_the_wait_anew(changed: dict[str, Any]) -> N
     assert lease.seen(sight, changed, 1005.0).at == 1005.0
 
 
+@pytest.mark.chaos_case("16")
 def test_a_clock_of_another_machine_does_not_matter() -> None:
     """The times in the Lease are for people: only that they move counts."""
     live = held_by(OTHER, renewed="1999-01-01T00:00:00Z")

@@ -52,6 +52,7 @@ def test_bad_requests_leave_a_line_and_no_trace() -> None:
     assert ["trace" in line for line in lines] == [False, False, True]
 
 
+@pytest.mark.chaos_case("6")
 def test_a_deaf_operator_is_not_alive() -> None:
     async def story() -> None:
         oldest = [0.0]
@@ -72,6 +73,7 @@ def test_a_deaf_operator_is_not_alive() -> None:
     run(story())
 
 
+@pytest.mark.chaos_case("5")
 def test_an_api_server_that_does_not_answer_is_no_reason_to_restart() -> None:
     async def story() -> None:
         oldest = [0.0]

@@ -100,6 +100,7 @@ def test_nothing_is_done_blindly(change: dict[str, Any]) -> None:
         ({}, ConditionStatus.TRUE, Reason.REGISTERED),
         ({"problem": DOWN}, ConditionStatus.FALSE, Reason.LABEL_STUDIO_UNREACHABLE),
         ({"known": False}, ConditionStatus.UNKNOWN, Reason.CONNECTING),
+        ({"known": False, "failure": DOWN}, ConditionStatus.FALSE, Reason.LABEL_STUDIO_UNREACHABLE),
         ({"serving": False}, ConditionStatus.FALSE, Reason.WAITING_FOR_SERVING),
         ({"failure": DOWN}, ConditionStatus.FALSE, Reason.LABEL_STUDIO_UNREACHABLE),
         ({"backends": ()}, ConditionStatus.UNKNOWN, Reason.REGISTERING),

@@ -83,6 +83,33 @@ def test_failures_wait_longer_and_longer_up_to_a_bound() -> None:
     assert delays[-1] == BASE_DELAY
 
 
+def test_a_retry_comes_no_earlier_than_it_may() -> None:
+    async def story() -> tuple[float, float]:
+        queue = even()
+        return queue.retry("a", at_least=7.0), queue.retry("b", at_least=0.1)
+
+    assert run(story()) == (7.0, BASE_DELAY)
+
+
+def test_what_must_wait_is_woken_by_nothing_until_then() -> None:
+    async def story() -> list[float]:
+        queue, loop = even(), asyncio.get_running_loop()
+        began, times = loop.time(), []
+        queue.add("a")
+        queue.retry("a", at_least=7.0)
+        queue.add("a")
+        await queue.get()
+        times.append(loop.time() - began)
+        queue.done("a")
+        queue.forget("a")
+        queue.add("a")
+        await queue.get()
+        times.append(loop.time() - began)
+        return times
+
+    assert run(story()) == [7.0, 7.0]
+
+
 def test_cancelling_a_waiting_worker_ends_it_even_when_work_comes_in_at_that_moment() -> None:
     async def story() -> None:
         queue = even()

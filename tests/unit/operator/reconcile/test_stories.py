@@ -382,7 +382,8 @@ def test_a_model_that_the_gate_refuses_is_told_kept_and_not_rolled_out() -> None
     assert world.trained_image() in told
     assert "after 3 more updates" in told
     assert world.condition("Ready")[0] == "True"
-    assert world.event_reasons().count("CandidateRefused") == 1
+    (event,) = (event for event in world.events if event.reason == "CandidateRefused")
+    assert (event.type, event.note) == ("Warning", told)
     assert "RolloutFailed" not in world.event_reasons()
     assert (status.training.pending_updates, len(world.jobs_created)) == (0, 2)
 
@@ -671,10 +672,16 @@ def test_a_foreign_service_in_the_cache_is_a_conflict_too() -> None:
 
 def test_an_invalid_spec_touches_nothing() -> None:
     world = served()
+    world.annotate(1)
+    world.settle()
+    assert (world.typed.training.next or "").startswith("WaitingForUpdates: 1 of 3")
     world.edit(training={"everyUpdates": 0})
     planned = world.reconcile()
     assert not planned.actions
     assert world.condition("SpecValid") == ("False", "InvalidSpec")
+    assert world.typed.training.next == (
+        "InvalidSpec: spec.training.everyUpdates cannot be used: no training until it is mended"
+    )
     assert world.condition("Ready") == ("False", "InvalidSpec")
     assert "spec.training.everyUpdates (0)" in world.message("SpecValid")
     assert world.selected() == names.revision(COLD)

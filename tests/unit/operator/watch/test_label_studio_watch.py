@@ -1,9 +1,11 @@
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
@@ -33,6 +35,7 @@ class Watching:
 
     def __init__(self, fake: FakeLabelStudio, poll: float = 0.1, scan: float = 60.0) -> None:
         self.fake = fake
+        self.scan = scan
         self.woken: Counter[tuple[str, str]] = Counter()
         self.leading = True
         self.watch = LabelStudioWatch(Pace(poll, scan), self._wake, lambda: self.leading)
@@ -290,6 +293,25 @@ async def test_a_backend_that_label_studio_cannot_reach_is_asked_for_until_it_ca
     await until(lambda: [item.state for item in watching.facts().backends] == ["DI"])
     fake.backend_state = "CO"
     await until(lambda: [item.state for item in watching.facts().backends] == ["CO"])
+
+
+async def test_backends_that_could_not_be_listed_are_asked_for_again_soon(
+    fake: FakeLabelStudio, watching: Watching
+) -> None:
+    refused: list[str] = []
+
+    async def hiccup(request: Any, carry_out: Any) -> Any:
+        if request.method == "GET" and request.path == "/api/ml" and len(refused) < 2:
+            refused.append(request.path)
+            return web.json_response({"detail": "hiccup"}, status=500)
+        return await carry_out()
+
+    fake.interceptor = hiccup
+    await watching.observe()
+    await until(lambda: watching.facts().registration_problem)
+    async with asyncio.timeout(watching.scan / 2):
+        await until(lambda: watching.facts().registration_known and not watching.facts().registration_problem)
+    assert len(refused) == 2
 
 
 async def test_other_credentials_start_anew_and_a_forgotten_resource_is_asked_for_no_more(

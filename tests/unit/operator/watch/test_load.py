@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.fakes.virtual_network import virtually
 
 from labelloop.label_studio import Credentials, Unreachable
+from labelloop.label_studio.answers import check
 from labelloop.label_studio.protocol import Request, Response
 from labelloop_operator.api.status import Cut
 from labelloop_operator.clients.label_studio import LabelStudio
@@ -164,6 +166,30 @@ def test_while_held_nothing_is_asked_and_afterwards_everything(servers: Servers)
         await watching.watch.close()
 
     virtually(held())
+
+
+def test_a_server_that_says_how_long_to_leave_it_alone_is_left_alone(servers: Servers) -> None:
+    async def busy(_: str) -> None:
+        check(Response(503, {"retry-after": "200"}, b"", "http://one"), "")
+
+    async def tell() -> None:
+        watching = Watching()
+        await watching.observe(1)
+        await asyncio.sleep(SETTLED)
+        servers.behave = busy
+        broke = asyncio.get_running_loop().time()
+        await asyncio.sleep(POLL + 200.0)
+        refused = servers.since(broke)
+        assert all(200.0 <= later - earlier <= 240.0 for earlier, later in pairwise(refused[1:]))
+        assert len(refused) <= 2, "a scan, perhaps, and one poll"
+        servers.behave = None
+        await asyncio.sleep(200.0)
+        facts = watching.watch.facts(("team-a", "r1"))
+        assert facts is not None
+        assert facts.problem is None
+        await watching.watch.close()
+
+    virtually(tell())
 
 
 @pytest.mark.parametrize("seconds", [0.0, 30.0], ids=["dead", "slow"])
