@@ -13,6 +13,8 @@ from tests.support.rounds import round_steps
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
 
+from labelloop_operator.builders.containers import container_security, pod_defaults
+
 VERSION = "floor"
 _LABELS = {"app": "floor"}
 _SERVE = "import http.server as s; s.test(s.SimpleHTTPRequestHandler, port=9090)"
@@ -43,24 +45,16 @@ def _ready(deployment: Mapping[str, Any]) -> bool:
 
 def _job(namespace: str, image: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/component": "training"}
-    steps = [
-        {"name": name, "image": image, "command": ["python", "-c", "pass"]} for name in ("restore", "train", "publish")
-    ]
-    pod = {"restartPolicy": "Never", "initContainers": steps[:2], "containers": steps[2:]}
+    steps = [_container(name, image, "python", "-c", "pass") for name in ("restore", "train", "publish")]
+    pod = {**pod_defaults(None), "restartPolicy": "Never", "initContainers": steps[:2], "containers": steps[2:]}
     spec = {"backoffLimit": 0, "template": {"metadata": {"labels": labels}, "spec": pod}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": _metadata(namespace), "spec": spec}
 
 
 def _served(namespace: str, image: str) -> dict[str, Any]:
     probe = {"httpGet": {"path": "/", "port": 9090}, "periodSeconds": 1}
-    container = {
-        "name": "server",
-        "image": image,
-        "command": ["python", "-c", _SERVE],
-        "workingDir": "/tmp",
-        "readinessProbe": probe,
-    }
-    template = {"metadata": {"labels": _LABELS}, "spec": {"containers": [container]}}
+    container = {**_container("server", image, "python", "-c", _SERVE), "workingDir": "/tmp", "readinessProbe": probe}
+    template = {"metadata": {"labels": _LABELS}, "spec": {**pod_defaults(None), "containers": [container]}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -69,5 +63,9 @@ def _served(namespace: str, image: str) -> dict[str, Any]:
     }
 
 
+def _container(name: str, image: str, *command: str) -> dict[str, Any]:
+    return {"name": name, "image": image, "command": list(command), "securityContext": container_security()}
+
+
 def _metadata(namespace: str) -> dict[str, Any]:
-    return {"name": "floor", "namespace": namespace}
+    return {"name": "floor", "namespace": namespace, "labels": _LABELS}
