@@ -33,7 +33,9 @@ SETTLE = 0.2
 """Seconds between a hint and the scan: the hints of one burst become one scan."""
 GAP = 1.0
 """Seconds between two scans at least."""
-LONG_SCAN = 2.0
+LONG_SCAN = 10.0
+"""A Label Studio that is being annotated in takes some seconds for the few requests of a usual scan (measured: 3.6 s
+while 20 annotations were submitted); what takes longer than this is a large project."""
 SCAN_DEADLINE = 900.0
 """Seconds for all requests of one scan: of a project with a million annotations it takes minutes."""
 LONGEST_PAUSE = 600.0

@@ -9,9 +9,9 @@ from labelloop_operator.watch.project import GAP, pause_after
     ("seconds", "poll", "pause"),
     [
         (0.1, 30.0, GAP),
-        (1.9, 30.0, GAP),
-        (2.5, 30.0, 5.0),
-        (2.5, 4.0, 4.0),
+        (9.9, 30.0, GAP),
+        (12.5, 30.0, 25.0),
+        (12.5, 4.0, 4.0),
         (60.0, 30.0, 30.0),
         (60.0, 0.1, GAP),
     ],
