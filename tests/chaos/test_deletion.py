@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.chaos.plans import served, trained
+from tests.chaos.plans import OTHER_IMAGE, served, trained
 from tests.fakes.scene import NAME, NAMESPACE, Scene, scene
 from tests.fakes.virtual_network import virtually
 
@@ -48,6 +48,20 @@ async def rolled_back(made: Scene) -> None:
     await made.until(lambda: made.model.get("refused"))
 
 
+async def moving(made: Scene) -> None:
+    """A Job puts the trained model on another base image."""
+    await trained(made)
+    made.jobs_run = False
+    made.apply(image=OTHER_IMAGE)
+    await made.until(lambda: made.api.all("jobs"))
+
+
+async def invalid(made: Scene) -> None:
+    await trained(made)
+    made.apply(training={"everyUpdates": 0})
+    await made.until(lambda: made.world.condition("Ready") == ("False", "InvalidSpec"))
+
+
 async def suspended(made: Scene) -> None:
     await trained(made)
     made.apply(suspend=True)
@@ -73,8 +87,8 @@ async def no_more_registered(made: Scene) -> None:
 
 
 STATES = (
-    just_applied, registering, served, training, rolling_out, failed, rolled_back, suspended, trained, pinned,
-    not_registered, no_more_registered,
+    just_applied, registering, served, training, rolling_out, failed, rolled_back, moving, invalid, suspended, trained,
+    pinned, not_registered, no_more_registered,
 )  # fmt: skip
 
 

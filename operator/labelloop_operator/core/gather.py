@@ -196,9 +196,12 @@ def needs_pods(item: Manifest) -> bool:
 
 
 def parse_resource(item: Manifest) -> Resource:
-    """The resource as the cache holds it, typed."""
-    metadata = item["metadata"]
-    parsed = parse(item.get("spec") or {})
+    """The resource as the cache holds it, typed. Of one that goes only the way to Label Studio matters: webhook and ML
+    backend are removed, whatever else of its spec cannot be used."""
+    metadata, said = item["metadata"], item.get("spec") or {}
+    parsed = parse(said)
+    if metadata.get("deletionTimestamp") and not isinstance(parsed, Spec):
+        parsed = parse({"labelStudio": said.get("labelStudio")})
     return Resource(
         namespace=metadata["namespace"],
         name=metadata["name"],
