@@ -16,8 +16,6 @@ from tests.support.waiting import PATIENCE, eventually
 EVERY = 24
 PAUSE = 0.05
 NOW = {"progressDeadline": "1s"}
-RESTORED = 60.0
-"""Seconds within which the version promoted last serves again."""
 CRASHES = 'raise SystemExit("this base image is broken")\n'
 
 
@@ -101,7 +99,6 @@ def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: S
         backend.wait_ready()
         assert backend.answering == active["version"]
         times["restore, seconds"] = round(time.monotonic() - began, 1)
-        assert time.monotonic() - began <= RESTORED, times
         assert backend.status["model"]["active"]["image"] == active["image"]
         backend.wait_pending(0)
         assert not timeline.jobs()
