@@ -36,7 +36,7 @@ from tools.images.previous import previous_sources
 ROUND = 24
 REPLICAS = 2
 """As by default: for a while replicas of both versions stand by, and one of them leads."""
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds between two pairs of requests, /setup and /predict, to each resource."""
 NAME_OF_CRD = "labelstudiobackends.labelloop.dev"
 HELD = "CreateContainerConfigError"
