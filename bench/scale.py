@@ -35,7 +35,11 @@ WANTED = {
 def rows(found: Sequence[Figures]) -> list[list[str]]:
     """One row for each figure, one column for each size."""
     values = [list(asdict(figures).values())[1:] for figures in found]
-    return [[what, *(f"{column[number]:.3g}" for column in values), WANTED[what]] for number, what in enumerate(WANTED)]
+    return [[what, *(_shown(column[number]) for column in values), WANTED[what]] for number, what in enumerate(WANTED)]
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def plot(found: Sequence[Figures]) -> "Callable[[Figure], None]":
