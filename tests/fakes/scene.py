@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 from tests.fakes.kubernetes import Seen
-from tests.fakes.operator import NAME, NAMESPACE, World, world
+from tests.fakes.operator import IMAGE, NAME, NAMESPACE, World, world
 
 from labelloop_operator.watch.target import Pace
 
@@ -60,6 +60,12 @@ def reset(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+def image_of(version: str, base: str) -> str:
+    """An image is its base and one layer with the model, so it is the same one whoever makes it."""
+    said = version if base == IMAGE else version + base
+    return f"registry.example/models/team-a/intents@sha256:{hashlib.sha256(said.encode()).hexdigest()}"
 
 
 def is_training(job: Json) -> bool:
@@ -224,16 +230,15 @@ class Scene:
         self.world.job_ends(name, told, failed=told["outcome"] == "Failed")
 
     def rebased(self, job: Json) -> Json:
-        """What a rebase's Job says: the same version in another image."""
+        """What a rebase's Job says: the same version, in another image when its base is another one."""
         said = job["metadata"]["annotations"]
-        version, base = said["labelloop.dev/model-version"], said["labelloop.dev/base-image"]
-        image = f"registry.example/models/team-a/intents@sha256:{hashlib.sha256((version + base).encode()).hexdigest()}"
+        version = said["labelloop.dev/model-version"]
         return {
             "outcome": "Rebased",
             "reason": "Rebased",
             "message": "same answers",
             "version": version,
-            "image": image,
+            "image": image_of(version, said["labelloop.dev/base-image"]),
         }
 
     def result(self, outcome: str) -> Json:
@@ -265,8 +270,7 @@ class Scene:
         return "model-" + hashlib.sha256(str(count).encode()).hexdigest()[:12]
 
     def image_to_come(self) -> str:
-        digest = hashlib.sha256(self.version_to_come().encode()).hexdigest()
-        return f"registry.example/models/team-a/intents@sha256:{digest}"
+        return image_of(self.version_to_come(), IMAGE)
 
     # what is seen
 
