@@ -1,5 +1,8 @@
 """Last of all: what the whole run used of the operator's rights, by the API server's audit log."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tests.e2e.story import Project, Story
 from tests.support import audit
 from tests.support.audit import Permission
@@ -16,11 +19,17 @@ RARELY_USED = {
 FEW_TRAININGS = 24
 
 
+def is_twins(entry: Mapping[str, Any]) -> bool:
+    """A Lease elsewhere is the second operator's of test_chaos.py, which asks before the API server knows its Role."""
+    about = entry.get("objectRef", {})
+    return about.get("resource") == "leases" and about.get("namespace") != OPERATOR_NAMESPACE
+
+
 def test_the_operator_may_do_what_it_does_and_nothing_else(story: Story, project: Project) -> None:
     logs = story.lab.cluster.audit_log.parent
     if Permission("delete", "batch/jobs") not in audit.used(audit.entries(logs, USER)):
         story.trained(project, FEW_TRAININGS)  # this file runs alone: one round of everything
-    found = list(audit.entries(logs, USER))
+    found = [entry for entry in audit.entries(logs, USER) if not is_twins(entry)]
     used, granted = audit.used(found), audit.granted(rules(story))
 
     assert not audit.forbidden(found), "asked for without a right to it"
