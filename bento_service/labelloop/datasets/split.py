@@ -15,6 +15,9 @@ MAX_CHARACTERS = 8_000
 """Longer texts are told apart by their beginning: normalising takes quadratic time on hostile ones."""
 
 
+FEWEST_MEASURED = 10
+"""With fewer held-out texts a figure says more about chance than about the model. None are held out then: each may be
+the only one of its label."""
 FEWEST_HELD_OUT, MOST_HELD_OUT = 20, 500
 """Fewer say little about a model; more hardly say more, and each one is a label the model does not learn from."""
 _SHARE = 0.1
@@ -23,11 +26,11 @@ _SHARE = 0.1
 def holdout_fraction(examples: int, limit: float) -> float:
     """The share of `examples` to hold out: a tenth, more when that are too few, less when they are many.
 
-    Never above `limit`, the share the user allows. It only falls when examples are added, so a model's held-out texts
-    are among those that were held out for the model before it.
+    Never above `limit`, the share the user allows; nothing of so few examples that nothing could be measured. Else it
+    only falls when examples are added, so a model's held-out texts are among those held out for the model before it.
     """
-    if not examples:
-        return limit
+    if examples * limit < FEWEST_MEASURED:
+        return 0.0
     return min(limit, max(FEWEST_HELD_OUT / examples, min(_SHARE, MOST_HELD_OUT / examples)))
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.models.model import Classifier
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
     from labelloop.label_config import Schema
 
-MINIMUM_EXAMPLES = 10
-"""With fewer texts held out, a figure says more about chance than about the model."""
 CALIBRATION_BINS = 15
 MAX_CONFUSIONS = 20
 _FIGURES = ("accuracy", "macro_f1", "log_loss", "ece")
@@ -29,7 +28,7 @@ def evaluate(model: Classifier, examples: Sequence["Example"], schema: "Schema")
     Each: `accuracy` (of a multiple choice: exactly the right set), `macro_f1` (over classes that are true or predicted,
     as in scikit-learn), `log_loss`, `ece` (expected calibration error of the most probable class), `examples` (how many
     texts), `per_class`, `calibration` and, for a single choice, `confusions`. The first four are finite, or None with
-    fewer than MINIMUM_EXAMPLES texts. Counts and labels only, no texts.
+    fewer than FEWEST_MEASURED texts. Counts and labels only, no texts.
     """
     metrics: dict[str, dict[str, object]] = {}
     for control in schema.controls:
@@ -54,7 +53,7 @@ def _evaluate_control(
 ) -> dict[str, object]:
     texts = [example.text for example in examples if example.labels.get(control)]
     truths = [example.labels[control] for example in examples if example.labels.get(control)]
-    if len(texts) < MINIMUM_EXAMPLES:
+    if len(texts) < FEWEST_MEASURED:
         return _metrics_unknown(len(texts))
     if not multiple:
         truths = [labels[:1] for labels in truths]

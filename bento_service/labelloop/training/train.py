@@ -12,7 +12,7 @@ from labelloop.datasets.example_cache import ExampleCache, cached_examples
 from labelloop.datasets.example_columns import labels_of
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.datasets.split import holdout, holdout_fraction, position
+from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model, save_model
@@ -21,7 +21,6 @@ from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
 from labelloop.serving.predictor import Predictor
-from labelloop.training.evaluate import MINIMUM_EXAMPLES
 from labelloop.training.measure import measure
 from labelloop.training.model_calls import calling
 from labelloop.training.origin import history, origin
@@ -198,10 +197,10 @@ def _summary(
     accuracy = result.metrics["accuracy"]
     if isinstance(accuracy, float):
         parts.append(f"accuracy {accuracy:.2f}")
-    elif schema.whole_tasks and len(held_out) >= MINIMUM_EXAMPLES:
+    elif schema.whole_tasks and len(held_out) >= FEWEST_MEASURED:
         parts.append("no metrics: the model makes no choices that could be compared")
     else:
-        parts.append(f"no metrics: {len(held_out)} texts held out, {MINIMUM_EXAMPLES} are needed")
+        parts.append(f"no metrics: {len(held_out)} texts held out, {FEWEST_MEASURED} are needed")
     uncovered = [control.name for control in schema.controls if control.name not in model.labels]
     if uncovered:
         parts.append(f"still at the cold start for want of two labels: {', '.join(uncovered)}")

@@ -8,8 +8,9 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
+from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.label_config import Choice, Control, Schema
-from labelloop.training.evaluate import MINIMUM_EXAMPLES, evaluate
+from labelloop.training.evaluate import evaluate
 
 NAMES = ("a", "b", "c")
 
@@ -36,7 +37,7 @@ def held_out(truths):
 
 SINGLE = st.lists(
     st.tuples(st.sampled_from(NAMES), st.lists(st.integers(1, 9), min_size=3, max_size=3)),
-    min_size=MINIMUM_EXAMPLES,
+    min_size=FEWEST_MEASURED,
     max_size=30,
 )
 
@@ -75,7 +76,7 @@ def test_a_label_the_model_has_never_seen_is_wrong_and_finite():
     assert found["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1}
 
 
-@pytest.mark.parametrize("number", [0, 1, MINIMUM_EXAMPLES - 1])
+@pytest.mark.parametrize("number", [0, 1, FEWEST_MEASURED - 1])
 def test_too_few_texts_give_no_figures(number):
     found = evaluate(Told({}), held_out([["a"]] * number), schema())
     assert found == {"accuracy": None, "macro_f1": None, "log_loss": None, "ece": None, "examples": number}

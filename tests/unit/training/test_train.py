@@ -165,10 +165,20 @@ def test_without_holdout_everything_is_trained_on(tmp_path):
 
 
 def test_a_label_only_held_out_texts_have_is_told(tmp_path):
-    texts = (f"{number} odd" for number in range(100))
-    rare = next(text for text in texts if held_out_of([task(1, text, annotation(1, ["login"]))]))
-    result = trained(tmp_path, [*few(["login", "refund"]), task(99, rare, annotation(99, ["billing"]))])
+    usual = few(["login", "refund"], each=30)
+    odd = [task(100 + number, f"{number} odd", annotation(100 + number, ["billing"])) for number in range(100)]
+    rare = next(entry for entry in odd if len(held_out_of([*usual, entry])) > len(held_out_of(usual)))
+    result = trained(tmp_path, [*usual, rare])
     assert "only held-out texts have: billing" in result.message
+
+
+@pytest.mark.parametrize("project", range(8))
+def test_with_two_labelled_texts_both_are_learned_whatever_the_project(tmp_path, project):
+    """Each may be the only one of its label, and nothing could be measured on one or two."""
+    entries = few(["login", "refund"], each=1)
+    result = trained(tmp_path, entries, settings=TrainingSettings(project))
+    assert result.outcome == "Trained"
+    assert "only held-out" not in result.message
 
 
 def test_removed_labels_are_dropped_and_told(tmp_path):
