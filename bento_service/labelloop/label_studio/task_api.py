@@ -77,6 +77,15 @@ def scan(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Op
     return (yield from _annotated(project, since, TIMES, page_size, _task_times, lambda task: task.id))
 
 
+def changes(project: int, since: datetime, page_size: int = PAGE_SIZE) -> Operation[dict[int, datetime]]:
+    """The tasks of `scan` by id, with the time of their last change alone.
+
+    Label Studio 1.23.2 takes 2 s on a laptop's core to list the annotations of 1,000 tasks, and a tenth without them.
+    """
+    listed = yield from _annotated(project, since, "id,updated_at", page_size, _task, lambda task: task.id)
+    return {task.id: task.updated_at for task in listed if task.updated_at is not None}
+
+
 def labelled_tasks(project: int, since: datetime | None = None, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
     """Tasks with annotations, usual or skipped, with data and results, ordered by id. See `scan` for `since`.
 
