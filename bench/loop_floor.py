@@ -17,6 +17,7 @@ from labelloop_operator.builders.containers import container_security, pod_defau
 
 VERSION = "floor"
 _LABELS = {"app": "floor"}
+_TRAINING = "app.kubernetes.io/component=training"
 _SERVE = "import http.server as s; s.test(s.SimpleHTTPRequestHandler, port=9090)"
 
 
@@ -26,7 +27,7 @@ def floor(kube: Kube, namespace: str, image: str) -> dict[str, float]:
     with Timeline(kube, namespace) as timeline:
         began = time.time()
         kube.apply(_job(namespace, image))
-        _until(lambda: (kube.batch.read_namespaced_job_status("floor", namespace).status.succeeded or 0) == 1)
+        _until(lambda: any(pod["status"].get("phase") == "Succeeded" for pod in kube.pods(namespace, _TRAINING)))
         kube.apply(_served(namespace, image))
         kube.wait_available(namespace, "floor")
         _until(lambda: timeline.first("Deployment", began, _ready) is not None)
@@ -44,7 +45,7 @@ def _ready(deployment: Mapping[str, Any]) -> bool:
 
 
 def _job(namespace: str, image: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/component": "training"}
+    labels = dict([_TRAINING.split("=")])
     steps = [_container(name, image, "python", "-c", "pass") for name in ("restore", "train", "publish")]
     pod = {**pod_defaults(None), "restartPolicy": "Never", "initContainers": steps[:2], "containers": steps[2:]}
     spec = {"backoffLimit": 0, "template": {"metadata": {"labels": labels}, "spec": pod}}

@@ -17,6 +17,8 @@ from tests.fakes.server_side_apply import applied, clone, merged
 
 Object = dict[str, Any]
 Place = tuple[str, str, str]
+Selector = tuple[str, str]
+"""Of labels and of fields."""
 """Plural, namespace, name."""
 
 GROUPS = {
@@ -262,14 +264,14 @@ class FakeKubernetes:
         return web.json_response(found) if found else _not_found(place)
 
     def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:
-        found = self._chosen(plural, namespace, request.query.get("labelSelector", ""))
+        found = self._chosen(plural, namespace, _selector(request))
         start, limit = int(request.query.get("continue", "0")), int(request.query.get("limit", "0")) or len(found) or 1
         metadata = {"resourceVersion": str(self._version)}
         if start + limit < len(found):
             metadata["continue"] = str(start + limit)
         return web.json_response({"kind": "List", "metadata": metadata, "items": found[start : start + limit]})
 
-    def _chosen(self, plural: str, namespace: str, selector: str) -> list[Object]:
+    def _chosen(self, plural: str, namespace: str, selector: Selector) -> list[Object]:
         return [
             item
             for (kind, where, _), item in sorted(self._objects.items())
@@ -280,7 +282,7 @@ class FakeKubernetes:
         since = int(request.query.get("resourceVersion") or 0)
         if since < self.oldest:
             return _status(410, "Expired", "too old resource version")
-        selector = request.query.get("labelSelector", "")
+        selector = _selector(request)
         response = web.StreamResponse()
         await response.prepare(request)
         task = asyncio.current_task()
@@ -296,7 +298,7 @@ class FakeKubernetes:
         return response
 
     async def _stream(
-        self, response: web.StreamResponse, plural: str, namespace: str, selector: str, since: int
+        self, response: web.StreamResponse, plural: str, namespace: str, selector: Selector, since: int
     ) -> None:
         while True:
             for version, type_, kind, item in list(self._history):
@@ -441,9 +443,17 @@ def _not_found(place: Place) -> web.Response:
     return _status(404, "NotFound", f"{place[0]} {place[2]!r} not found")
 
 
-def _selected(item: Object, selector: str) -> bool:
+def _selector(request: web.Request) -> Selector:
+    return request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+
+
+def _selected(item: Object, selector: Selector) -> bool:
+    """Of fields only the phase of pods can be asked for."""
+    wanted, fields = selector
+    if fields and f"status.phase={(item.get('status') or {}).get('phase', 'Pending')}" != fields:
+        return False
     labels = item["metadata"].get("labels") or {}
-    for part in filter(None, selector.split(",")):
+    for part in filter(None, wanted.split(",")):
         key, equals, value = part.partition("=")
         if key not in labels or (equals and labels[key] != value):
             return False

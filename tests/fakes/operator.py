@@ -16,7 +16,7 @@ from tests.fakes.waiting import until
 
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, POD
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.clients.registry import Registry
 from labelloop_operator.core.connections import Secrets
@@ -30,6 +30,7 @@ from labelloop_operator.core.registry_work import RegistryWork
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
+from labelloop_operator.watch.cluster import SUCCEEDED
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.reflector import Reflector
 from labelloop_operator.watch.target import Pace
@@ -135,6 +136,7 @@ class Operator:
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),
             *(Reflector(self.kubernetes, self.cache, kind, None, "labelloop.dev/backend") for kind in CHILD_KINDS),
+            Reflector(self.kubernetes, self.cache, POD, None, "labelloop.dev/backend", SUCCEEDED),
         ]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -236,6 +238,15 @@ class World:
                 item["metadata"]["name"],
                 lambda live, status=status: live.update(status=status),
             )
+
+    def job_pod_succeeds(self, job: str, result: Mapping[str, Any]) -> None:
+        """The Job's pod has ended well; the Job itself does not tell it yet."""
+        owner = {"uid": self.api.find("jobs", NAMESPACE, job)["metadata"]["uid"], "controller": True}
+        labels = {"batch.kubernetes.io/job-name": job, "labelloop.dev/backend": NAME}
+        state = {"terminated": {"exitCode": 0, "message": json.dumps(result)}}
+        status = {"phase": "Succeeded", "containerStatuses": [{"name": "publish", "state": state}]}
+        metadata = {"name": f"{job}-pod", "labels": labels, "ownerReferences": [owner]}
+        self.api.put("pods", {"metadata": metadata, "status": status}, NAMESPACE)
 
     def job_ends(self, job: str, result: Mapping[str, Any] | None, failed: bool = False, **terminated: Any) -> None:
         """The Job's pod wrote its termination message and went; None: the pod is lost."""

@@ -40,6 +40,9 @@ EVENT = Kind("events.k8s.io/v1", "Event", "events")
 CHILD_KINDS = (SERVICE, DEPLOYMENT, JOB)
 """Kinds that are watched; the relay Secret is not, since Secrets are only ever read by name."""
 
+CACHED_KINDS = (BACKEND, *CHILD_KINDS, POD)
+"""Of pods only those that succeeded."""
+
 _KINDS = {kind.kind: kind for kind in (BACKEND, SERVICE, SECRET, POD, NAMESPACE, DEPLOYMENT, JOB, LEASE, EVENT)}
 
 

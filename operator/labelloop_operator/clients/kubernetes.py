@@ -77,18 +77,22 @@ class Kubernetes:
         """All objects."""
         return [item async for page in self.pages(kind, namespace, selector) for item in page.items]
 
-    async def pages(self, kind: Kind, namespace: str | None, selector: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, kind: Kind, namespace: str | None, selector: str = "", fields: str = ""
+    ) -> AsyncIterator[Page]:
         """All objects page by page: no more than one page need be in memory."""
         token = ""
         while True:
-            query = {"limit": str(PAGE_SIZE), "labelSelector": selector, "continue": token}
+            query = {"limit": str(PAGE_SIZE), "labelSelector": selector, "fieldSelector": fields, "continue": token}
             page = await self._call("GET", kind.path(namespace), query={k: v for k, v in query.items() if v})
             yield Page(page["items"], page["metadata"]["resourceVersion"])
             token = page["metadata"].get("continue", "")
             if not token:
                 return
 
-    async def watch(self, kind: Kind, namespace: str | None, selector: str, version: str) -> AsyncIterator[Object]:
+    async def watch(
+        self, kind: Kind, namespace: str | None, selector: str, version: str, fields: str = ""
+    ) -> AsyncIterator[Object]:
         """Watch events after `version`, bookmarks included, until the server ends the stream.
 
         ApiError 410 when `version` is too old, also when the server says so inside the stream.
@@ -100,6 +104,7 @@ class Kubernetes:
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
             "labelSelector": selector,
+            "fieldSelector": fields,
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE_LIMIT)
         response = await self._send(

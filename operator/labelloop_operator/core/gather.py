@@ -117,7 +117,7 @@ class Gatherer:
         namespace, name = key
         seen = self._cache.children(key)
         service = self._cache.child(SERVICE, namespace, names.service_name(name))
-        return Children(service=service, deployments=seen.deployments, jobs=seen.jobs)
+        return Children(service, seen.deployments, seen.jobs, seen.succeeded_pods)
 
     async def _label_studio(
         self, key: Key, resource: Resource, spec: Spec, status: Status
@@ -168,8 +168,12 @@ class Gatherer:
             on_record = (training.job == name and training.last_outcome is not None) or (
                 rebase is not None and rebase.job == name and rebase.outcome is not None
             )
-            if not on_record and is_ours(job, resource.uid) and pod_facts.finished(job):
+            if on_record or not is_ours(job, resource.uid):
+                continue
+            if pod_facts.finished(job):
                 found[uid] = known.get(uid) or await self._outcome(resource, job)
+            elif (result := pod_facts.success(job, children.succeeded_pods)) is not None:
+                found[uid] = JobOutcome(name, result)
         if found:
             self._outcomes[key] = found
         return tuple(found.values())

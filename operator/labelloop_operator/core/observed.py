@@ -96,6 +96,8 @@ class Children:
     service: Manifest | None = None
     deployments: tuple[Manifest, ...] = ()
     jobs: tuple[Manifest, ...] = ()
+    succeeded_pods: tuple[Manifest, ...] = ()
+    """Of Jobs, which themselves are told to be complete a second later."""
     pod_problems: tuple["PodProblem", ...] = ()
     """Of pods that wait or crash; only needed while a Deployment is unavailable or a Job runs."""
 

@@ -10,6 +10,7 @@ from labelloop_operator.api.conditions import Reason
 from labelloop_operator.clients.kinds import POD
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.core.observed import Manifest, PodProblem
+from labelloop_operator.core.ownership import is_ours
 
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 _KEPT = 3.0
@@ -79,6 +80,11 @@ def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None
             Reason.DEADLINE_EXCEEDED, f"the training took longer than {limit} s: raise spec.training.deadline."
         )
     return None
+
+
+def success(job: Manifest, succeeded: Iterable[Manifest]) -> Mapping[str, Any] | None:
+    """The result that a succeeded pod of the Job left; None when there is no such pod, or it tells nothing."""
+    return outcome(job, (pod for pod in succeeded if is_ours(pod, job["metadata"]["uid"])))
 
 
 def lost(job: Manifest) -> Mapping[str, Any]:

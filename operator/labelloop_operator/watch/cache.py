@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, JOB, Kind
+from labelloop_operator.clients.kinds import BACKEND, CACHED_KINDS, JOB, Kind
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]
@@ -40,6 +40,7 @@ class Seen:
     services: tuple[Object, ...] = ()
     deployments: tuple[Object, ...] = ()
     jobs: tuple[Object, ...] = ()
+    succeeded_pods: tuple[Object, ...] = ()
 
 
 def slim(item: Object) -> Object:
@@ -91,7 +92,7 @@ class Cache:
 
     def __init__(self, on_change: Callable[[Key], None]) -> None:
         self._on_change = on_change
-        self._entries: dict[Kind, dict[Key, _Entry]] = {kind: {} for kind in (BACKEND, *CHILD_KINDS)}
+        self._entries: dict[Kind, dict[Key, _Entry]] = {kind: {} for kind in CACHED_KINDS}
         self._children: dict[Key, dict[tuple[Kind, str], _Entry]] = defaultdict(dict)
         self._gone: dict[tuple[Kind, str], int] = {}
 
@@ -161,7 +162,7 @@ class Cache:
         def of(plural: str) -> tuple[Object, ...]:
             return tuple(entry.item for (kind, _), entry in found if kind.plural == plural)
 
-        return Seen(services=of("services"), deployments=of("deployments"), jobs=of("jobs"))
+        return Seen(of("services"), of("deployments"), of("jobs"), of("pods"))
 
     def _store(self, kind: Kind, key: Key, item: Object) -> Key:
         """Keep it; gives the resource it belongs to."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, ENDPOINT_SLICE, NAMESPACE, Kind
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, ENDPOINT_SLICE, NAMESPACE, POD, Kind
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.watch.cache import Cache
 from labelloop_operator.watch.reflector import Reflector
@@ -17,6 +17,8 @@ from labelloop_operator.watch.reflector import Reflector
 _LOG = logging.getLogger(__name__)
 
 _RETRY_PAUSE = 3.0
+SUCCEEDED = "status.phase=Succeeded"
+"""Pods are watched when they have succeeded, which those of Jobs alone do: the Job tells it a second later."""
 
 
 class MissingDefinition(Exception):  # noqa: N818 - the name says it
@@ -43,7 +45,7 @@ class ClusterWatch:
             Reflector(kubernetes, cache, kind, namespace, names.LABEL_BACKEND)
             for kind in CHILD_KINDS
             for namespace in where
-        ]
+        ] + [Reflector(kubernetes, cache, POD, namespace, names.LABEL_BACKEND, SUCCEEDED) for namespace in where]
 
     async def fill(self) -> None:
         """List everything; an API server that is down or refuses is waited for. Raises MissingDefinition."""

@@ -7,7 +7,6 @@ a new list, whose difference to the cache also tells deletions that no event tol
 import asyncio
 import logging
 import random
-from collections.abc import Callable
 
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import Kind
@@ -29,28 +28,27 @@ class Reflector:
         kind: Kind,
         namespace: str | None,
         selector: str = "",
-        on_list: Callable[[], None] = lambda: None,
+        fields: str = "",
     ) -> None:
         self._kubernetes = kubernetes
         self._cache = cache
         self._kind = kind
         self._namespace = namespace
         self._selector = selector
-        self._on_list = on_list
+        self._fields = fields
         self._version: str | None = None
 
     async def list(self) -> None:
         """Read everything once; the next watch starts there. ApiError when the API server refuses."""
         present: set[Key] = set()
         version = "0"
-        async for page in self._kubernetes.pages(self._kind, self._namespace, self._selector):
+        async for page in self._kubernetes.pages(self._kind, self._namespace, self._selector, self._fields):
             version = page.version
             for item in page.items:
                 present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
                 self._cache.put(self._kind, item)
         self._cache.listed(self._kind, self._namespace, present, version)
         self._version = version
-        self._on_list()
 
     async def run(self) -> None:
         """Watch until cancelled; errors are logged once per streak and tried again after a growing pause."""
@@ -76,7 +74,8 @@ class Reflector:
 
     async def _watch(self) -> None:
         assert self._version is not None  # noqa: S101 - `run` listed first
-        async for event in self._kubernetes.watch(self._kind, self._namespace, self._selector, self._version):
+        events = self._kubernetes.watch(self._kind, self._namespace, self._selector, self._version, self._fields)
+        async for event in events:
             item = event["object"]
             if event["type"] == "DELETED":
                 self._cache.remove(self._kind, item)

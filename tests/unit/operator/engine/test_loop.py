@@ -58,6 +58,21 @@ async def test_every_n_updates_are_trained_once_and_switched_to(loop: World) -> 
     assert loop.training["cut"]["size"] == 10
 
 
+async def test_a_training_has_ended_when_its_pod_has(loop: World) -> None:
+    """The Job controller tells it a second later."""
+    loop.resource(training={"everyUpdates": 10})
+    last = loop.label_studio.annotate(7, 10)[-1]
+    await loop.run()
+    await loop.ready()
+    await until(lambda: loop.api.all("jobs"), "a Job")
+    loop.job_pod_succeeds(
+        loop.api.all("jobs")[0]["metadata"]["name"], result("model-a", 10, last.updated_at.isoformat())
+    )
+    await until(lambda: len(loop.api.all("deployments")) == 2, "the candidate's Deployment")
+    await until(lambda: not loop.api.all("jobs"), "the Job's end")
+    assert loop.training["lastOutcome"] == "Trained"
+
+
 async def test_a_quiet_resource_costs_nothing(loop: World) -> None:
     loop.resource()
     operator = await loop.run()

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from labelloop_operator.core.observed import PodProblem
-from labelloop_operator.core.pods import finished, lost, outcome, problems
+from labelloop_operator.core.pods import finished, lost, outcome, problems, success
 
 RESULT = {"format": 1, "outcome": "Trained", "reason": "Trained", "message": "", "version": "model-1"}
 DRAINED = {
@@ -86,6 +86,15 @@ def test_a_lost_pod_tells_nothing() -> None:
     assert outcome(job(), []) is None
     assert outcome(job(), [pod(publish=ok("rubbish"))]) is None
     assert lost(job())["reason"] == "Unknown"
+
+
+def test_a_succeeded_pod_tells_the_result_before_its_job_does() -> None:
+    running = {"metadata": {"name": "j", "uid": "1"}, "status": {"active": 1}}
+    pods = {uid: pod(publish=ok({**RESULT, "version": uid})) for uid in ("1", "2")}
+    for uid, made in pods.items():
+        made["metadata"]["ownerReferences"] = [{"uid": uid, "controller": True}]
+    assert success(running, pods.values()) == {**RESULT, "version": "1"}
+    assert success(running, [pods["2"]]) is None
 
 
 def test_only_complete_and_failed_jobs_are_finished() -> None:
