@@ -60,14 +60,6 @@ def _train(store: ProjectStore, variables: dict[str, str]) -> Result:
         "LABELLOOP_TERMINATION_LOG": str(work / "termination.json"),
         "LABELLOOP_ACTIVE_VERSION": current or "",
     }
-    result = _run_job(work, variables)
-    if result.reason == "TooFewLabels" and "LABELLOOP_HOLDOUT" not in variables:
-        # Of the first few texts none can be spared: too few would be held out to measure anything.
-        result = _run_job(work, {**variables, "LABELLOOP_HOLDOUT": "0"})
-    return result
-
-
-def _run_job(work: Path, variables: Mapping[str, str]) -> Result:
     job.main(variables)
     return read_result(_output(work) / RESULT_FILE)
 

@@ -40,7 +40,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]
-# The termination messages of a training Job.
+# That the pod of a training Job has succeeded, and its termination messages.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]

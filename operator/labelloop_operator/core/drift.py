@@ -39,31 +39,29 @@ def covers(want: object, live: object) -> bool:
 
 
 def _covers(want: object, live: object, key: str) -> bool:
-    if _absent(want):
+    """Every value of every child goes through this in every reconcile: plain types and loops, no abstract classes."""
+    if not want and want is not False and want != 0:
         return True
-    if isinstance(want, Mapping):
-        if not isinstance(live, Mapping):
+    if isinstance(want, dict):
+        if not isinstance(live, dict):
             return False
-        if key in _QUANTITY_MAPS:
-            return all(_same_quantity(value, live.get(name)) for name, value in want.items())
-        return all(_covers(value, live.get(name), name) for name, value in want.items())
-    if isinstance(want, Sequence) and not isinstance(want, str):
-        return isinstance(live, Sequence) and not isinstance(live, str) and _covers_list(want, live)
+        same = _same_quantity if key in _QUANTITY_MAPS else None
+        for name, value in want.items():
+            found = live.get(name)
+            if not (same(value, found) if same else _covers(value, found, name)):
+                return False
+        return True
+    if isinstance(want, (list, tuple)):
+        return isinstance(live, (list, tuple)) and _covers_list(want, live)
     return _equal(want, live, key)
 
 
 def _covers_list(want: Sequence[Any], live: Sequence[Any]) -> bool:
-    merge_key = next(
-        (key for key in _MERGE_KEYS if all(isinstance(item, Mapping) and key in item for item in want)), None
-    )
+    merge_key = next((key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in want)), None)
     if merge_key is None:
         return len(want) == len(live) and all(_covers(one, other, "") for one, other in zip(want, live, strict=True))
-    by_key = {item.get(merge_key): item for item in live if isinstance(item, Mapping)}
+    by_key = {item.get(merge_key): item for item in live if isinstance(item, dict)}
     return all(item[merge_key] in by_key and _covers(item, by_key[item[merge_key]], "") for item in want)
-
-
-def _absent(value: object) -> bool:
-    return value is None or (isinstance(value, (Mapping, list, tuple, str)) and not value)
 
 
 def _equal(want: object, live: object, key: str) -> bool:
