@@ -80,7 +80,7 @@ def scan(project: int, since: datetime | None, page_size: int = PAGE_SIZE) -> Op
 def changes(project: int, since: datetime, page_size: int = PAGE_SIZE) -> Operation[dict[int, datetime]]:
     """The tasks of `scan` by id, with the time of their last change alone.
 
-    Label Studio 1.23.2 takes 2 s on a laptop's core to list the annotations of 1,000 tasks, and a tenth without them.
+    Label Studio 1.23.2, annotated in meanwhile, took 2-3 s for 1,000 tasks with their annotations, 0.3-1 s without.
     """
     listed = yield from _annotated(project, since, "id,updated_at", page_size, _task, lambda task: task.id)
     return {task.id: task.updated_at for task in listed if task.updated_at is not None}
