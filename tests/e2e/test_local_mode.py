@@ -45,7 +45,9 @@ class LocalBackend:
         eventually(lambda: self.predicted(task) == (version, choice), PATIENCE, self.server.told, interval=1.0)
 
     def predicted(self, task: int) -> tuple[str, str]:
-        """Version and choice of the newest prediction that opening a task brings."""
+        """Version and choice of the newest prediction. Asked for anew: what opening a task brought once, by the worker
+        that still had the old model, Label Studio keeps."""
+        self.user.predict(self.user.task(task)["project"], [task])
         predictions = sorted(self.user.task(task)["predictions"], key=lambda item: int(item["id"]))
         return predictions[-1]["model_version"], predictions[-1]["result"][0]["value"]["choices"][0]
 

@@ -12,8 +12,8 @@ from tests.support.lab import Lab, restarts, service_account
 from tests.support.network import watches_silenced
 from tests.support.waiting import PATIENCE, eventually
 
-WATCHES = 4
-"""Of resources, Services, Deployments and Jobs."""
+WATCHES = 5
+"""Of resources, Services, Deployments, Jobs and succeeded pods."""
 SILENCE = 76.0
 """Seconds after which a silent watch is given up."""
 SLACK = 15.0

@@ -16,6 +16,8 @@ RARELY_USED = {
     Permission("get", "batch/jobs"),
 }
 """Granted, and not used by every run."""
+SOMETIMES_REFUSED = {Permission("watch", "/pods")}
+"""While test_upgrade.py goes back to a version without that right, and the operator of this one still runs."""
 FEW_TRAININGS = 24
 
 
@@ -32,10 +34,10 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(story: Story, project
     found = [entry for entry in audit.entries(logs, USER) if not is_twins(entry)]
     used, granted = audit.used(found), audit.granted(rules(story))
 
-    assert not audit.forbidden(found), "asked for without a right to it"
+    assert not sorted(audit.forbidden(found) - SOMETIMES_REFUSED), "asked for without a right to it"
     assert not sorted(granted - used - RARELY_USED), "granted in vain: take it out of the chart, or say why here"
     assert not sorted(used - granted), "used by a right that the chart did not give"
-    assert not sorted(RARELY_USED - granted), "not granted any more: take it out of the list here"
+    assert not sorted((RARELY_USED | SOMETIMES_REFUSED) - granted), "not granted any more: take it out of the list here"
 
 
 def rules(story: Story) -> list[dict[str, object]]:

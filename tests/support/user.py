@@ -94,6 +94,11 @@ class LabelStudioUser:
         found: Json = self.call("GET", f"/api/tasks/{task}")
         return found
 
+    def predict(self, project: int, tasks: Sequence[int]) -> None:
+        """Data Manager's "Batch predictions": for those of the tasks that have none of the current version yet."""
+        chosen = {"selectedItems": {"all": False, "included": list(tasks)}}
+        self.call("POST", "/api/dm/actions", chosen, id="retrieve_tasks_predictions", project=project)
+
     def counters(self, project: int) -> Json:
         """`total_annotations_number`, `skipped_annotations_number`, `task_number` and others."""
         counted: Json = self.call("GET", "/api/projects/counts", ids=project)["results"][0]
