@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ class Port:
             if request.framing in WHOLE and not request.garbage:
                 raise Broken("the connection was closed without an answer")
             return "closed"
-        if answer.status >= 500 and request.target.partition("?")[0] != "/readyz":
+        if answer.status >= 500 and re.split("[?#]", request.target)[0] != "/readyz":
             raise Broken(f"status {answer.status}: {answer.body[:200]!r}")
         if self.bearer.removeprefix("Bearer ").encode() in answer.body:
             raise Broken("the answer tells the secret")
