@@ -40,7 +40,7 @@ def covers(want: object, live: object) -> bool:
 
 def _covers(want: object, live: object, key: str) -> bool:
     """Every value of every child goes through this in every reconcile: plain types and loops, no abstract classes."""
-    if not want and want is not False and want != 0:
+    if not want and want != 0:  # which False is, too
         return True
     if isinstance(want, dict):
         if not isinstance(live, dict):
