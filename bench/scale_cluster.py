@@ -101,6 +101,7 @@ class Followed:
     def __init__(self, api: Api) -> None:
         self._ready: set[str] = set()
         self._seen: dict[tuple[str, int], float] = {}
+        self._moved = time.monotonic()
         self._stop = threading.Event()
         resources = (api.custom.list_namespaced_custom_object, GROUP, VERSION, NAMESPACE, PLURAL)
         for call, tell in (
@@ -125,13 +126,18 @@ class Followed:
         eventually(lambda: (resource, replicas) in self._seen, PATIENCE, what, 0.002)
         return self._seen[resource, replicas]
 
+    def wait_rest(self, seconds: float = 0.5) -> None:
+        """Until nothing has changed for so long."""
+        eventually(lambda: time.monotonic() - self._moved >= seconds, PATIENCE, "rest", 0.02)
+
     def _follow(self, call: tuple[Any, ...], tell: Any) -> None:  # noqa: ANN401 - the client's own methods
         while not self._stop.is_set():
             try:
                 for change in watch.Watch().stream(*call, timeout_seconds=300):
                     if self._stop.is_set():
                         return
-                    tell(change["type"], change["raw_object"], time.monotonic())
+                    self._moved = time.monotonic()
+                    tell(change["type"], change["raw_object"], self._moved)
             except Exception:  # the stream ends with the cluster, or is cut: it is opened again
                 self._stop.wait(0.2)
 

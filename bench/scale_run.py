@@ -77,9 +77,11 @@ def _create(api: Api, followed: Followed, size: int) -> None:
 
 
 def _changes(api: Api, followed: Followed, count: int) -> list[float]:
-    """Seconds from the request that changes a resource until a watch shows its child as it should be."""
+    """Seconds from the request that changes a resource until a watch shows its child as it should be; all others rest,
+    the ones changed before included."""
     took = []
     for number in range(1, count + 1):
+        followed.wait_rest()
         began = time.monotonic()
         api.patch(number, {"spec": {"serving": {"replicas": 2}}})
         took.append(followed.wait_replicas(name_of(number), 2) - began)
