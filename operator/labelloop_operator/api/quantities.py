@@ -5,6 +5,7 @@ Manifests are compared with live objects as text, so what we send must be what c
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 PATTERN = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?$"
@@ -16,6 +17,7 @@ _DECIMAL = {-3: "n", -2: "u", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5:
 _NANO = Fraction(1, 10**9)
 
 
+@lru_cache(maxsize=256)  # resources share a few of them, and each reconcile reads them all
 def canonical_quantity(value: str | int | float) -> str:
     """The canonical form of a non-negative quantity (apimachinery `Quantity.CanonicalizeBytes`); else ValueError."""
     number, suffix = _split(value)
