@@ -41,6 +41,8 @@ class Part(NamedTuple):
 
 
 IMAGES = ("backend", "operator", "label-studio", "previous-operator")
+OUTAGES = "tests/e2e/outages"
+"""End to end on a cluster of their own: they take away what all other stories need, and the lane has the time."""
 Lane = tuple[Stage, ...]
 GROUPS: tuple[tuple[Lane, ...], ...] = (
     (
@@ -56,10 +58,11 @@ GROUPS: tuple[tuple[Lane, ...], ...] = (
             Stage("unit", tests=("tests/unit",)),
             Stage("chaos", tests=("tests/chaos",)),
             Stage("integration", tests=("tests/integration",)),
+            Stage("outages", tests=(OUTAGES,)),
         ),
         (
             Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES), needed=True),
-            Stage("end to end", tests=("tests/e2e",)),
+            Stage("end to end", tests=("tests/e2e", f"--ignore={OUTAGES}")),
         ),
     ),
     ((Stage("reliability", (sys.executable, "-m", "tools.reliability")),),),

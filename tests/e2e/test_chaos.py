@@ -1,6 +1,5 @@
 """Cases of the chaos suite (tests/chaos/cases.py) that no other story shows on the real cluster."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,12 +8,10 @@ from kubernetes import client
 from tests.e2e.story import Project, Story
 from tests.support.backend import GROUP, PLURAL, VERSION
 from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
-from tests.support.load import load
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
-FROZEN = 90.0
 TWIN = "twin"
 
 
@@ -113,26 +110,3 @@ def selects(story: Story, service: str) -> str | None:
 def version_of(deployment: dict[str, object]) -> str:
     """The revision of a Deployment."""
     return str(deployment["metadata"]["labels"]["labelloop.dev/revision"])  # type: ignore[index]
-
-
-@pytest.mark.chaos_case("5")
-def test_a_frozen_api_server_stops_no_prediction_and_nothing_is_lost(story: Story, project: Project) -> None:
-    project.import_tickets(EVERY)
-    backend = story.running(project, EVERY)
-    cold, cluster = backend.version, story.lab.cluster
-    with Timeline(story.lab.kube, story.namespace) as timeline:
-        with load(cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.1) as report:
-            cluster.stop("kube-apiserver")
-            try:
-                project.annotate(EVERY)
-                time.sleep(FROZEN)  # the case itself: longer than any silence that a watch puts up with
-            finally:
-                cluster.cont("kube-apiserver")
-        assert not report.failures, report.failures[:5]
-        assert report.versions == [cold]
-        backend.wait_version_other_than(cold)
-        backend.wait_pending(0)
-        assert len(timeline.jobs()) == 1
-    backend.wait_ready()
-    story.lab.stop_operator()  # a fresh pod: the next stories judge a restart that nobody forced
-    story.lab.start_operator()
