@@ -15,19 +15,26 @@ under-counts, all of them documented and none of them lasting beyond the next tr
 - an old annotation changed and then deleted counts once;
 - an annotation created after the cut and deleted again counts not at all: nothing of it reaches a training;
 - a row committed late with times not above the cut counts only if no deletion hides it (see `recounted`).
+
+A count may start from what an earlier one kept (`pending_rows`) and list only what has changed since. It then comes to
+the same, or its numbers do not fit and everything since the cut is listed after all. What was committed later than
+`OVERLAP` after the time it carries may then be missed, when it moves no counter or a deletion hides it, until a count
+that starts from nothing. Never is there more than there were updates.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from labelloop.label_studio.errors import NotFound
 from labelloop.label_studio.project_api import counters
 from labelloop.label_studio.protocol import Operation
-from labelloop.label_studio.task_api import OVERLAP, AnnotationTimes, TaskTimes, scan
+from labelloop.label_studio.task_api import OVERLAP, TaskTimes, scan
+from labelloop.pending_rows import Kept, Rows, keep, old_ones, rows_after
 
-EPOCH = datetime.min.replace(tzinfo=UTC)
 ATTEMPTS = 4
+FEW = 100
+"""Listing so many tasks costs Label Studio about as much as being asked at all does."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class Recount:
-    """There are more old annotations than at the cut: look at all tasks and use `recounted`."""
+    """The numbers do not fit: list more, all since the cut when rows were kept, else all tasks and use `recounted`."""
 
     appeared: int
+    """Annotations that the rows do not explain; negative: so many of the kept ones, or old ones, are gone."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +78,32 @@ class Count:
     """All annotations of the project, skipped ones included."""
     settled: bool
     """False: annotators were faster than the scans; the next one will be nearer to the truth."""
+    kept: Kept | None = field(default=None, repr=False)
+    """What the next count against the same cut may start from."""
+    repeated: float = 1.0
+    """What that one is expected to cost, as a share of what this one did."""
 
 
-def pending_updates(cut: Cut, tasks: Sequence[TaskTimes], size_now: int) -> Pending | Recount:
-    """Counts from the tasks changed since `scan_start(cut)`; `size_now` must be of the same moment.
+def pending_updates(cut: Cut, rows: Rows, size_now: int, kept: Kept | None = None) -> Pending | Recount:
+    """Counts from the rows of the tasks changed since `scan_start(cut)`; `size_now` must be of the same moment.
 
-    Recount means that annotations appeared which are neither new nor were there at the cut: a restored backup, rows
-    committed late, or annotations written in bulk without touching their task.
+    With `kept` they are of the tasks changed since, and the kept ones. Recount without it means that annotations
+    appeared which are neither new nor were there at the cut: a restored backup, rows committed late, or annotations
+    written in bulk without touching their task.
     """
-    pending = _since(cut, tasks, size_now)
-    return Recount(-pending.vanished) if pending.vanished < 0 else pending
+    old = old_ones(rows, size_now)
+    # One less than kept may be an old one deleted, which counts, or a new one, which must not count any more.
+    if old != kept.old if kept else old > cut.size:
+        return Recount(old - (kept.old if kept else cut.size))
+    return recounted(cut, rows, size_now)
 
 
-def recounted(cut: Cut, tasks: Sequence[TaskTimes], size_now: int) -> Pending:
-    """Counts from *all* tasks with annotations. What still appeared was in no training: it counts as created."""
-    pending = _since(cut, tasks, size_now)
+def recounted(cut: Cut, rows: Rows, size_now: int) -> Pending:
+    """Counts from the rows of *all* tasks. What still appeared was in no training: it counts as created."""
+    pending = _since(cut, rows, size_now)
     if pending.vanished >= 0:
         return pending
-    return Pending(pending.created - pending.vanished, pending.changed, 0, pending.newest)
+    return replace(pending, created=pending.created - pending.vanished, vanished=0)
 
 
 def repeat_edits(previous: Mapping[int, datetime], now: Mapping[int, datetime]) -> int:
@@ -97,9 +113,8 @@ def repeat_edits(previous: Mapping[int, datetime], now: Mapping[int, datetime]) 
 
 def cut_of(tasks: Sequence[TaskTimes]) -> Cut:
     """The cut of a training that read exactly these tasks (all tasks with annotations of the project)."""
-    annotations = _annotations(tasks)
-    newest = max((annotation.updated_at for annotation in annotations.values()), default=None)
-    return Cut(newest, len(annotations))
+    times = {annotation.id: annotation.updated_at for task in tasks for annotation in task.annotations}
+    return Cut(max(times.values(), default=None), len(times))
 
 
 def scan_start(cut: Cut) -> datetime | None:
@@ -107,40 +122,60 @@ def scan_start(cut: Cut) -> datetime | None:
     return None if cut.updated_at is None else cut.updated_at - OVERLAP
 
 
-def count(project: int, cut: Cut) -> Operation[Count]:
-    """Counts the pending updates of a project; scans again while its counters move. Raises NotFound."""
+def count(project: int, cut: Cut, kept: Kept | None = None, visible: datetime | None = None) -> Operation[Count]:
+    """Counts the pending updates of a project; scans again while its counters move. Raises NotFound.
+
+    `visible`: by Label Studio's clock, a time up to which all changes can be seen by now, which makes it possible to
+    keep what is seen; None: not known. `kept`: what the last count against this very cut has kept.
+    """
+    if kept is not None and (visible is None or visible < kept.until):
+        kept = None  # its newest task is gone, or its clock or its data were set back
     start = scan_start(cut)
-    tasks: Sequence[TaskTimes] = ()
+    listed = 0
     before = size = yield from _size(project)
     for _ in range(ATTEMPTS):
-        tasks = yield from scan(project, start)
+        base = kept
+        tasks = yield from scan(project, base.until if base else start)
         before, size = size, (yield from _size(project))
+        listed += len(tasks)
+        rows = rows_after(cut.updated_at, tasks, base)
         if before != size:
+            kept = keep(rows, visible, base.old if base else cut.size)
             continue
-        pending = pending_updates(cut, tasks, size) if start else recounted(cut, tasks, size)
+        pending = pending_updates(cut, rows, size, base) if base or start else recounted(cut, rows, size)
         if isinstance(pending, Pending):
-            return Count(pending, size, settled=True)
-        start = None
-    # What came and went meanwhile must not look like a deletion: rather one too few than a training too early.
-    seen = _since(cut, tasks, max(before, size))
-    return Count(replace(seen, vanished=max(seen.vanished, 0)), size, settled=False)
+            kept = keep(rows, visible, old_ones(rows, size))
+            return Count(pending, size, settled=True, kept=kept, repeated=_share(tasks, listed, kept))
+        kept = None
+        start = start if base else None
+    return Count(_too_few(cut, rows, max(before, size), base), size, settled=False, kept=kept)
 
 
-def _since(cut: Cut, tasks: Sequence[TaskTimes], size_now: int) -> Pending:
+def _since(cut: Cut, rows: Rows, size_now: int) -> Pending:
     """`vanished` may be negative here."""
-    start = cut.updated_at or EPOCH
-    after = {id_: seen for id_, seen in _annotations(tasks).items() if max(seen.created_at, seen.updated_at) > start}
-    created = sum(1 for annotation in after.values() if annotation.created_at > start)
+    created = sum(1 for row in rows.values() if row.created)
     return Pending(
         created=created,
-        changed=len(after) - created,
-        vanished=cut.size + created - size_now,
-        newest={id_: annotation.updated_at for id_, annotation in after.items()},
+        changed=len(rows) - created,
+        vanished=cut.size - old_ones(rows, size_now),
+        newest={annotation: row.updated_at for annotation, row in rows.items()},
     )
 
 
-def _annotations(tasks: Sequence[TaskTimes]) -> dict[int, AnnotationTimes]:
-    return {annotation.id: annotation for task in tasks for annotation in task.annotations}
+def _too_few(cut: Cut, rows: Rows, size: int, kept: Kept | None) -> Pending:
+    """What came and went meanwhile must not look like a deletion: rather one too few than a training too early."""
+    seen = _since(cut, rows, size)
+    vanished = cut.size - kept.old if kept else seen.vanished
+    gone = max(seen.vanished - vanished, 0)  # perhaps new ones that were kept: they do not count any more
+    return replace(seen, created=max(seen.created - gone, 0), vanished=max(min(seen.vanished, vanished), 0))
+
+
+def _share(last: Sequence[TaskTimes], listed: int, kept: Kept | None) -> float:
+    """Of `listed` tasks, in all scans of a count, those of the last one that the next count lists again."""
+    if kept is None:
+        return 1.0
+    again = sum(1 for task in last if task.updated_at > kept.until)
+    return max(again, FEW) / max(listed, FEW)
 
 
 def _size(project: int) -> Operation[int]:

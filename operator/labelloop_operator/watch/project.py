@@ -3,6 +3,9 @@
 A hint, moved counters or a moved cut start a scan: the project and its count against the cut. Without any there is an
 unconditional look each interval, since a webhook may be lost: usually one question, whether any task changed; every few
 rounds also for the ML backends, which is dear, since Label Studio calls them all for it, and for a whole count.
+
+A count that was asked for lists what has changed since the last one against the same cut; the unconditional look, and
+what follows a failure, lists everything since the cut, and so finds what became visible too late for the others.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ from labelloop_operator.watch.server import Server
 from labelloop_operator.watch.steady import Steady, came
 from labelloop_operator.watch.tally import Tally
 from labelloop_operator.watch.target import Hint, Key, LabelStudioAction, Outcome, Pace, Target, Wake
+from labelloop_operator.watch.visible import Visible
 from labelloop_operator.watch.writes import Writes
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ COUNT_ROUNDS = 8
 
 
 def pause_after(seconds: float, poll: float) -> float:
-    """Seconds to leave Label Studio alone after a scan of so many: twice as long as it took when that was long, but
+    """Seconds to leave Label Studio alone before a scan that will take so many: twice as long when that is long, but
     not longer than a poll interval, within which moved counters are to be noticed whatever happens."""
     return GAP if seconds < LONG_SCAN else max(GAP, min(2 * seconds, poll))
 
@@ -65,6 +69,7 @@ class ProjectWatch:
         self._pace = pace
         self._wake_resource = wake
         self._tally = Tally(target.cut)
+        self._visible = Visible()
         self._demand = Demand()
         self._problem: Problem | None = None
         self._poll_problem: Problem | None = None
@@ -188,6 +193,7 @@ class ProjectWatch:
         """Look once; returns the seconds to wait before the next look at least."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        repeated = 1.0
         succeeded = False
         await self._server.may_ask()
         try:
@@ -197,7 +203,7 @@ class ProjectWatch:
                 asked = self._demand.begin()
                 started = loop.time()
                 async with asyncio.timeout(SCAN_DEADLINE):
-                    await (self._look_round(asked) if unconditional else self._look())
+                    repeated = await (self._look_round(asked) if unconditional else self._look())
             succeeded = True
             self._problem = None
             self._failures = 0
@@ -210,47 +216,62 @@ class ProjectWatch:
             return self._fail(timed_out(what, self._client.address, SCAN_DEADLINE))
         except Exception:
             _LOG.exception("scan of project %d", self.project_id, extra=resource_fields(self.key))
+            self._tally.start_anew()
             return self._pace.poll
         finally:
             self._demand.end(succeeded)
-        return pause_after(loop.time() - started, self._pace.poll)
+        return pause_after((loop.time() - started) * repeated, self._pace.poll)
 
-    async def _look(self) -> None:
+    async def _look(self) -> float:
+        """What somebody asked for; returns what the next one is expected to cost, as a share of what this one did."""
         await self._describe()
-        newest = await self._client.run(library.newest_change(self.project_id)) if self._newest is None else None
-        await self._count()
+        newest = await self._newest_change()
+        repeated = await self._count()
         self._newest = self._newest or newest
         if self._registered.backends is None or self._registered.stale or self._registered.due:
             await self._registered.read()
         elif self._registered.disconnected is not None:
             await self._registered.read_one(self._registered.disconnected)
+        return repeated
 
-    async def _look_round(self, asked: bool) -> None:
-        """The unconditional look. What is seen to have changed is counted; a change committed late, with a time that
-        another one has passed already, is found by the whole count every few rounds."""
+    async def _look_round(self, asked: bool) -> float:
+        """The unconditional look; returns as `_look`. What is seen to have changed is counted; a change committed
+        late, with a time that another one has passed already, is found by the count every few rounds."""
         self._round += 1
-        newest = await self._client.run(library.newest_change(self.project_id))
+        repeated = 1.0
+        newest = await self._newest_change()
         if asked or newest != self._newest or self._round % COUNT_ROUNDS == 0:
             await self._describe()
-            await self._count()
+            self._tally.start_anew()
+            repeated = await self._count()
             self._newest = newest
         if self._registered.backends is None or self._round % BACKEND_ROUNDS == 0:
             await self._registered.read()
+        return repeated
 
     async def _describe(self) -> None:
         self._project = await project_facts(await self._client.run(library.project(self.project_id)))
 
-    async def _count(self) -> None:
+    async def _newest_change(self) -> datetime | None:
+        newest = await self._client.run(library.newest_change(self.project_id))
+        self._visible.saw(newest, asyncio.get_running_loop().time())
+        return newest
+
+    async def _count(self) -> float:
+        """Count; returns as `_look`."""
         self._tally.begin()
         cut = self._tally.cut
-        count = await self._client.run(counting.count(self.project_id, counting.Cut(cut.updated_at, cut.size)))
+        against = counting.Cut(cut.updated_at, cut.size)
+        counted = counting.count(self.project_id, against, self._tally.kept, self._visible.until)
+        count = await self._client.run(counted)
         if cut != self._tally.cut:
             self._demand.ask()
-            return
+            return 1.0
         self._tally.counted(count, datetime.now(UTC))
         if not count.settled:
             self._demand.ask()
         self._tell()
+        return count.repeated
 
     def _fail(self, trouble: Problem) -> float:
         """A scan failed; returns the seconds to the next one at least."""
@@ -261,6 +282,7 @@ class ProjectWatch:
 
     def _failed(self) -> None:
         self.failed_at = asyncio.get_running_loop().time()
+        self._tally.start_anew()  # whatever was mended meanwhile, perhaps from a backup
         self._tell(always=True)
 
     def _tell(self, always: bool = False) -> None:

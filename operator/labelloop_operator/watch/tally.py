@@ -1,13 +1,15 @@
 """The memory behind one resource's count: the newest count, and the repeat edits seen since the last status write.
 
-Everything but the repeat edits is derived anew by each count (labelloop.counting); an edit of an annotation that is
-already pending shows in no count, so each one that is seen - by a count or told by an authenticated webhook - adds one.
+Everything but the repeat edits is derived from Label Studio by each count (labelloop.counting), which may start from
+the rows that the last one kept; an edit of an annotation that is already pending shows in no count, so each one that is
+seen - by a count or told by an authenticated webhook - adds one.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from labelloop import counting
+from labelloop.pending_rows import Kept
 from labelloop_operator.api.status import Cut
 from labelloop_operator.core.observed import PendingFacts
 
@@ -24,6 +26,8 @@ class Tally:
         self._told: dict[int, datetime] = {}
         self._repeats = 0
         self._facts: PendingFacts | None = None
+        self.kept: Kept | None = None
+        """What the next count may start from."""
 
     def move(self, cut: Cut) -> bool:
         """Count against `cut` from now on; True when that is another one: everything known is then void."""
@@ -53,9 +57,14 @@ class Tally:
         now = count.pending.newest
         self._repeats += counting.repeat_edits(self._newest, now)
         self._newest = _newest(now, self._told)
+        self.kept = count.kept
         self._facts = PendingFacts(
             total=count.pending.total, repeat_edits_seen=0, size=count.size, counted_at=at, cut=self.cut
         )
+
+    def start_anew(self) -> None:
+        """The next count lists everything since the cut."""
+        self.kept = None
 
     def reported(self, repeats: int) -> None:
         """So many repeat edits stand in status now."""

@@ -1,129 +1,27 @@
 """Counting against a model of a project: annotations come, change, flip and go, tasks go with all they hold."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from tests.unit.counting.project_model import EVENTS, START, STEPS, TASKS, Event, Project, Server, apply
 
-from labelloop.counting import (
-    Count,
-    Cut,
-    Pending,
-    Recount,
-    count,
-    cut_of,
-    pending_updates,
-    recounted,
-    repeat_edits,
-    scan_start,
-)
-from labelloop.label_studio import AnnotationTimes, NotFound, Request, Response, TaskTimes
+from labelloop.counting import Cut, Pending, Recount, pending_updates, recounted, repeat_edits, scan_start
+from labelloop.label_studio import AnnotationTimes, NotFound
 from labelloop.label_studio.task_api import OVERLAP
-
-START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
-TASKS = 4
+from labelloop.pending_rows import Rows, rows_after
 
 
-@dataclass
-class Project:
-    """Label Studio's side: its clock moves with each write, and a task's time with those of its annotations."""
-
-    now: datetime = START
-    step: timedelta = timedelta(microseconds=1)
-    annotations: dict[int, dict[int, AnnotationTimes]] = field(
-        default_factory=lambda: {task: {} for task in range(TASKS)}
-    )
-    task_times: dict[int, datetime] = field(default_factory=lambda: dict.fromkeys(range(TASKS), START))
-    made: int = 0
-    updates: int = 0
-    touched: list[int] = field(default_factory=list)
-
-    def tick(self) -> datetime:
-        self.now += self.step
-        return self.now
-
-    def create(self, task: int) -> None:
-        if task in self.annotations:
-            self.made += 1
-            created = self.tick()
-            updated = self.tick()
-            self.annotations[task][self.made] = AnnotationTimes(self.made, created, updated, was_cancelled=False)
-            self._updated(task, self.made)
-
-    def edit(self, which: int) -> None:
-        self._change(which, lambda old: old)
-
-    def flip(self, which: int) -> None:
-        self._change(which, lambda old: replace(old, was_cancelled=not old.was_cancelled))
-
-    def delete(self, which: int) -> None:
-        found = self._pick(which)
-        if found:
-            task, annotation = found
-            del self.annotations[task][annotation.id]
-            self.tick()
-            self._updated(task, annotation.id)
-
-    def delete_task(self, which: int) -> None:
-        for annotation in self.annotations.pop(which % TASKS, {}):
-            self.updates += 1
-            self.touched.append(annotation)
-        self.task_times.pop(which % TASKS, None)
-
-    def _change(self, which: int, how: Callable[[AnnotationTimes], AnnotationTimes]) -> None:
-        found = self._pick(which)
-        if found:
-            task, annotation = found
-            self.annotations[task][annotation.id] = replace(how(annotation), updated_at=self.tick())
-            self._updated(task, annotation.id)
-
-    def _pick(self, which: int) -> tuple[int, AnnotationTimes] | None:
-        alive = [(task, a) for task, annotations in self.annotations.items() for a in annotations.values()]
-        return alive[which % len(alive)] if alive else None
-
-    def _updated(self, task: int, annotation: int) -> None:
-        self.task_times[task] = self.tick()
-        self.updates += 1
-        self.touched.append(annotation)
-
-    def scan(self, since: datetime | None = None) -> list[TaskTimes]:
-        return [
-            TaskTimes(task, self.task_times[task], tuple(annotations.values()))
-            for task, annotations in self.annotations.items()
-            if annotations and (since is None or self.task_times[task] > since)
-        ]
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.annotations.values()))
-
-    def train(self) -> Cut:
-        self.updates = 0
-        self.touched.clear()
-        return cut_of(self.scan())
+def rows(project: Project, cut: Cut) -> Rows:
+    return rows_after(cut.updated_at, project.scan(scan_start(cut)))
 
 
-Event = tuple[str, int]
-EVENTS = st.lists(
-    st.tuples(
-        st.sampled_from(["create", "create", "create", "edit", "flip", "delete", "delete_task"]), st.integers(0, 30)
-    ),
-    max_size=25,
-)
-STEPS = st.sampled_from([timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=1)])
-
-
-def apply(project: Project, events: list[Event]) -> None:
-    for name, which in events:
-        getattr(project, name)(which % TASKS if name == "create" else which)
+def all_rows(project: Project, cut: Cut) -> Rows:
+    return rows_after(cut.updated_at, project.scan())
 
 
 def counted(project: Project, cut: Cut) -> Pending:
-    pending = pending_updates(cut, project.scan(scan_start(cut)), project.size)
+    pending = pending_updates(cut, rows(project, cut), project.size)
     assert isinstance(pending, Pending)
     return pending
 
@@ -197,7 +95,7 @@ def test_counting_twice_gives_the_same(before: list[Event], after: list[Event]) 
     cut = project.train()
     apply(project, after)
     assert counted(project, cut) == counted(project, cut)
-    assert recounted(cut, project.scan(), project.size) == counted(project, cut)
+    assert recounted(cut, all_rows(project, cut), project.size) == counted(project, cut)
 
 
 def project_with(annotations: int) -> Project:
@@ -212,8 +110,8 @@ def test_a_row_committed_late_asks_for_a_recount_which_counts_it() -> None:
     cut = project.train()
     late = AnnotationTimes(99, START, START, was_cancelled=False)
     project.annotations[0][99] = late
-    assert pending_updates(cut, project.scan(scan_start(cut)), project.size) == Recount(1)
-    pending = recounted(cut, project.scan(), project.size)
+    assert pending_updates(cut, rows(project, cut), project.size) == Recount(1)
+    pending = recounted(cut, all_rows(project, cut), project.size)
     assert (pending.created, pending.vanished, pending.total) == (1, 0, 1)
 
 
@@ -232,8 +130,8 @@ def test_a_restored_backup_counts_what_came_back() -> None:
         project.delete(0)
     cut = project.train()
     project.annotations = old
-    assert isinstance(pending_updates(cut, project.scan(scan_start(cut)), project.size), Recount)
-    assert recounted(cut, project.scan(), project.size).total == 4
+    assert isinstance(pending_updates(cut, rows(project, cut), project.size), Recount)
+    assert recounted(cut, all_rows(project, cut), project.size).total == 4
 
 
 def test_the_scan_starts_before_the_cut() -> None:
@@ -244,55 +142,6 @@ def test_the_scan_starts_before_the_cut() -> None:
 def test_repeat_edits_need_a_newer_time_of_an_annotation_that_was_pending() -> None:
     later = START + timedelta(microseconds=1)
     assert repeat_edits({1: START, 2: START, 3: later}, {1: later, 2: START, 3: START, 4: later}) == 1
-
-
-class Server:
-    """Answers the requests of `count` from a Project, and lets annotators work between two requests."""
-
-    def __init__(self, project: Project, meanwhile: list[Callable[[], None]] | None = None) -> None:
-        self.project = project
-        self.meanwhile = meanwhile or []
-        self.full_scans = 0
-
-    def run(self, cut: Cut, project_id: int = 7) -> Count:
-        operation = count(project_id, cut)
-        try:
-            request = next(operation)
-            while True:
-                answer = self.answer(request)
-                if self.meanwhile:
-                    self.meanwhile.pop(0)()
-                request = operation.send(answer)
-        except StopIteration as stop:
-            result: Count = stop.value
-            return result
-
-    def answer(self, request: Request) -> Response:
-        if request.path == "/api/projects/counts":
-            item = {"id": 7, "total_annotations_number": self.project.size, "skipped_annotations_number": 0}
-            return Response(200, {}, json.dumps({"results": [{**item, "task_number": TASKS}]}).encode())
-        items = json.loads(dict(request.query)["query"])["filters"]["items"]
-        filters = {item["filter"].removeprefix("filter:tasks:"): item["value"] for item in items}
-        since = datetime.fromisoformat(filters["updated_at"]) if "updated_at" in filters else None
-        self.full_scans += since is None
-        tasks = [] if "cancelled_annotations" in filters else self.project.scan(since)
-        body = [
-            {
-                "id": task.id + 1,
-                "updated_at": task.updated_at.isoformat(),
-                "annotations": [
-                    {
-                        "id": a.id,
-                        "created_at": a.created_at.isoformat(),
-                        "updated_at": a.updated_at.isoformat(),
-                        "was_cancelled": a.was_cancelled,
-                    }
-                    for a in task.annotations
-                ],
-            }
-            for task in tasks
-        ]
-        return Response(200, {}, json.dumps({"tasks": body}).encode())
 
 
 def test_count_of_a_quiet_project() -> None:
