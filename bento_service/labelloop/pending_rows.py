@@ -16,8 +16,8 @@ from labelloop.label_studio.task_api import TaskTimes
 
 EPOCH = datetime.min.replace(tzinfo=UTC)
 MOST_KEPT = 20_000
-"""Rows kept of a project; with more of them each count lists all, as the first one does. 500 kB, a seventh of what the
-ids and times of as many pending annotations take that are remembered anyway, and 30 ms to read at each count."""
+"""Rows kept of a project; with more of them each count lists all, as the first one does. 500 kB, a quarter of what the
+operator remembers of as many pending annotations anyway, and 0.1 s to read and write at each count (measured)."""
 _PACKED = struct.Struct("<qqq?")
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -15,6 +15,7 @@ from tests.fakes.virtual_network import virtually
 
 from labelloop.counting import Count, Cut, count
 from labelloop.label_studio import Request, Response
+from labelloop.pending_rows import Kept
 
 CONFIG = choices_config(["billing", "login"])
 
@@ -123,7 +124,9 @@ DEEDS = st.lists(
 )
 
 
-def drive(project: AnnotatedProject, cut: Cut, meanwhile: list[list[tuple[str, int]]]) -> Count:
+def drive(
+    project: AnnotatedProject, cut: Cut, meanwhile: list[list[tuple[str, int]]], kept: Kept | None = None
+) -> Count:
     """Count, with some deeds done before each answer."""
     waiting = list(meanwhile)
 
@@ -132,7 +135,7 @@ def drive(project: AnnotatedProject, cut: Cut, meanwhile: list[list[tuple[str, i
             do(project, waiting.pop(0))
         return project.answer(request)
 
-    found, _ = play(count(project.number, cut), respond)
+    found, _ = play(count(project.number, cut, kept, visible=project.now), respond)
     return found
 
 
@@ -172,9 +175,9 @@ def truth(project: AnnotatedProject, known: dict[int, datetime]) -> int:
 
 @pytest.mark.chaos_case("C6")
 @settings(max_examples=6)
-@given(DEEDS, st.lists(DEEDS, max_size=8))
+@given(DEEDS, st.lists(DEEDS, max_size=8), DEEDS)
 def test_2500_rows_of_one_time_changed_while_a_scan_pages(
-    before: list[tuple[str, int]], meanwhile: list[list[tuple[str, int]]]
+    before: list[tuple[str, int]], meanwhile: list[list[tuple[str, int]]], after: list[tuple[str, int]]
 ) -> None:
     project, cut = at_one_time()
     known = {a["id"]: a["updated_at"] for task in project.tasks.values() for a in task["annotations"]}
@@ -184,6 +187,10 @@ def test_2500_rows_of_one_time_changed_while_a_scan_pages(
     settled = drive(project, cut, [])
     assert settled.settled
     assert settled.pending.total == truth(project, known)
+    do(project, after)
+    went_on = drive(project, cut, [], settled.kept)
+    assert went_on.settled
+    assert went_on.pending.total == truth(project, known)
 
 
 @pytest.mark.chaos_case("C6")
@@ -199,3 +206,8 @@ def test_all_2500_rows_changed_at_one_time_are_counted() -> None:
     seen = drive(project, cut, [])
     assert seen.pending.total == truth(project, known) == 2600
     assert project.requests["listed"] > 3  # in pages
+    listed = project.tasks_given["listed"]
+    project.step = timedelta(seconds=1)
+    project.annotate(max(project.tasks), "login")
+    assert drive(project, cut, [], seen.kept).pending.total == truth(project, known) == 2601
+    assert project.tasks_given["listed"] - listed == 1

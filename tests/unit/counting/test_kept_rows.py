@@ -1,6 +1,6 @@
 """Counts that start from what the last one kept, beside counts that start from nothing."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -198,32 +198,3 @@ def test_more_rows_than_are_kept_are_listed_each_time(monkeypatch: pytest.Monkey
     found = counter.count()
     assert found.pending.total == 4
     assert found.kept is None
-
-
-def moment(seconds: int) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def test_changes_can_be_seen_up_to_the_newest_once_it_is_old() -> None:
-    visible = Visible()
-    assert visible.until is None
-    visible.saw(moment(100), 0.0)
-    assert visible.until == moment(90)
-    visible.saw(moment(100), 9.9)
-    assert visible.until == moment(90)
-    visible.saw(moment(100), 10.0)
-    assert visible.until == moment(100)
-    visible.saw(moment(103), 11.0)
-    assert visible.until == moment(100)
-    visible.saw(moment(200), 12.0)
-    assert visible.until == moment(190)
-
-
-def test_a_newest_change_that_goes_back_starts_anew() -> None:
-    visible = Visible()
-    visible.saw(moment(100), 0.0)
-    visible.saw(moment(100), 60.0)
-    visible.saw(moment(50), 61.0)
-    assert visible.until == moment(40)
-    visible.saw(None, 62.0)
-    assert visible.until is None
