@@ -24,6 +24,7 @@ from labelloop_operator.core.gather import parse_resource
 from labelloop_operator.core.observed import Resource
 from labelloop_operator.hooks.limits import RateLimit
 from labelloop_operator.hooks.peer import Peer
+from labelloop_operator.hooks.unread import close_unread
 from labelloop_operator.ops.health import Health, Verdict
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.ops.metrics import Metrics
@@ -91,6 +92,7 @@ class Receiver:
     def application(self) -> web.Application:
         """Routes of the port."""
         application = web.Application(client_max_size=BODY_LIMIT)
+        application.on_response_prepare.append(close_unread)
         application.add_routes(
             [
                 web.get("/livez", self._livez),

@@ -130,6 +130,26 @@ async def test_a_refused_training_tells_the_operators_reason(
             await one.train(authenticated=False)
 
 
+async def test_a_refusal_may_end_the_connection():
+    """The operator refuses before the body has come, and closes."""
+    answer = b'{"reason": "Suspended", "message": "it is suspended"}'
+    heads = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+        await reader.readuntil(b"}")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, relay(url) as (one, _):
+        for _ in range(2):
+            with pytest.raises(RelayError, match=r"HTTP 409.*it is suspended"):
+                await one.train(authenticated=False)
+    assert [head.split()[1] for head in heads] == [b"/train"] * 2
+
+
 async def test_a_training_without_operator_names_the_address():
     async with relay(f"http://127.0.0.1:{closed_port()}") as (one, counted):
         with pytest.raises(RelayError, match=r"does not answer at http://127\.0\.0\.1"):
