@@ -13,6 +13,10 @@ from labelloop.pending_rows import Kept
 from labelloop_operator.api.status import Cut
 from labelloop_operator.core.observed import PendingFacts
 
+MOST_TOLD = 20_000
+"""Annotations that are known only because webhooks told them: while no count succeeds, a backend could tell ever more.
+Repeat edits of those beyond are not seen before a count has found the annotation."""
+
 
 class Tally:
     """Counts of one project against one cut."""
@@ -24,6 +28,7 @@ class Tally:
         self.cut = cut
         self._newest: dict[int, datetime] = {}
         self._told: dict[int, datetime] = {}
+        self._most = MOST_TOLD
         self._repeats = 0
         self._facts: PendingFacts | None = None
         self.kept: Kept | None = None
@@ -43,6 +48,8 @@ class Tally:
             if self.cut.updated_at is not None and updated_at <= self.cut.updated_at:
                 continue
             known = self._newest.get(annotation)
+            if known is None and len(self._newest) >= self._most:
+                continue
             if known is None or updated_at > known:
                 self._repeats += known is not None
                 self._newest[annotation] = self._told[annotation] = updated_at
@@ -58,6 +65,7 @@ class Tally:
         self._repeats += counting.repeat_edits(self._newest, now)
         self._newest = _newest(now, self._told)
         self.kept = count.kept
+        self._most = len(now) + MOST_TOLD
         self._facts = PendingFacts(
             total=count.pending.total, repeat_edits_seen=0, size=count.size, counted_at=at, cut=self.cut
         )

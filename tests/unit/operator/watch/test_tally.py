@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from labelloop.counting import Count, Pending
 from labelloop_operator.api.status import Cut
-from labelloop_operator.watch.tally import Tally
+from labelloop_operator.watch.tally import MOST_TOLD, Tally
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -49,6 +49,20 @@ def test_told_and_then_counted_is_one_edit() -> None:
         tally.told([(1, at(20))])
     counted(tally, {1: 20})
     assert repeats(tally) == 1
+
+
+def test_what_is_told_while_no_count_succeeds_is_bounded() -> None:
+    tally = Tally(Cut())
+    counted(tally, {1: 10})
+    others = range(2, 2 * MOST_TOLD)
+    for annotation in others:
+        tally.begin()
+        tally.told([(annotation, at(20))])
+    kept = sum(tally.told([(annotation, at(30))]) for annotation in others)
+    assert kept == MOST_TOLD
+    assert tally.told([(1, at(30))])
+    counted(tally, {1: 30})
+    assert [tally.told([(others[-1], at(moment))]) for moment in (40, 50)] == [False, True]
 
 
 def test_two_edits_told_apart_before_any_count_are_two_updates() -> None:
