@@ -104,6 +104,7 @@ class Port:
 
     number: int
     bearer: str
+    api: FakeKubernetes
     hints: list[Hint] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
 
@@ -118,6 +119,7 @@ class Port:
     def check(self, request: Request) -> str:
         """One request."""
         self.hints.clear()
+        self.api.requests.clear()  # kept by the fake, in this process, they would count as memory of the receiver
         answer = self.connection.ask(request)
         if answer is None:
             if request.framing in WHOLE and not request.garbage:
@@ -184,9 +186,11 @@ async def _start() -> tuple[Port, Any]:
     item = api.put("labelstudiobackends", {"metadata": {"name": "intents"}, "spec": body}, "team-a")
     cache = Cache(lambda _: None)
     cache.put(BACKEND, item)
-    port = Port(free_port(), f"Bearer {relay_secret(KEY, item['metadata']['uid'])}")
+    port = Port(free_port(), f"Bearer {relay_secret(KEY, item['metadata']['uid'])}", api)
+    health = Health(900)
+    health.prefilled = True  # a leader at work answers from its cache
     limit = RateLimit(rate=1e9, burst=1e9)
-    receiver = Receiver(cache, port, kubernetes, KEY, Health(900), Metrics(), lambda: True, limit)  # type: ignore[arg-type]
+    receiver = Receiver(cache, port, kubernetes, KEY, health, Metrics(), lambda: True, limit)  # type: ignore[arg-type]
     runner = receiver.runner()
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port.number).start()
