@@ -98,7 +98,8 @@ ENDS: dict[str, tuple[dict[str, Any], str]] = {
     "result of another kind": ({"failed": True, "message": '["outcome"]'}, "Unknown"),
     "no pod left": ({"lost": True}, "Unknown"),
     "evicted": ({"evicted": True}, "Evicted"),
-    "past its deadline": ({"deadline": True}, "DeadlineExceeded"),
+    "evicted, and its pod gone": ({"because": "PodFailurePolicy"}, "Evicted"),
+    "past its deadline": ({"because": "DeadlineExceeded"}, "DeadlineExceeded"),
     "image not to be pulled": ({"waiting": "ImagePullBackOff"}, "ImagePullFailed"),
 }
 
@@ -109,8 +110,8 @@ def end_badly(made: Scene, job: str, how: dict[str, Any]) -> None:
         labels = {"batch.kubernetes.io/job-name": job, "labelloop.dev/backend": NAME}
         pod = {"metadata": {"name": f"{job}-pod", "labels": labels}, "status": {"initContainerStatuses": [waiting]}}
         made.api.put("pods", pod, NAMESPACE)
-    elif how.get("deadline"):
-        condition = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    elif how.get("because"):
+        condition = {"type": "Failed", "status": "True", "reason": how["because"]}
         made.api.patch("jobs", NAMESPACE, job, lambda live: live.update(status={"conditions": [condition]}))
     elif how.get("lost"):
         made.world.job_ends(job, None, failed=True)

@@ -1,7 +1,13 @@
-"""Trainings that the cluster ends: out of memory, past their deadline."""
+"""Trainings that the cluster ends: out of memory, past their deadline, evicted."""
+
+from typing import Any
 
 import pytest
+from kubernetes import client
 from tests.e2e.story import Project, Story
+from tests.support.backend import Backend
+from tests.support.load import load
+from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
 
@@ -27,3 +33,58 @@ def test_a_training_past_its_deadline_and_one_out_of_memory_say_so_and_are_tried
     backend.apply(story.spec(project, EVERY))
     backend.wait_version_other_than(cold)
     backend.wait_pending(0)
+
+
+@pytest.mark.chaos_case("10")
+def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: Project) -> None:
+    tiny = {"limits": {"ephemeral-storage": "4Ki"}}
+    backend = story.running(project, EVERY, training={"resources": tiny, "backoff": "1s"})
+    cold, cluster = str(backend.version), story.lab.cluster
+    with load(cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.1) as report:
+        cluster.stop("registry")  # a training waits for it in the middle of its push
+        try:
+            project.import_annotated(EVERY)
+            by_kubelet = backend.wait_for("TrainingSucceeded", "False", "Evicted")
+            assert "the training pod was evicted: Pod ephemeral local storage usage" in by_kubelet["message"]
+            assert_backs_off(backend, failures=1)
+
+            backend.apply(story.spec(project, EVERY, training={"backoff": "1s"}))
+            pod = eventually(lambda: publishing(backend), PATIENCE, backend.told)
+            evict(story, pod)  # as `kubectl drain` does; the pod is gone before its Job has failed
+            eventually(lambda: pod["metadata"]["uid"] not in uids(backend.training_pods), PATIENCE, backend.told)
+        finally:
+            cluster.cont("registry")
+        told = "was evicted: its node was drained or lost"
+        eventually(lambda: told in backend.condition("TrainingSucceeded")["message"], PATIENCE, backend.told)
+        assert_backs_off(backend, failures=2)
+        trained = backend.wait_version_other_than(cold)
+    assert not report.failures, report.failures[:5]
+    assert report.versions in ([cold], [cold, trained])
+    backend.wait_pending(0)
+    failed = [item["message"] for item in backend.events() if item["reason"] == "TrainingFailed"]
+    assert len(failed) == 2
+    assert all(": Evicted: the " in message for message in failed), failed
+
+
+def uids(pods: list[dict[str, Any]]) -> list[str]:
+    return [pod["metadata"]["uid"] for pod in pods]
+
+
+def publishing(backend: Backend) -> dict[str, Any] | None:
+    """The training pod whose last container runs."""
+    return next((pod for pod in backend.training_pods if pod["status"].get("phase") == "Running"), None)
+
+
+def evict(story: Story, pod: dict[str, Any]) -> None:
+    """By the Eviction API."""
+    name = pod["metadata"]["name"]
+    eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=name))
+    story.lab.kube.core.create_namespaced_pod_eviction(name, story.namespace, eviction)
+
+
+def assert_backs_off(backend: Backend, failures: int) -> None:
+    training = backend.status["training"]
+    assert training["lastFailure"]["reason"] == "Evicted"
+    assert training["consecutiveFailures"] == failures
+    assert training["nextNotBefore"] > training["finishedAt"]
+    assert training["cut"]["size"] == 0, "its updates are not used up"

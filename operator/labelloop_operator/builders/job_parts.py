@@ -18,6 +18,9 @@ from labelloop_operator.builders.metadata import Owner, metadata
 from labelloop_operator.builders.pod_template import with_template
 
 WORK_DIRECTORY = "/work"
+_DISRUPTED = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+"""An evicted pod is gone before its Job has failed: by this rule the Job tells why, and a pod that is being deleted may
+still end well."""
 REGISTRY_DIRECTORY = "/etc/labelloop/registry"
 
 
@@ -52,6 +55,7 @@ def job_manifest(
         "metadata": metadata(owner, name, component, annotations=annotations),
         "spec": {
             "backoffLimit": 0,
+            "podFailurePolicy": {"rules": [_DISRUPTED]},
             "activeDeadlineSeconds": ceil(spec.training.deadline),
             "template": with_template(template, spec.training.pod_template),
         },

@@ -90,7 +90,13 @@ def success(job: Manifest, succeeded: Iterable[Manifest]) -> Mapping[str, Any] |
 def lost(job: Manifest) -> Mapping[str, Any]:
     """The outcome when neither a pod nor the registry tells one."""
     name = job["metadata"]["name"]
-    return _failure(Reason.UNKNOWN, f"the pod of Job {name} is gone and left no result: was its node lost or drained?")
+    if (finish_condition(job) or {}).get("reason") == "PodFailurePolicy":  # our rule: see builders/job_parts.py
+        message = (
+            f"the pod of Job {name} was evicted: its node was drained or lost, or something more important took its "
+            "place. Nothing needs to be done."
+        )
+        return _failure(Reason.EVICTED, message)
+    return _failure(Reason.UNKNOWN, f"the pod of Job {name} is gone and left no result: was it deleted, or its node?")
 
 
 def _told(pod: Manifest) -> Mapping[str, Any] | None:
@@ -129,7 +135,7 @@ def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str,
 def _evicted(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Ended by kubelet for want of memory or disk on the node, drained, preempted, or its node was lost."""
     if status.get("reason") == "Evicted":
-        return _failure(Reason.EVICTED, f"the training pod was evicted: {status.get('message', '')}")
+        return _failure(Reason.EVICTED, f"the training pod was evicted: {status.get('message', '').strip()}")
     for item in status.get("conditions") or []:
         if item.get("type") == "DisruptionTarget" and item.get("status") == "True":
             message = f"the training pod was ended from outside: {item.get('reason', '')}: {item.get('message', '')}"

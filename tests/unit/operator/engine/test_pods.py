@@ -88,6 +88,13 @@ def test_a_lost_pod_tells_nothing() -> None:
     assert lost(job())["reason"] == "Unknown"
 
 
+def test_of_an_evicted_pod_that_is_gone_the_job_tells() -> None:
+    evicted = job("Failed", "PodFailurePolicy")
+    assert outcome(evicted, []) is None, "its image may be in the registry already"
+    assert lost(evicted)["reason"] == "Evicted"
+    assert "was evicted" in lost(evicted)["message"]
+
+
 def test_a_succeeded_pod_tells_the_result_before_its_job_does() -> None:
     running = {"metadata": {"name": "j", "uid": "1"}, "status": {"active": 1}}
     pods = {uid: pod(publish=ok({**RESULT, "version": uid})) for uid in ("1", "2")}
