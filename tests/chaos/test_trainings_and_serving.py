@@ -73,6 +73,64 @@ def test_what_others_do_to_children_is_set_right(plural: str, deed: Deed) -> Non
     virtually(drifted(plural, deed))
 
 
+def _change_job(**spec: Any) -> Deed:
+    return lambda made, item: _patch_job(made, item, lambda live: live["spec"].update(spec))
+
+
+def _patch_job(made: Scene, item: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
+    made.api.patch("jobs", NAMESPACE, item["metadata"]["name"], change)
+
+
+JOB_DEEDS: dict[str, tuple[Deed, str]] = {
+    "suspended": (_change_job(suspend=True), "spec.suspend"),
+    "no pod at all": (_change_job(parallelism=0), "spec.parallelism"),
+    "tried again by itself": (_change_job(backoffLimit=6), "spec.backoffLimit"),
+    "over at once": (_change_job(activeDeadlineSeconds=1), "spec.activeDeadlineSeconds"),
+    "never over": (
+        lambda made, item: _patch_job(made, item, lambda live: live["spec"].pop("activeDeadlineSeconds")),
+        "spec.activeDeadlineSeconds",
+    ),
+    "without labels": (
+        lambda made, item: _patch_job(made, item, lambda live: live["metadata"].update(labels={"theirs": "kept"})),
+        "metadata.labels",
+    ),
+}
+
+
+async def job_changed(deed: Deed, field: str) -> None:
+    async with scene() as made:
+        await made.start_operator()
+        await trained(made)
+        made.jobs_run = False
+        made.annotate()
+        await made.until(lambda: made.api.all("jobs"))
+        (before,) = made.api.all("jobs")
+        place = ("jobs", NAMESPACE, before["metadata"]["name"])
+        made.api.patch(*place, lambda live: live["metadata"]["annotations"].update(theirs="kept"))
+        deed(made, before)
+        await made.settle(70.0)  # as above: without labels it is seen to be missing by the next complete list
+        live = made.api.find(*place)
+        assert live is not None
+        assert live["spec"] == before["spec"]
+        assert live["metadata"]["labels"].items() >= before["metadata"]["labels"].items()
+        assert (
+            live["metadata"]["annotations"].items() >= {**before["metadata"]["annotations"], "theirs": "kept"}.items()
+        )
+        told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobSetRight"]
+        assert told == [f"Job {place[2]}: {field} did not agree with the resource and is set right"]
+        assert made.world.condition("TrainingSucceeded") == ("Unknown", "TrainingRunning")
+        made.jobs_run = True
+        made.go_on()  # in a scene others only move when something was written
+        await made.until(lambda: made.active == made.version_to_come())
+        assert len(made.jobs) == 2
+
+
+@pytest.mark.chaos_case("9")
+@pytest.mark.parametrize(("deed", "field"), JOB_DEEDS.values(), ids=list(JOB_DEEDS))
+def test_a_job_that_others_change_while_it_runs_is_set_right(deed: Deed, field: str) -> None:
+    virtually(job_changed(deed, field))
+
+
 async def job_deleted() -> None:
     async with scene() as made:
         await made.start_operator()

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from kubernetes import client
 from tests.e2e.story import Project, Story
-from tests.support.backend import GROUP, PLURAL, VERSION
+from tests.support.backend import GROUP, PLURAL, VERSION, Backend
 from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
+BACKEND_LABEL = "labelloop.dev/backend"
 TWIN = "twin"
 
 
@@ -47,6 +49,54 @@ def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Stor
         eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
         eventually(lambda: backend.answering == version, PATIENCE, backend.told)
         assert not timeline.jobs()
+
+
+@pytest.mark.chaos_case("9")
+def test_a_job_changed_by_others_is_set_right_and_a_deleted_one_made_again(story: Story, project: Project) -> None:
+    backend = story.running(project, EVERY, training={"backoff": "1s"})
+    cold, cluster, jobs = backend.version, story.lab.cluster, story.lab.kube.batch
+    with Timeline(story.lab.kube, story.namespace) as timeline:
+        cluster.stop("registry")  # a training waits for it in the middle of its push
+        try:
+            project.import_annotated(EVERY)
+            first = eventually(backend.publishing_pod, PATIENCE, backend.told)["metadata"]
+            place = (first["labels"]["batch.kubernetes.io/job-name"], story.namespace)
+            before = story.lab.kube.plain(jobs.read_namespaced_job(*place))
+            changes: list[dict[str, Any]] = [
+                {"labels": {BACKEND_LABEL: None, "theirs": "kept"}},
+                {"annotations": {"theirs": "kept"}},
+            ]
+            for change in changes:
+                jobs.patch_namespaced_job(*place, {"metadata": change})
+            eventually(lambda: labels(story, *place).get(BACKEND_LABEL) == backend.name, PATIENCE, backend.told)
+            jobs.patch_namespaced_job(*place, {"spec": {"suspend": True, "parallelism": 0, "backoffLimit": 6}})
+            eventually(lambda: others(backend, first["uid"]), PATIENCE, backend.told)
+            live = story.lab.kube.plain(jobs.read_namespaced_job(*place))
+            assert live["spec"] == before["spec"]
+            assert live["metadata"]["labels"].items() >= {**before["metadata"]["labels"], "theirs": "kept"}.items()
+            assert live["metadata"]["annotations"]["theirs"] == "kept"
+            told = [item["message"] for item in backend.events() if item["reason"] == "JobSetRight"]
+            assert [any(field in one for one in told) for field in ("metadata.labels", "spec.suspend")] == [True] * 2
+            assert timeline.jobs() == [place[0]], "no second training"
+
+            jobs.delete_namespaced_job(*place, propagation_policy="Background")
+            backend.wait_for("TrainingSucceeded", "False", "JobVanished")
+        finally:
+            cluster.cont("registry")
+        backend.wait_version_other_than(cold)
+        backend.wait_pending(0)
+        assert len(timeline.jobs()) == 2
+
+
+def labels(story: Story, job: str, namespace: str) -> dict[str, str]:
+    """Those of a Job."""
+    return dict(story.lab.kube.batch.read_namespaced_job(job, namespace).metadata.labels)
+
+
+def others(backend: Backend, uid: str) -> bool:
+    """Whether another training pod has got as far as publishing."""
+    found = backend.publishing_pod()
+    return found is not None and found["metadata"]["uid"] != uid
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def test_a_training_past_its_deadline_and_one_out_of_memory_say_so_and_are_tried
 ) -> None:
     backend = story.running(project, EVERY)
     cold = backend.version
-    backend.apply(story.spec(project, EVERY, training={"deadline": "1s", "backoff": "2s"}))
+    backend.apply(story.spec(project, EVERY, training={"deadline": "1s", "backoff": "5m"}))  # an edit ends it
     project.import_annotated(EVERY)
     late = backend.wait_for("TrainingSucceeded", "False", "DeadlineExceeded")
     assert "spec.training.deadline" in late["message"]
@@ -49,7 +49,7 @@ def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: P
             assert_backs_off(backend, failures=1)
 
             backend.apply(story.spec(project, EVERY, training={"backoff": "1s"}))
-            pod = eventually(lambda: publishing(backend), PATIENCE, backend.told)
+            pod = eventually(backend.publishing_pod, PATIENCE, backend.told)
             evict(story, pod)  # as `kubectl drain` does; the pod is gone before its Job has failed
             eventually(lambda: pod["metadata"]["uid"] not in uids(backend.training_pods), PATIENCE, backend.told)
         finally:
@@ -68,11 +68,6 @@ def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: P
 
 def uids(pods: list[dict[str, Any]]) -> list[str]:
     return [pod["metadata"]["uid"] for pod in pods]
-
-
-def publishing(backend: Backend) -> dict[str, Any] | None:
-    """The training pod whose last container runs."""
-    return next((pod for pod in backend.training_pods if pod["status"].get("phase") == "Running"), None)
 
 
 def evict(story: Story, pod: dict[str, Any]) -> None:

@@ -172,6 +172,10 @@ class Backend:
         """The pods of training Jobs."""
         return self.kube.pods(self.namespace, f"labelloop.dev/backend={self.name},app.kubernetes.io/component=training")
 
+    def publishing_pod(self) -> Json | None:
+        """The training pod whose last container runs: the ones before it are init containers."""
+        return next((pod for pod in self.training_pods if pod["status"].get("phase") == "Running"), None)
+
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request to the Service from within the cluster's network, on a fresh connection."""
         return self.inside.request(method, f"http://{self.address}:{_PORT}{path}", **options)

@@ -146,6 +146,7 @@ class Reason(StrEnum):
     TRAINING_STARTED = "TrainingStarted"
     TRAINING_SUCCEEDED = "TrainingSucceeded"
     TRAINING_FAILED = "TrainingFailed"
+    JOB_SET_RIGHT = "JobSetRight"
     CANDIDATE_REFUSED = "CandidateRefused"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_FAILED = "RolloutFailed"

@@ -35,7 +35,8 @@ def job_manifest(
 ) -> dict[str, Any]:
     """A Job of these containers, one after another, with these volumes beside those that all Jobs have.
 
-    Immutable, so it is created, never applied. The operator deletes it, and makes another one to try again.
+    Most of it is immutable, so it is created, never applied. The operator deletes it, and makes another one to try
+    again.
     """
     *first, last = containers
     shared: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}, *volumes]
@@ -54,11 +55,27 @@ def job_manifest(
         "kind": "Job",
         "metadata": metadata(owner, name, component, annotations=annotations),
         "spec": {
-            "backoffLimit": 0,
+            **job_settings(spec),
             "podFailurePolicy": {"rules": [_DISRUPTED]},
-            "activeDeadlineSeconds": ceil(spec.training.deadline),
             "template": with_template(template, spec.training.pod_template),
         },
+    }
+
+
+def job_settings(spec: Spec) -> dict[str, Any]:
+    """What of a Job's spec can be changed while it runs."""
+    deadline = ceil(spec.training.deadline)
+    return {"suspend": False, "parallelism": 1, "backoffLimit": 0, "activeDeadlineSeconds": deadline}
+
+
+def job_as_wanted(owner: Owner, spec: Spec, name: str, uid: str, component: str) -> dict[str, Any]:
+    """Of a Job that runs what can be changed. With the uid: what is gone is not made of this."""
+    labels = names.common_labels(owner.name, component)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": owner.namespace, "uid": uid, "labels": labels},
+        "spec": job_settings(spec),
     }
 
 

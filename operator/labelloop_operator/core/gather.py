@@ -69,6 +69,7 @@ class Gatherer:
         facts = ConnectionFacts()
         label_studio: LabelStudioFacts | None = None
         if resource.spec is not None:
+            children = await self._with_lost_jobs(resource, children)
             facts, label_studio = await self._label_studio(key, resource, resource.spec, recovered(resource, children))
             children = replace(children, pod_problems=await self._pod_problems(key, children, resource.uid))
         return Observed(
@@ -118,6 +119,15 @@ class Gatherer:
         seen = self._cache.children(key)
         service = self._cache.child(SERVICE, namespace, names.service_name(name))
         return Children(service, seen.deployments, seen.jobs, seen.succeeded_pods)
+
+    async def _with_lost_jobs(self, resource: Resource, children: Children) -> Children:
+        """A Job on record that no watch shows is gone, or has lost the label by which it is watched."""
+        training, rebase = resource.status.training, resource.status.model.rebase
+        on_record = {training.job if training.last_outcome is None else None}
+        on_record.add(rebase.job if rebase is not None and rebase.outcome is None else None)
+        missing = on_record - {job["metadata"]["name"] for job in children.jobs}
+        found = [await self._pods.job(resource.namespace, name) for name in sorted(filter(None, missing))]
+        return replace(children, jobs=(*children.jobs, *(job for job in found if job is not None)))
 
     async def _label_studio(
         self, key: Key, resource: Resource, spec: Spec, status: Status

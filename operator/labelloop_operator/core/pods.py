@@ -7,7 +7,7 @@ from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import Reason
-from labelloop_operator.clients.kinds import POD
+from labelloop_operator.clients.kinds import JOB, POD
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.core.observed import Manifest, PodProblem
 from labelloop_operator.core.ownership import is_ours
@@ -20,7 +20,7 @@ _STEPS = ("restore", "train", "verify", "publish")
 
 
 class Pods:
-    """Pods of resources, read by label."""
+    """Pods of resources, read by label, and Jobs that no watch shows."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
@@ -38,6 +38,10 @@ class Pods:
     async def of_job(self, namespace: str, job: str) -> list[dict[str, Any]]:
         """The pods of a Job, as they are now."""
         return await self._kubernetes.list(POD, namespace, f"{JOB_NAME_LABEL}={job}")
+
+    async def job(self, namespace: str, name: str) -> Manifest | None:
+        """A Job as it is now, whatever labels it has."""
+        return await self._kubernetes.get(JOB, namespace, name)
 
     def forget(self, namespace: str, name: str) -> None:
         """The resource is gone."""

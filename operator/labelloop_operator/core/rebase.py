@@ -16,6 +16,7 @@ from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Create, Delete
+from labelloop_operator.core.running_jobs import set_right
 from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
 from labelloop_operator.policy.outcome import MESSAGE_MAX_LENGTH
 from labelloop_operator.policy.rebase import RebaseInput, RebaseVerdict, decide
@@ -114,6 +115,8 @@ def _followed(draft: Draft, spec: Spec, rebase: Rebase, job: Child, active: Mode
     followed = replace(rebase, job=job.name, outcome=None, failures=failures, not_before=None)
     found = result_of(draft.observed, job)
     if found is None:
+        if not job.going:
+            set_right(draft, spec, job, names.COMPONENT_REBASE)
         _tell_stuck(draft, job)
         return followed
     draft.look_again_after(0)

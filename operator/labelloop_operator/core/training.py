@@ -18,6 +18,7 @@ from labelloop_operator.core.label_config import tell_removed_labels
 from labelloop_operator.core.place import Place, place
 from labelloop_operator.core.plan import Create, Delete
 from labelloop_operator.core.rebase import training_must_use_new_base
+from labelloop_operator.core.running_jobs import set_right
 from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
 from labelloop_operator.policy.outcome import Outcome, OutcomeKind, failed, read_outcome
 from labelloop_operator.policy.rollout import may_roll_out
@@ -193,6 +194,7 @@ def _adopt(draft: Draft, current: Child) -> None:
 
 
 def _watch(draft: Draft, spec: Spec, current: Child) -> None:
+    set_right(draft, spec, current, names.COMPONENT_TRAINING)
     stuck = pull_failure(draft.observed.children, current)
     if stuck is None:
         return _running(draft, current, "runs")

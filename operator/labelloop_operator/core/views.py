@@ -56,7 +56,9 @@ def _jobs(children: Children, uid: str, rebases: bool) -> list[Child]:
 
 
 def _component(manifest: Manifest) -> str:
-    return str((manifest.get("metadata", {}).get("labels") or {}).get(names.LABEL_COMPONENT, ""))
+    """By its pods' labels: nobody can change those."""
+    labels = manifest["spec"]["template"].get("metadata", {}).get("labels") or {}
+    return str(labels.get(names.LABEL_COMPONENT, ""))
 
 
 def attempt_of(job: Child, otherwise: int) -> int:
