@@ -17,30 +17,33 @@ _DECIMAL = {-3: "n", -2: "u", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5:
 _NANO = Fraction(1, 10**9)
 
 
-@lru_cache(maxsize=256)  # resources share a few of them, and each reconcile reads them all
 def canonical_quantity(value: str | int | float) -> str:
     """The canonical form of a non-negative quantity (apimachinery `Quantity.CanonicalizeBytes`); else ValueError."""
-    number, suffix = _split(value)
-    amount = ceil(number * _multiplier(suffix) / _NANO) * _NANO
-    if amount == 0:
-        return "0"
-    if suffix in _BINARY[1:] and amount >= 1024 and amount.denominator == 1:
-        return _binary(int(amount))
-    return _decimal(amount, exponent_form=suffix[:1] in ("e", "E") and len(suffix) > 1)
+    return _canonical(*_split(value))
 
 
 def quantity_value(value: str | int | float) -> Fraction:
     """The exact amount, for comparing; ValueError as above."""
     number, suffix = _split(value)
-    return number * _multiplier(suffix)
+    return Fraction(number) * _multiplier(suffix)
 
 
-def _split(value: str | int | float) -> tuple[Fraction, str]:
+def _split(value: str | int | float) -> tuple[str, str]:
     text = str(value)
     match = _QUANTITY.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if not match:
         raise ValueError(f"{value!r:.120} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
-    return Fraction(match.group(1)), match.group(2) or ""
+    return match.group(1), match.group(2) or ""
+
+
+@lru_cache(maxsize=256)  # resources share a few of them, and each reconcile reads them all
+def _canonical(number: str, suffix: str) -> str:
+    amount = ceil(Fraction(number) * _multiplier(suffix) / _NANO) * _NANO
+    if amount == 0:
+        return "0"
+    if suffix in _BINARY[1:] and amount >= 1024 and amount.denominator == 1:
+        return _binary(int(amount))
+    return _decimal(amount, exponent_form=suffix[:1] in ("e", "E") and len(suffix) > 1)
 
 
 def _multiplier(suffix: str) -> Fraction:

@@ -1,5 +1,7 @@
 """Quantities and durations, in the forms the API server stores and Go reads."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,13 @@ def test_the_canonical_form_is_what_the_api_server_stores(given_: str | int, sto
 def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="512Mi"):
         canonical_quantity(text)
+
+
+@pytest.mark.parametrize("value", [True, [], {}, None])
+def test_what_merely_equals_a_quantity_or_cannot_be_compared_is_refused_too(value: Any) -> None:
+    assert canonical_quantity(1) == "1"
+    with pytest.raises(ValueError, match="512Mi"):
+        canonical_quantity(value)
 
 
 @given(
