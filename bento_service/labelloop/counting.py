@@ -157,7 +157,7 @@ def _since(cut: Cut, rows: Rows, size_now: int) -> Pending:
     return Pending(
         created=created,
         changed=len(rows) - created,
-        vanished=cut.size - old_ones(rows, size_now),
+        vanished=cut.size + created - size_now,
         newest={annotation: row.updated_at for annotation, row in rows.items()},
     )
 

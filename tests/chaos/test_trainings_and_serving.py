@@ -97,14 +97,20 @@ JOB_DEEDS: dict[str, tuple[Deed, str]] = {
 }
 
 
+async def running_job(made: Scene) -> dict[str, Any]:
+    """The Job of the second training, which does not end before `jobs_run`."""
+    await trained(made)
+    made.jobs_run = False
+    made.annotate()
+    await made.until(lambda: made.api.all("jobs"))
+    (job,) = made.api.all("jobs")
+    return dict(job)
+
+
 async def job_changed(deed: Deed, field: str) -> None:
     async with scene() as made:
         await made.start_operator()
-        await trained(made)
-        made.jobs_run = False
-        made.annotate()
-        await made.until(lambda: made.api.all("jobs"))
-        (before,) = made.api.all("jobs")
+        before = await running_job(made)
         place = ("jobs", NAMESPACE, before["metadata"]["name"])
         made.api.patch(*place, lambda live: live["metadata"]["annotations"].update(theirs="kept"))
         deed(made, before)
@@ -134,11 +140,8 @@ def test_a_job_that_others_change_while_it_runs_is_set_right(deed: Deed, field: 
 async def job_deleted() -> None:
     async with scene() as made:
         await made.start_operator()
-        await trained(made)
-        made.jobs_run = False
-        made.annotate()
-        await made.until(lambda: made.api.all("jobs"))
-        made.api.remove("jobs", NAMESPACE, made.api.all("jobs")[0]["metadata"]["name"])
+        job = await running_job(made)
+        made.api.remove("jobs", NAMESPACE, job["metadata"]["name"])
         await made.until(lambda: made.world.condition("TrainingSucceeded") == ("False", "JobVanished"))
         made.jobs_run = True
         await made.until(lambda: made.active == made.version_to_come())
@@ -183,12 +186,8 @@ def end_badly(made: Scene, job: str, how: dict[str, Any]) -> None:
 async def ended_badly(how: dict[str, Any], reason: str) -> None:
     async with scene() as made:
         await made.start_operator()
-        await trained(made)
+        job = (await running_job(made))["metadata"]["name"]
         served = made.active
-        made.jobs_run = False
-        made.annotate()
-        await made.until(lambda: made.api.all("jobs"))
-        job = made.api.all("jobs")[0]["metadata"]["name"]
         end_badly(made, job, how)
         await made.until(lambda: made.world.condition("TrainingSucceeded")[1] == reason)
         assert made.active == served
