@@ -235,7 +235,7 @@ async def _lead(
         *(asyncio.create_task(engine.work(), name=f"worker {number}") for number in range(settings.workers)),
     ]
     first_round = asyncio.create_task(_first_round(parts), name="first round")
-    kopf = asyncio.create_task(_watch_resources(parts, first_round), name="kopf")
+    kopf = asyncio.create_task(parts.resources.run(), name="kopf")
     stopped = asyncio.create_task(stop.wait(), name="signal")
     ready = asyncio.create_task(parts.resources.ready.wait(), name="kopf ready")
     await asyncio.wait({kopf, ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -262,13 +262,6 @@ async def _first_round(parts: Parts) -> None:
         _LOG.info("%d resources still wait to be looked at", parts.queue.depth)
     finally:
         parts.watch.begin()
-
-
-async def _watch_resources(parts: Parts, first_round: asyncio.Task[None]) -> None:
-    """kopf lists all resources once more when it starts, and has each handled: what it tells then waits in the queue
-    behind the first round anyway, so that round goes first."""
-    await asyncio.wait({first_round})
-    await parts.resources.run()
 
 
 async def _unless(stop: asyncio.Event, step: Coroutine[Any, Any, None]) -> bool:

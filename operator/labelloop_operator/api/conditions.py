@@ -199,9 +199,6 @@ class Condition:
         }
 
 
-_ORDER = list(ConditionType)
-
-
 def condition(conditions: Sequence[Condition], type_: ConditionType) -> Condition | None:
     """The condition of that type."""
     return next((item for item in conditions if item.type == type_), None)
@@ -233,10 +230,9 @@ def set_condition(
         observed_generation=generation,
         last_transition_time=now.replace(microsecond=0) if moved or before is None else before.last_transition_time,
     )
-    if before == replaced:
-        return tuple(conditions)
+    order = list(ConditionType)
     others = [item for item in conditions if item.type != type_]
-    return tuple(sorted([*others, replaced], key=lambda item: _ORDER.index(item.type)))
+    return tuple(sorted([*others, replaced], key=lambda item: order.index(item.type)))
 
 
 def shorten(message: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 GROUP = "labelloop.dev"
@@ -50,7 +49,6 @@ NAME_MAX_LENGTH = 43
 """`NAME-ml-train-HASH10` is a label value of the Job's pods: at most 63 characters."""
 
 
-@lru_cache(maxsize=256)  # of one resource each is asked for several times in a reconcile
 def _digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 

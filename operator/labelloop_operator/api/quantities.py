@@ -5,7 +5,6 @@ Manifests are compared with live objects as text, so what we send must be what c
 
 import re
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil
 
 PATTERN = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?$"
@@ -19,31 +18,27 @@ _NANO = Fraction(1, 10**9)
 
 def canonical_quantity(value: str | int | float) -> str:
     """The canonical form of a non-negative quantity (apimachinery `Quantity.CanonicalizeBytes`); else ValueError."""
-    return _canonical(*_split(value))
-
-
-def quantity_value(value: str | int | float) -> Fraction:
-    """The exact amount, for comparing; ValueError as above."""
     number, suffix = _split(value)
-    return Fraction(number) * _multiplier(suffix)
-
-
-def _split(value: str | int | float) -> tuple[str, str]:
-    text = str(value)
-    match = _QUANTITY.fullmatch(text) if len(text) <= MAX_LENGTH else None
-    if not match:
-        raise ValueError(f"{value!r:.120} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
-    return match.group(1), match.group(2) or ""
-
-
-@lru_cache(maxsize=256)  # resources share a few of them, and each reconcile reads them all
-def _canonical(number: str, suffix: str) -> str:
-    amount = ceil(Fraction(number) * _multiplier(suffix) / _NANO) * _NANO
+    amount = ceil(number * _multiplier(suffix) / _NANO) * _NANO
     if amount == 0:
         return "0"
     if suffix in _BINARY[1:] and amount >= 1024 and amount.denominator == 1:
         return _binary(int(amount))
     return _decimal(amount, exponent_form=suffix[:1] in ("e", "E") and len(suffix) > 1)
+
+
+def quantity_value(value: str | int | float) -> Fraction:
+    """The exact amount, for comparing; ValueError as above."""
+    number, suffix = _split(value)
+    return number * _multiplier(suffix)
+
+
+def _split(value: str | int | float) -> tuple[Fraction, str]:
+    text = str(value)
+    match = _QUANTITY.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    if not match:
+        raise ValueError(f"{value!r:.120} is not a quantity; write it like 500m, 2, 512Mi or 1.5Gi")
+    return Fraction(match.group(1)), match.group(2) or ""
 
 
 def _multiplier(suffix: str) -> Fraction:

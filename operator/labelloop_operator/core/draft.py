@@ -69,10 +69,7 @@ class Draft:
     def stamp(self) -> None:
         """All conditions were considered at this generation, those that stay as they are too."""
         generation = self.observed.resource.generation
-        conditions = tuple(
-            item if item.observed_generation == generation else replace(item, observed_generation=generation)
-            for item in self.status.conditions
-        )
+        conditions = tuple(replace(item, observed_generation=generation) for item in self.status.conditions)
         self.status = replace(self.status, conditions=conditions)
 
     def foreign(self) -> list[Conflict]:

@@ -25,23 +25,6 @@ _UNUSED_FINALIZER = "kopf.labelloop.dev/unused"
 """kopf removes its own finalizer from what it watches: this name keeps it off other operators' finalizers."""
 
 
-class NothingKept(kopf.DiffBaseStorage):  # type: ignore[misc, unused-ignore]
-    """No state of earlier events: none of our handlers asks what changed.
-
-    With its own storage kopf copies each object twice to find that out, most of what an event costs.
-    """
-
-    def build(self, **_: object) -> kopf.BodyEssence:
-        """Nothing of the object."""
-        return {}
-
-    def fetch(self, **_: object) -> None:
-        """Nothing was stored."""
-
-    def store(self, **_: object) -> None:
-        """Nothing is stored."""
-
-
 class EndlessBackoff:
     """Pauses between attempts, for ever: with kopf's finite default an outage of a minute ends the operator."""
 
@@ -69,7 +52,6 @@ def settings() -> kopf.OperatorSettings:
     made.networking.connect_timeout = 5
     made.networking.error_backoffs = EndlessBackoff()
     made.persistence.finalizer = _UNUSED_FINALIZER
-    made.persistence.diffbase_storage = NothingKept()
     return made
 
 
