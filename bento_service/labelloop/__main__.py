@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 
+from labelloop.environment import runs_in_a_pod
+
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -18,7 +20,7 @@ def main() -> None:
         from labelloop.publishing.restore import main as restore
 
         sys.exit(restore())
-    elif sys.argv[1:] == ["publish"]:
+    elif sys.argv[1:] == ["publish"] and runs_in_a_pod():
         from labelloop.publishing.publish import main as publish
 
         sys.exit(publish())

@@ -165,6 +165,13 @@ class Environment:
         return parsed
 
 
+def runs_in_a_pod(variables: Mapping[str, str] | None = None) -> bool:
+    """Whether this is a pod, or a container that is run as the operator's pods are."""
+    environment = Environment(variables)
+    names = ("KUBERNETES_SERVICE_HOST", "LABELLOOP_WORK_DIR", "LABELLOOP_PROJECT")
+    return any(environment.optional(name) is not None for name in names)
+
+
 def _check_bounds(name: str, value: str, number: float, minimum: float | None, maximum: float | None) -> None:
     if minimum is not None and number < minimum:
         raise SettingsError(f"{name} is {value!r}: use at least {minimum}")

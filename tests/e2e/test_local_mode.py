@@ -61,6 +61,7 @@ def local(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalB
         "LABEL_STUDIO_API_KEY": lab.label_studio.token,
         "START_TRAINING_EACH_N_UPDATES": "2",
         "MODEL_DIR": str(folder / "models"),
+        "LABELLOOP_HOST": "0.0.0.0",
         "WORKERS": "2",
     }
     with serve(folder, variables) as server:

@@ -34,6 +34,7 @@ def backend(lab: Lab, folder: Path, example: str, model_class: str) -> Iterator[
         "LABEL_STUDIO_API_KEY": lab.label_studio.token,
         "START_TRAINING_EACH_N_UPDATES": "2",
         "MODEL_DIR": str(folder / "models"),
+        "LABELLOOP_HOST": "0.0.0.0",
         "LABELLOOP_MODEL_CLASS": model_class,
     }
     with serve(folder, variables, cwd=EXAMPLES / example) as server:

@@ -1,19 +1,27 @@
 """`labelloop models`: the versions local mode keeps in MODEL_DIR."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labelloop.cli.output import JSON_OPTION, CommandError, table, tell
+from labelloop.cli.evaluate import by_label, confusions
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, table, tell, working
+from labelloop.cli.project_facts import DirectoryOption, ProjectFacts, ProjectOption, project_facts, store_of, stores
 
 if TYPE_CHECKING:
     from labelloop.local.store import ProjectStore
+    from labelloop.models.model import Model
 
-app = typer.Typer(help="Versions kept by local mode: list, show, roll back, prune.", no_args_is_help=True)
+app = typer.Typer(help="Versions kept by local mode: list, show, roll back, prune.")
+MOST_LABELS = 20
 
-DirectoryOption = Annotated[Path | None, typer.Option(help="Where the models are kept (else MODEL_DIR).")]
-ProjectOption = Annotated[int | None, typer.Option(min=1, help="Project; may be left out when there is only one.")]
+
+@app.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    """Without a sub-command: the help."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("list", epilog="Example: labelloop models list --project 7")
@@ -21,23 +29,20 @@ def list_versions(
     model_dir: DirectoryOption = None, project: ProjectOption = None, as_json: bool = JSON_OPTION
 ) -> None:
     """List the versions of each project, newest last."""
-    projects = [_store(model_dir, project)] if project else _stores(model_dir)
+    projects = [store_of(model_dir, project)] if project else stores(model_dir)
     document = {"projects": [_described(store) for store in projects]}
-    if as_json:
-        tell(True, document, ())
-        return
     rows = [
-        [
-            str(entry["project"]),
+        (
+            str(store.project),
             str(version["version"]),
-            str(version["promoted_at"] or ""),
+            ago(version["promoted_at"]),
             _share(version["accuracy"]),
-            "serves" if version["serves"] else "",
-        ]
-        for entry in document["projects"]
-        for version in _list(entry["versions"])
+            "yes" if version["serves"] else "",
+        )
+        for store in projects
+        for version in _versions(store)
     ]
-    table("", ("project", "version", "promoted at", "accuracy", ""), rows)
+    tell(as_json, document, table(("project", "version", "promoted", "accuracy", "serves"), rows))
 
 
 @app.command(epilog="Example: labelloop models show --project 7")
@@ -47,28 +52,21 @@ def show(
     project: ProjectOption = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Show a version: labels and metrics, and how the newest training ended."""
-    from labelloop.models import ModelFileError, load_model
+    """Show a version: labels and metrics, and what is pending and how the newest training of its project ended."""
+    from labelloop.local.settings import LocalSettings
 
-    store = _store(model_dir, project)
-    state = store.read()
-    wanted = version or state.current
-    document: dict[str, object] = {"project": store.project, "version": wanted, "pending_since": state.cut.size}
-    if state.last is not None:
-        document["last_training"] = {"outcome": state.last.outcome, "message": state.last.message, "at": state.last.at}
-    if wanted is not None:
-        if wanted not in store.versions():
-            raise CommandError(f"project {store.project} has no version {wanted}; see labelloop models list")
-        try:
-            model = load_model(store.path_of(wanted))
-        except ModelFileError as error:
-            raise CommandError(str(error), 1) from None
-        document |= {
-            "created_at": model.created_at,
-            "labels": {control: list(labels) for control, labels in model.labels.items()},
-            "metrics": dict(model.metrics),
-        }
-    tell(as_json, document, (f"{name:<14} {value}" for name, value in document.items()))
+    store = store_of(model_dir, project)
+    wanted = version or store.read().current
+    if wanted is not None and wanted not in store.versions():
+        raise CommandError(f"project {store.project} has no version {wanted}; see labelloop models list.")
+    model = None if wanted is None else _load(store, wanted)
+    with working("asking Label Studio"):
+        facts = project_facts(store, LocalSettings.from_environment())
+    document = {**facts.document(), "version": wanted, "created_at": None, "labels": {}, "metrics": {}}
+    if model is not None:
+        labels = {control: list(names) for control, names in model.labels.items()}
+        document |= {"created_at": model.created_at, "labels": labels, "metrics": dict(model.metrics)}
+    tell(as_json, document, _shown(facts, wanted, model))
 
 
 @app.command(epilog="Example: labelloop models rollback --project 7")
@@ -81,12 +79,12 @@ def rollback(
     """Let an older version serve again; a running server follows within seconds, without a failed request."""
     from labelloop.local.store import StoreError
 
-    store = _store(model_dir, project)
+    store = store_of(model_dir, project)
     before = store.read().current
     try:
         now = store.rollback(version)
     except StoreError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(f"{error}.") from None
     document = {"project": store.project, "version": now, "before": before}
     tell(as_json, document, [f"project {store.project} serves {now} (before: {before})"])
 
@@ -99,38 +97,61 @@ def prune(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Remove old versions; the one that serves always stays."""
-    projects = [_store(model_dir, project)] if project else _stores(model_dir)
-    removed = {store.project: store.prune(keep) for store in projects}
-    document = {"removed": [{"project": number, "version": gone} for number, all_ in removed.items() for gone in all_]}
-    tell(as_json, document, [f"removed {item['version']} of project {item['project']}" for item in document["removed"]])
+    projects = [store_of(model_dir, project)] if project else stores(model_dir)
+    removed = [{"project": store.project, "version": gone} for store in projects for gone in store.prune(keep)]
+    lines = [f"removed {item['version']} of project {item['project']}" for item in removed]
+    tell(as_json, {"removed": removed}, lines or ["nothing to remove"])
 
 
-def _stores(model_dir: Path | None) -> "list[ProjectStore]":
-    from labelloop.local.settings import model_directory
-    from labelloop.local.store import Store
+def _load(store: "ProjectStore", version: str) -> "Model":
+    from labelloop.models import ModelFileError, load_model
 
-    directory = model_dir or model_directory()
-    store = Store(directory)
-    if not store.projects():
-        raise CommandError(f"{directory} holds no projects: set MODEL_DIR or --model-dir to the folder of the server")
-    return [store.project(number) for number in store.projects()]
+    try:
+        return load_model(store.path_of(version))
+    except ModelFileError as error:
+        raise CommandError(str(error), FAILED) from None
 
 
-def _store(model_dir: Path | None, project: int | None) -> "ProjectStore":
-    found = _stores(model_dir)
-    numbers = ", ".join(str(store.project) for store in found)
-    if project is None and len(found) > 1:
-        raise CommandError(f"there are several projects ({numbers}): name one with --project")
-    chosen = next((store for store in found if project in (None, store.project)), None)
-    if chosen is None:
-        raise CommandError(f"there is no project {project}; there are: {numbers}")
-    return chosen
+def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> Iterator[str]:
+    yield _fact("project", facts.project)
+    yield _fact("version", version or "none: cold start")
+    if model is not None:
+        yield _fact("created", model.created_at or "not known")
+        for control, labels in model.labels.items():
+            more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+            yield _fact("labels", f"{control}: {', '.join(labels[:MOST_LABELS])}{more}")
+        for name in ("accuracy", "macro_f1", "log_loss", "ece", "examples"):
+            if model.metrics.get(name) is not None:
+                yield _fact(_WORDS.get(name, name), model.metrics[name])
+    for name, line in facts.lines().items():
+        yield _fact(name, line)
+    if model is not None:
+        yield from _measured(model.metrics)
+
+
+def _measured(metrics: Mapping[str, Any]) -> Iterator[str]:
+    for control, part in metrics.get("controls", {"label": metrics}).items():
+        if part.get("per_class"):
+            yield from ("", *by_label(control, part["per_class"]))
+        if part.get("confusions"):
+            yield from ("", *confusions(part["confusions"]))
+
+
+_WORDS = {"macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error", "examples": "texts held out"}
+
+
+def _fact(name: str, value: object) -> str:
+    return f"{name:<17} {value}"
 
 
 def _described(store: "ProjectStore") -> dict[str, object]:
+    return {"project": store.project, "serves": store.read().current, "versions": _versions(store)}
+
+
+def _versions(store: "ProjectStore") -> list[dict[str, Any]]:
     state = store.read()
     known = {entry.version: entry for entry in state.history}
-    versions = [
+    return [
         {
             "version": version,
             "serves": version == state.current,
@@ -139,11 +160,6 @@ def _described(store: "ProjectStore") -> dict[str, object]:
         }
         for version in store.versions()
     ]
-    return {"project": store.project, "serves": state.current, "versions": versions}
-
-
-def _list(value: object) -> list[dict[str, object]]:
-    return value if isinstance(value, list) else []
 
 
 def _share(value: object) -> str:

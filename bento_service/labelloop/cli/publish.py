@@ -10,6 +10,7 @@ import typer
 
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.environment import runs_in_a_pod
 
 if TYPE_CHECKING:
     from labelloop.publishing.append import Addition
@@ -56,19 +57,19 @@ def publish(
     ] = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Push --model, or --code, as an image --to a registry; without these it is the role of a training pod.
+    """Push --model, or --code, as an image --to a registry. In a training pod: the pod's role.
 
     No Docker and no build: the layers of --base are mounted or copied within the registry and one is added. The same
     files on the same base give the same digest.
     """
-    if model is None and code is None and to is None:
+    if model is None and code is None and to is None and runs_in_a_pod():
         from labelloop.publishing.publish import main as run
 
         raise typer.Exit(run())
     if (model is None) == (code is None) or to is None or base is None:
         raise CommandError(
             "publish needs --to HOST/PATH, --base IMAGE and either --model FOLDER or --code FOLDER; "
-            "see labelloop publish --help"
+            "see labelloop publish --help."
         )
     target, source = _reference("--to", to), _reference("--base", base)
     if target.digest:

@@ -2,9 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,29 @@ if TYPE_CHECKING:
     from labelloop.training.settings import TrainingSettings
 
 
-def train_into(
-    settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path, holdout: float
-) -> "Result":
+@dataclass(frozen=True)
+class Contradiction:
+    """One text that different tasks label differently."""
+
+    tasks: Mapping[int, str]
+    """Task (of a table: row) -> its labels."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"task {task} says {labels!r}" for task, labels in self.tasks.items())
+
+
+def contradictions(labelled: "LabelledFile") -> list[Contradiction]:
+    """The texts that have different labels in different tasks; of each the first task with each of the labels."""
+    from labelloop.datasets.examples import examples
+
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for example in examples(labelled.tasks, labelled.schema).examples:
+        for control, labels in example.labels.items():
+            found.setdefault((control, example.text.strip()), {}).setdefault(", ".join(labels), example.task)
+    return [Contradiction({task: said for said, task in one.items()}) for one in found.values() if len(one) > 1]
+
+
+def train_into(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path) -> "Result":
     """Once without the held-out texts for the metrics, then on all of them."""
     from labelloop.datasets.snapshot import Snapshot
     from labelloop.models.model import ModelFileError, load_model, save_model
@@ -39,14 +59,18 @@ def train_into(
             raise CommandError(f"nothing was trained (ModelFailed): {error}", FAILED) from None
 
     with _work_folder(out) as work:
-        with working("measuring on held-out texts"):
-            measured = fitted(holdout, work / "measured") if holdout else None
+        measured = None
+        if settings.holdout:
+            with working("measuring on held-out texts"):
+                measured = fitted(settings.holdout, work / "measured")
         with working("fitting on all texts"):
             result = fitted(0.0, work / "whole")
         if result.outcome != "Trained":
             return result
         if measured is not None and measured.outcome == "Trained":
-            message = f"{measured.message} (measured on {measured.metrics.get('examples', 0)} held-out texts)"
+            message = measured.message
+            if measured.metrics.get("accuracy") is not None:
+                message += f" (measured on {measured.metrics.get('examples', 0)} held-out texts)"
             result = replace(result, metrics={**measured.metrics, "holdout": 0.0}, message=message)
             model = load_model(work / "whole" / MODEL_DIRECTORY, model_class)
             model.metrics = {**model.metrics, **result.metrics}
@@ -61,6 +85,8 @@ def train_into(
 
 @contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
+    """A folder within `out`. Folders that were made for it go again when nothing is written."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".training-", dir=out))
@@ -70,3 +96,6 @@ def _work_folder(out: Path) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):  # the first one that is not empty ends it
+            for folder in made:
+                folder.rmdir()

@@ -24,6 +24,10 @@ class ModelProcessError(ModelFileError):
     """The process cannot answer; the message completes "the model ..."."""
 
 
+class ModelClassError(ModelProcessError):
+    """The class cannot be imported, or is no model: a setting is wrong."""
+
+
 class ModelProcess:
     """One process with one model. Not for several threads at a time."""
 
@@ -53,7 +57,8 @@ class ModelProcess:
         seconds = self._settings.load_seconds
         told = self._receive(seconds, f"was not loaded within {seconds:g} s (LABELLOOP_LOAD_SECONDS)")
         if "error" in told:
-            raise ModelProcessError(str(told["error"]))
+            kind = ModelClassError if told.get("wrong_class") else ModelProcessError
+            raise kind(str(told["error"]))
         return told
 
     def ask(self, request: Mapping[str, object], seconds: float) -> dict[str, object]:

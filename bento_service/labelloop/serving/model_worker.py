@@ -36,7 +36,7 @@ def main() -> int:
     try:
         worker = Worker(wanted["class"], None if wanted["directory"] is None else Path(wanted["directory"]))
     except (SettingsError, ModelFileError) as error:
-        connection.send_bytes(orjson.dumps({"error": str(error)}))
+        connection.send_bytes(orjson.dumps({"error": str(error), "wrong_class": isinstance(error, SettingsError)}))
         return 1
     except (Exception, SystemExit) as error:
         connection.send_bytes(orjson.dumps({"error": f"{wanted['class']}.load {_told(error)}"}))

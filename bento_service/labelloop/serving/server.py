@@ -3,6 +3,7 @@
 One process instead of two saves a second of start-up and 80 MB. WORKERS above 1 starts that many behind one port.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -48,6 +49,8 @@ NOT_FOR_SERVING = (
 KEEP_ALIVE_SECONDS = 65
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+log = logging.getLogger(__name__)
+
 
 def run() -> None:
     """Serve until SIGTERM or Ctrl-C; exit code 2 for settings that cannot work."""
@@ -56,12 +59,60 @@ def run() -> None:
     settings = settings_or_exit()
     prepare_environment()
     give_back_large_blocks()
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format=LOG_FORMAT)
-    logging.getLogger("labelloop").setLevel(settings.log_level)
-    listener = inherited_listener() or _bind(settings.port)
+    _log_as(settings)
+    listener = inherited_listener()
+    if listener is None:
+        check_model_class(settings)
+        listener = _bind(settings.host, settings.port)
+        _tell_exposure(settings)
     if settings.workers > 1:
         sys.exit(supervise(settings.workers, listener))
     _serve(settings, listener)
+
+
+def check_model_class(settings: ServingSettings) -> None:
+    """End with exit code 2 when the model class cannot be imported and this backend looks after itself.
+
+    A process of its own imports it: what the class does on import must not touch the server. In a pod the server stays,
+    not ready: the operator reports why.
+    """
+    if settings.local is None or settings.own is None:
+        return
+    from labelloop.serving.model_process import ModelClassError, ModelProcess, ModelProcessError
+
+    process = ModelProcess(settings.own, None)
+    try:
+        process.hello()
+    except ModelClassError as error:
+        _exit(str(error))
+    except ModelProcessError:
+        pass  # too slow or out of memory: the server says so at each request
+    finally:
+        process.kill()
+
+
+def _log_as(settings: ServingSettings) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    formatter = logging.Formatter(LOG_FORMAT)
+    if settings.log_format == "json":
+        from pythonjsonlogger.json import JsonFormatter
+
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        formatter = JsonFormatter(LOG_FORMAT, rename_fields=names)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("labelloop").setLevel(settings.log_level)
+
+
+def _tell_exposure(settings: ServingSettings) -> None:
+    """In a pod a NetworkPolicy and the operator's secret guard the backend; elsewhere nothing does."""
+    if settings.local is not None and settings.is_open:
+        log.warning(
+            "Listening at %s without a password: whoever reaches port %d may read predictions and start trainings; "
+            "set BASIC_AUTH_USER and BASIC_AUTH_PASS, or LABELLOOP_HOST=127.0.0.1",
+            settings.host,
+            settings.port,
+        )
 
 
 def settings_or_exit() -> ServingSettings:
@@ -81,17 +132,19 @@ def prepare_environment() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     """Listening at once: the probe that comes while the server starts is answered when it is ready.
 
     Were it refused, the kubelet would wait for a second before the next.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("0.0.0.0", port))  # noqa: S104  (a pod's server is reached from outside of it)
+        listener.bind((host, port))
         listener.listen()
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            _exit(f"LABELLOOP_HOST is {host}, which is no address of this machine: use one of its own, or 127.0.0.1")
         _exit(f"PORT is {port}, which cannot be used ({error.strerror}): stop what listens there or set another PORT")
     return listener
 

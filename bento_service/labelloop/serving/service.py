@@ -64,7 +64,7 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
         name=NAME,
         workers=settings.workers,
         traffic={"timeout": ANSWER_SECONDS},
-        http={"port": settings.port},
+        http={"host": settings.host, "port": settings.port},
         logging={"access": {"enabled": False}},
         metrics={"enabled": True},
         tracing={"excluded_urls": ".*"},

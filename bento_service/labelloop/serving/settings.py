@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
 DEFAULT_PORT = 9090
+LOOPBACK, ALL_ADDRESSES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - a pod's server is reached from outside of it
+LOG_FORMATS = ("text", "json")
 MAX_WORKERS, MAX_THREADS = 64, 64
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -47,7 +50,10 @@ class ServingSettings:
     """What the server needs to know before it starts."""
 
     port: int = DEFAULT_PORT
+    host: str = LOOPBACK
+    """Address to listen at."""
     log_level: str = "INFO"
+    log_format: str = "text"
     model_directory: Path = DEFAULT_MODEL_DIRECTORY
     expected_version: str | None = None
     """Version that must be served before the pod counts as ready; None: whatever is there."""
@@ -78,6 +84,8 @@ class ServingSettings:
 
         settings = cls(
             port=read(lambda: environment.integer("PORT", DEFAULT_PORT, minimum=1, maximum=65535), DEFAULT_PORT),
+            host=read(lambda: _host(environment), LOOPBACK),
+            log_format=read(lambda: environment.choice("LABELLOOP_LOG_FORMAT", LOG_FORMATS, "text"), "text"),
             log_level=read(lambda: environment.choice("LOG_LEVEL", LOG_LEVELS, "INFO"), "INFO"),
             model_directory=read(
                 lambda: environment.path("LABELLOOP_MODEL_DIR", DEFAULT_MODEL_DIRECTORY), DEFAULT_MODEL_DIRECTORY
@@ -94,6 +102,25 @@ class ServingSettings:
         )
         mistakes.tell()
         return settings
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others on the network reach it, and nothing asks them for a password."""
+        return not ip_address(self.host).is_loopback and self.basic_auth is None
+
+
+def _host(environment: Environment) -> str:
+    """LABELLOOP_HOST, which the images set; else all addresses in a pod, and this machine's own elsewhere."""
+    chosen = environment.optional("LABELLOOP_HOST")
+    if chosen is None:
+        return LOOPBACK if environment.optional("KUBERNETES_SERVICE_HOST") is None else ALL_ADDRESSES
+    try:
+        return str(ip_address(LOOPBACK if chosen == "localhost" else chosen))
+    except ValueError:
+        raise SettingsError(
+            f"LABELLOOP_HOST is {chosen!r}: use an IP address of this machine, such as {LOOPBACK}, "
+            f"or {ALL_ADDRESSES} for all of them"
+        ) from None
 
 
 def _local(environment: Environment, variables: Mapping[str, str] | None) -> "LocalSettings | None":

@@ -25,6 +25,8 @@ class TrainingSettings:
     parameters: Mapping[str, object] = field(default_factory=dict)
     holdout: float = DEFAULT_HOLDOUT
     """At most this share of the texts is never trained on (split.holdout_fraction); 0 measures nothing."""
+    exact_holdout: bool = False
+    """Hold out just that share, however many texts it is."""
     gate: GateRules = field(default_factory=GateRules)
     active_version: str | None = None
     """The version now served: making the same again is not worth a roll-out."""

@@ -101,7 +101,9 @@ def _fit(
     model_class: type[Model],
     incumbent: Model | None,
 ) -> Result:
-    fraction = holdout_fraction(len(example_set.examples), settings.holdout)
+    fraction = settings.holdout
+    if not settings.exact_holdout:
+        fraction = holdout_fraction(len(example_set.examples), settings.holdout)
     training, held_out = holdout(example_set.examples, str(settings.project), fraction)
     seconds: dict[str, float] = {}
     try:
