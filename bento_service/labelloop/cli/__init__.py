@@ -60,10 +60,11 @@ app.add_typer(models.app, name="models")
 app.command(epilog="Example: labelloop status --project 7")(status.status)
 app.command(epilog="Example: labelloop retrain --project 7")(status.retrain)
 app.command(epilog="Example: labelloop check --project 7 --url http://localhost:9090")(check.check)
-_role = {"rich_help_panel": roles.PANEL}
-app.command(**_role, epilog="Example: LABELLOOP_WORK_DIR=/work labelloop restore (in a training pod)")(roles.restore)
-app.command(**_role, epilog="Example: LABELLOOP_WORK_DIR=/work labelloop verify (in a rebase pod)")(roles.verify)
-app.command(**_role, epilog="Example: LABELLOOP_WORK_DIR=/work labelloop rebase (in a rebase pod)")(roles.rebase)
+for role, pod in ((roles.restore, "training"), (roles.verify, "rebase"), (roles.rebase, "rebase")):
+    app.command(
+        rich_help_panel=roles.PANEL,
+        epilog=f"Example: LABELLOOP_WORK_DIR=/work labelloop {role.__name__} (in a {pod} pod)",
+    )(role)
 
 
 @app.command("help", epilog="Example: labelloop help train")

@@ -90,7 +90,7 @@ class _Item:
         free = (number for number in count(self._number) if number not in known)
         return Task(task_id, item["data"], [one if one["id"] else {**one, "id": next(free)} for one in made]), has_id
 
-    def _annotation(self, where: str, found: Any) -> dict[str, Any]:
+    def _annotation(self, where: str, found: object) -> dict[str, Any]:
         """With the id None when it has none."""
         if not isinstance(found, dict):
             self._refuse(where, found, "give an object with id and result")
@@ -107,7 +107,7 @@ class _Item:
             self._check_result(f"{where}.result[{number}]", result)
         return made
 
-    def _check_result(self, where: str, result: Any) -> None:
+    def _check_result(self, where: str, result: object) -> None:
         if not isinstance(result, dict):
             self._refuse(where, result, "give an object with from_name, to_name, type and value")
         if result.get("type") != "choices":
@@ -124,7 +124,7 @@ class _Item:
             self._refuse(where, value, _ID_REMEDY)
         return value
 
-    def _list(self, where: str, value: Any, remedy: str) -> list[Any]:
+    def _list(self, where: str, value: object, remedy: str) -> list[Any]:
         if value is None:
             return []
         if not isinstance(value, list):

@@ -113,8 +113,10 @@ def _from_table(table: Table, columns: Columns, label_config: str | None, contro
     chosen = schema.controls[0]
     tasks = []
     for number, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
-        results = [annotation(number, [choice(chosen.name, chosen.object_name, [label])])] if label else []
-        tasks.append(Task(number, {chosen.data_key: text}, results))
+        task = Task(number, {chosen.data_key: text})
+        if label:
+            task.annotations.append(annotation(number, [choice(chosen.name, chosen.object_name, [label])]))
+        tasks.append(task)
     return LabelledFile(tasks, schema)
 
 

@@ -1,5 +1,6 @@
 """Start, readiness and end of the one-process server, as a pod sees them."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -7,15 +8,17 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 import requests
-from tests.integration.serving.conftest import ROOT, environment, serve
+from tests.integration.serving.conftest import BENTOML, ONE_PROCESS, ROOT, environment, serve
 from tests.support.operator_relay import operator_relay
+from tests.support.ports import free_port
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION
 from tests.support.waiting import PATIENCE, eventually
 
 
-def start(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "labelloop", "serve"]
+def start(folder: Path, variables: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "labelloop", "serve", *options]
     variables = environment(folder, variables)
     return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -46,6 +49,42 @@ def test_a_port_in_use_is_told(tmp_path: Path):
         ended = start(tmp_path, {"PORT": str(port)})
     assert ended.returncode == 2
     assert f"PORT is {port}" in ended.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_class_that_cannot_be_imported_ends_the_start(tmp_path: Path, workers: str):
+    ended = start(tmp_path, {"WORKERS": workers}, "--model-class", "nosuch:Class", "--port", str(free_port()))
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "LABELLOOP_MODEL_CLASS is 'nosuch:Class', which cannot be imported" in line
+
+
+def test_a_host_that_is_not_of_this_machine_is_told(tmp_path: Path):
+    ended = start(tmp_path, {}, "--host", "192.0.2.1", "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "labelloop serve: LABELLOOP_HOST is 192.0.2.1, which is no address of this machine: use one of its own, "
+        "or 127.0.0.1\n"
+    )
+
+
+@pytest.mark.parametrize("kind", [ONE_PROCESS, BENTOML])
+@pytest.mark.parametrize(("host", "seen"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_other_machines_reach_it_only_when_it_is_asked_to_listen_there(
+    tmp_path: Path, kind: str, host: str, seen: bool
+):
+    with serve(tmp_path, {"LABELLOOP_HOST": host}, kind) as server, socket.socket() as other:
+        # Another address of the loopback device stands for one of the network.
+        port = int(server.url.rpartition(":")[2])
+        assert (other.connect_ex(("127.0.0.2", port)) == 0) is seen
+        warned = "without a password" in server.told()
+        assert warned is (seen and kind == ONE_PROCESS)
+
+
+def test_the_log_may_be_json(tmp_path: Path):
+    with serve(tmp_path, {"LABELLOOP_LOG_FORMAT": "json"}) as server:
+        lines = [json.loads(line) for line in server.told().splitlines()]
+    assert any(line["level"] == "INFO" and line["message"].startswith("Serving cold-") for line in lines)
 
 
 def test_another_version_than_expected_is_not_ready_and_says_so(tmp_path: Path, model: Path):

@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "not UTF-8": (
         "latin.csv",
         csv_text().encode("latin-1"),
-        "is not UTF-8 (byte 0xFC in line 2): save it as CSV UTF-8",
+        "is not UTF-8 (byte 0xFC in line 2): save it as",
     ),
     "UTF-16 without a mark": ("u.csv", csv_text().encode("utf-16-le"), "give --encoding utf-16-le"),
     "unquoted commas": ("commas.csv", "text,label\nwell, well,billing\n", "line 2 has 3 cells, the header has 2: put"),

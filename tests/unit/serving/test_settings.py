@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from labelloop.environment import SettingsError
 from labelloop.serving.settings import BasicAuth, RelayTarget, ServingSettings
@@ -39,6 +42,8 @@ def test_all_variables_are_read():
     [
         ({"PORT": "http"}, ("PORT", "'http'", "whole number")),
         ({"PORT": "70000"}, ("PORT", "70000", "65535")),
+        ({"LABELLOOP_HOST": "here"}, ("LABELLOOP_HOST", "'here'", "127.0.0.1")),
+        ({"LABELLOOP_LOG_FORMAT": "xml"}, ("LABELLOOP_LOG_FORMAT", "'xml'", "text, json")),
         ({"LOG_LEVEL": "loud"}, ("LOG_LEVEL", "'loud'", "WARNING")),
         ({"LABELLOOP_RELAY_URL": "operator"}, ("LABELLOOP_RELAY_URL", "'operator'", "http://")),
         ({"LABELLOOP_RELAY_URL": RELAY["LABELLOOP_RELAY_URL"]}, ("LABELLOOP_RELAY_SECRET", "not set", "NAME-ml-relay")),
@@ -63,3 +68,26 @@ def test_secrets_are_not_shown():
     variables = {**RELAY, "LABELLOOP_WEBHOOK_SECRET": "hook-1", "BASIC_AUTH_USER": "user", "BASIC_AUTH_PASS": "pass-1"}
     shown = repr(ServingSettings.from_environment(variables))
     assert not [secret for secret in ("'secret'", "hook-1", "pass-1") if secret in shown]
+
+
+@pytest.mark.parametrize(
+    ("variables", "host", "is_open"),
+    [
+        ({}, "127.0.0.1", False),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "0.0.0.0", True),
+        ({"LABELLOOP_HOST": "0.0.0.0"}, "0.0.0.0", True),
+        ({"LABELLOOP_HOST": "0.0.0.0", "BASIC_AUTH_USER": "a", "BASIC_AUTH_PASS": "b"}, "0.0.0.0", False),
+        ({"LABELLOOP_HOST": "::1", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "::1", False),
+        ({"LABELLOOP_HOST": "localhost"}, "127.0.0.1", False),
+    ],
+)
+def test_only_a_pod_or_who_asks_for_it_listens_at_all_addresses(variables: dict[str, str], host: str, is_open: bool):
+    settings = ServingSettings.from_environment(variables)
+    assert (settings.host, settings.is_open) == (host, is_open)
+
+
+def test_the_images_ask_for_all_addresses():
+    root = Path(__file__).parents[3]
+    for name in ("bentofile.yaml", "bento_service/labelloop/scaffold/bentofile.yaml.template"):
+        envs = {item["name"]: item["value"] for item in yaml.safe_load((root / name).read_text())["envs"]}
+        assert envs["LABELLOOP_HOST"] == "0.0.0.0"
