@@ -36,7 +36,8 @@ def variables(lab: Lab) -> dict[str, str]:
 def server(
     lab: Lab, project: int, url: str, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    own = {"LABELLOOP_REGISTER_URL": url, "LABELLOOP_PROJECTS": str(project), "PORT": url.rpartition(":")[2]}
+    own = {"LABELLOOP_REGISTER_URL": url, "LABELLOOP_PROJECTS": str(project), "LABELLOOP_HOST": "0.0.0.0"}
+    own["PORT"] = url.rpartition(":")[2]
     with serve(tmp_path_factory.mktemp("check"), variables | own) as running:
         yield running
 

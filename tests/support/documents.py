@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SHELL_LANGUAGES = ("bash", "sh", "console", "")
 NOT_RUN = {
     "docker": "needs an engine; a test reads examples/local/compose.yaml, and tests/e2e/test_docs.py runs the image",
-    "pip": "Label Studio is in the tests' image, which is built from pinned requirements",
+    "pip": "Label Studio is in the tests' image; tests/unit/layout builds and looks into the wheel of this checkout",
 }
 """Programs that stand in pages and that no test runs, each with the reason."""
 IN_THE_CLUSTER = ("kubectl", "helm", "label-studio")

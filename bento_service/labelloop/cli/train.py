@@ -81,8 +81,9 @@ def _trained(
     settings = replace(settings, active_version=None, store_snapshot=False)
     if holdout is not None:
         settings = replace(settings, holdout=holdout, exact_holdout=True)
-    result = train_into(settings, labelled, address, out)
-    return result, contradictions(labelled)
+    with working("looking for contradicting labels"):
+        conflicts = contradictions(labelled)
+    return train_into(settings, labelled, address, out), conflicts
 
 
 def _document(result: "Result", conflicts: list[Contradiction], out: Path) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from labelloop.cli.output import FAILED, CommandError, working
 
 if TYPE_CHECKING:
     from labelloop.datasets.files import LabelledFile
+    from labelloop.label_config import Schema
+    from labelloop.label_studio.task_api import Task
     from labelloop.training.result import Result
     from labelloop.training.settings import TrainingSettings
 
@@ -32,11 +35,25 @@ def contradictions(labelled: "LabelledFile") -> list[Contradiction]:
     """The texts that have different labels in different tasks; of each the first task with each of the labels."""
     from labelloop.datasets.examples import examples
 
+    # Most texts are there once: only the others need a closer look.
+    texts = [_texts(task, labelled.schema) for task in labelled.tasks]
+    times = Counter(text for several in texts for text in several)
+    repeated = [task for task, own in zip(labelled.tasks, texts, strict=True) if any(times[text] > 1 for text in own)]
     found: dict[tuple[str, str], dict[str, int]] = {}
-    for example in examples(labelled.tasks, labelled.schema).examples:
+    for example in examples(repeated, labelled.schema).examples:
         for control, labels in example.labels.items():
             found.setdefault((control, example.text.strip()), {}).setdefault(", ".join(labels), example.task)
     return [Contradiction({task: said for said, task in one.items()}) for one in found.values() if len(one) > 1]
+
+
+def _texts(task: "Task", schema: "Schema") -> set[str]:
+    """What its controls are about."""
+    from labelloop.datasets.rows import canonical_data
+    from labelloop.label_config import text_of
+
+    if schema.whole_tasks:
+        return {canonical_data(task.data)}
+    return {(text_of(task.data, control) or "").strip() for control in schema.controls}
 
 
 def train_into(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path) -> "Result":
@@ -49,7 +66,8 @@ def train_into(settings: "TrainingSettings", labelled: "LabelledFile", address: 
     from labelloop.training.train import train as run
 
     schema = labelled.schema
-    snapshot = Snapshot.from_tasks(labelled.tasks, schema, project=settings.project, url=address)
+    with working("preparing"):
+        snapshot = Snapshot.from_tasks(labelled.tasks, schema, project=settings.project, url=address)
     model_class = chosen_model_class()
 
     def fitted(share: float, folder: Path) -> "Result":

@@ -43,6 +43,8 @@ def test_each_step_is_a_line_with_its_time_where_there_is_no_terminal(tmp_path: 
     steps = [line.rsplit(": ", 1) for line in done.stderr.splitlines()]
     assert [step for step, _ in steps] == [
         "labelloop: reading",
+        "labelloop: looking for contradicting labels",
+        "labelloop: preparing",
         "labelloop: measuring on held-out texts",
         "labelloop: fitting on all texts",
     ]

@@ -46,6 +46,10 @@ def test_wheel_holds_both_packages(wheel_names: list[str]):
     assert "labelloop_operator/main.py" in wheel_names
 
 
+def test_wheel_knows_its_commit(wheel_names: list[str]):
+    assert ("labelloop/commit.txt" in wheel_names) is (ROOT / ".git").exists()
+
+
 def test_wheel_has_no_top_level_operator(wheel_names: list[str]):
     tops = {name.split("/")[0] for name in wheel_names}
     assert "operator" not in tops
