@@ -49,8 +49,8 @@ def _of_checkout(package: Path) -> str | None:
 
 def _of_installation() -> str | None:
     try:
-        told = metadata.distribution("labelloop").read_text("direct_url.json")
-        found = json.loads(told or "{}").get("vcs_info", {}).get("commit_id")
+        noted = metadata.distribution("labelloop").read_text("direct_url.json")
+        found = json.loads(noted or "{}").get("vcs_info", {}).get("commit_id")
     except (metadata.PackageNotFoundError, ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None
