@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.serving_models import FixedModel
 
-from labelloop.serving.model_page import Facts, page
+from labelloop.serving.model_page import page
+from labelloop.serving.page_facts import Facts
 
 METRICS = {
     "accuracy": 0.71,
