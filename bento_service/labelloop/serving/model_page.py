@@ -104,7 +104,12 @@ def _figure(found: Figure) -> dict[str, object]:
 def _template() -> "Template":
     # Imported here: BentoML brings it along, but a start does not need it.
     from jinja2 import Environment
+    from markupsafe import Markup, escape
+
+    def wrapped(name: str) -> Markup:
+        """A name that may be broken after its underscores."""
+        return Markup("_<wbr>").join(map(escape, name.split("_")))
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": as_text, "figure": figure, "moment": moment}
+    environment.filters |= {"number": as_text, "figure": figure, "moment": moment, "wrapped": wrapped}
     return environment.from_string(TEMPLATE.read_text("utf-8"))

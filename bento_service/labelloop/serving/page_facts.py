@@ -113,4 +113,9 @@ def pill_of(notes: Sequence[Note]) -> tuple[Tone, str]:
     return min(found, key=lambda state: _URGENCY.index(state[0]), default=("good", "ready"))
 
 
+def by_urgency(notes: Sequence[Note]) -> list[Note]:
+    """What is wrong first."""
+    return sorted(notes, key=lambda note: _URGENCY.index(note.tone))
+
+
 _URGENCY: tuple[Tone, ...] = ("bad", "busy", "warn", "good", "plain")

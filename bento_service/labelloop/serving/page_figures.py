@@ -1,10 +1,11 @@
 """A model's figures as the page shows them: with the interval of what so few texts can say, or not at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from typing import TYPE_CHECKING
 
+from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.intervals import FEWEST_PER_LABEL, Interval, wilson, wilson_f1
 from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_share, as_text
 from labelloop.serving.plots import Plot, calibration
@@ -33,7 +34,7 @@ class Figure:
         if self.interval is None:
             return ""
         low, high = self.interval
-        return f"{floor(low * 100)} to {-floor(-high * 100)} %"
+        return f"{floor(low * 100)}-{-floor(-high * 100)}%"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def share(value: object, size: object) -> Figure:
     return Figure(known, as_text(value, percent=True), None if known is None or texts is None else wilson(known, texts))
 
 
+def _rough(found: Figure) -> Figure:
+    """Without decimals, which the few texts of one label cannot have."""
+    return found if found.value is None else replace(found, told=f"{found.value:.0%}")
+
+
 def _control(
     name: str,
     classes: Sequence[str],
@@ -120,13 +126,9 @@ def _class_row(label: str, count: object, metrics: Mapping[str, object], *, meas
     both = None if f1 is None or annotated is None or predicted is None else wilson_f1(f1, annotated, predicted)
     precision = share(metrics.get("precision"), predicted)
     if predicted is not None and predicted < FEWEST_PER_LABEL:
-        precision = Figure(None, f"{predicted:,.0f} predicted")
-    figures = (
-        precision,
-        share(metrics.get("recall"), annotated),
-        Figure(f1, as_text(metrics.get("f1"), percent=True), both),
-    )
-    return ClassRow(label, texts, annotated, None, figures)
+        precision = Figure(None, f"too few ({predicted:,.0f})")
+    figures = (precision, share(metrics.get("recall"), annotated), Figure(f1, as_text(f1), both))
+    return ClassRow(label, texts, annotated, None, tuple(map(_rough, figures)))
 
 
 def _few(size: float | None) -> str:
@@ -142,7 +144,7 @@ def _why_none(metrics: Mapping[str, object], origin: Mapping[str, object]) -> st
     """Why a control has no figures, and how many texts it takes."""
     held_out, needed = as_number(metrics.get("examples")), as_number(origin.get("figures_from"))
     if held_out:
-        return f"No figures: {held_out:,.0f} held-out texts are too few to measure."
+        return f"No figures: {held_out:,.0f} texts were held out to measure it, {FEWEST_MEASURED} are needed."
     trained_on = as_number(origin.get("trained_on"))
     known = "" if trained_on is None else f" The model was trained on all {trained_on:,.0f}."
     if needed is None:

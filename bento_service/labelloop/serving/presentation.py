@@ -98,18 +98,19 @@ def _line(settings: ServingSettings, base: Serving, shown: "Shown", addresses: C
     serving = _serving(base, shown)
     tone, pill = pill_of(_notes(settings, shown, addresses))
     if pill == "ready" and shown.predictor is base.predictor:
-        pill = "not trained yet"
+        tone, pill = "plain", "not trained yet"
     return ProjectLine(shown.store.project, serving.version or "none", serving.model_class, tone, pill)
 
 
 def _notes(settings: ServingSettings, shown: "Shown", addresses: Collection[int | None]) -> "list[Note]":
     from labelloop.local import report
+    from labelloop.serving.page_facts import by_urgency
 
     store = shown.store
     assert store is not None  # noqa: S101 - only called for projects
     unconfigured = settings.local.unconfigured if settings.local is not None else None
     found = report.notes(store.read(), store.shown(), shown.predictor.version, store.versions(), unconfigured)
-    return [*found, *_about_texts(store.project, addresses)]
+    return by_urgency([*found, *_about_texts(store.project, addresses)])
 
 
 def _without_project(settings: ServingSettings, *, is_local: bool, addresses: Collection[int | None]) -> "list[Note]":
@@ -128,4 +129,5 @@ def _without_project(settings: ServingSettings, *, is_local: bool, addresses: Co
 def _about_texts(project: int | None, addresses: Collection[int | None]) -> "list[Note]":
     from labelloop.serving.page_facts import Note
 
-    return [Note(ADDRESSES, "warn", "texts look like addresses")] if project in addresses or None in addresses else []
+    concerned = addresses if project is None else {project, None}.intersection(addresses)
+    return [Note(ADDRESSES, "warn", "texts look like addresses")] if concerned else []
