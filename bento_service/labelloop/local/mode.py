@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -72,10 +72,12 @@ class LocalMode:
         trainer: Trainer | None = None,
         clock: Callable[[], float] = time.monotonic,
         own: "OwnModelSettings | None" = None,
+        show_models: Callable[[Collection[tuple[str, str]]], None] = lambda _models: None,
     ) -> None:
         """`server` names the workers that share a port; all of them change versions together.
 
-        `own`: a model of one's own, whose versions run in processes of their own.
+        `own`: a custom model, whose versions run in processes of their own; `show_models` gets version and class of
+        all that answer, after each change.
         """
         self._settings = settings
         self._store = Store(settings.directory)
@@ -83,6 +85,7 @@ class LocalMode:
         self._trainer = trainer
         self._clock = clock
         self._own = own
+        self._show_models = show_models
         self._projects: dict[int, _Project] = {}
         self._board = Board(settings.directory / "run" / server)
         self._poller: asyncio.Task[None] | None = None
@@ -264,6 +267,8 @@ class LocalMode:
         self._tell_loaded()
 
     def _tell_loaded(self) -> None:
+        answering = [shown.predictor for shown in self.shown()]
+        self._show_models({(predictor.version, predictor.model_class) for predictor in answering})
         self._board.tell_loaded({number: frozenset(project.loaded) for number, project in self._projects.items()})
 
 

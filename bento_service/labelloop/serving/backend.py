@@ -53,7 +53,7 @@ class Backend:
         self.bodies = BodyReader()
         self._relay_target = settings.relay
         self._relay: Relay | None = None
-        self._local = local_mode(settings, self._base)
+        self._local = local_mode(settings, self._base, metrics.show_models)
         # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
         self._heavy = anyio.CapacityLimiter(settings.threads)
         self._batcher = Batcher()

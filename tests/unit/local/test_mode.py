@@ -217,6 +217,8 @@ class Closing:
 
     closed = False
 
+    model_class = "Closing"
+
     def __init__(self, version: str) -> None:
         self.version = version
 

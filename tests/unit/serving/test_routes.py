@@ -102,6 +102,22 @@ async def test_health_names_the_version_of_each_of_several_projects(tmp_path: Pa
         }
 
 
+async def test_the_metrics_name_the_models_that_answer_and_no_others(tmp_path: Path, trained: Path):
+    registry = CollectorRegistry()
+
+    def named() -> set[tuple[str, float]]:
+        (family,) = [family for family in registry.collect() if family.name == "labelloop_model_info"]
+        return {(sample.labels["model_version"], sample.value) for sample in family.samples}
+
+    store = Store(tmp_path).project(7)
+    shutil.copytree(trained, tmp_path / "copy")
+    store.add(tmp_path / "copy", TRAINED_VERSION)
+    store.change(lambda state: state.promoted(Promoted(TRAINED_VERSION, "2026-12-01T10:00:00Z")))
+    local = LocalSettings.from_environment({"MODEL_DIR": str(tmp_path)})
+    async with serving(ServingSettings(model_directory=tmp_path / "none", local=local), registry):
+        assert named() == {(TRAINED_VERSION, 1.0)}
+
+
 async def test_the_page_of_several_projects_and_of_one(tmp_path: Path, trained: Path):
     async with two_projects(tmp_path, trained) as http:
         overview = (await http.get("/", headers=HTML)).text
