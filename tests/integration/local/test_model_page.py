@@ -82,9 +82,13 @@ def test_history_projects_and_rollback(server: Server, fake: FakeLabelStudio, tm
     told = shows(page, server, second)
     since = store.read().since
     assert since is not None
+    eventually(
+        lambda: page.reload() and "0 of 80 annotation updates until the next training" in page.inner_text("main"),
+        PATIENCE,
+        server.told,
+    )
     assert page.inner_text(".pill") == "ready"
     for part in (
-        "0 of 80 annotation updates until the next training",
         "Project 7",
         f"Serves since {since[:10]} {since[11:16]}",
         first,
