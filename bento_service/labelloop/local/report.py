@@ -48,14 +48,14 @@ def _last(state: ProjectState) -> list[Note]:
     last = state.last
     if last is None or last.outcome == "Trained":
         return []
-    told = f"{as_time(last.at)} ({last.reason}): {last.message}"
+    how = f"{as_time(last.at)} ({last.reason}): {last.message}"
     if last.outcome == "Failed":
         again = "" if state.not_before is None else f" It is tried again after {as_time(state.not_before.isoformat())}."
-        return [Note(f"The newest training failed at {told.rstrip('.')}.{again}", "bad", "training failed")]
+        return [Note(f"The newest training failed at {how.rstrip('.')}.{again}", "bad", "training failed")]
     if last.outcome == "Refused":
-        text = f"The newest model was held back by the gate at {told.rstrip('.')}."
+        text = f"The newest model was held back by the gate at {how.rstrip('.')}."
         return [Note(text, "warn", "new model held back")]
-    return [Note(f"The newest training made no new model at {told.rstrip('.')}.")]
+    return [Note(f"The newest training made no new model at {how.rstrip('.')}.")]
 
 
 def _serving(state: ProjectState, served: str, there: Collection[str]) -> list[Note]:
@@ -68,8 +68,8 @@ def _serving(state: ProjectState, served: str, there: Collection[str]) -> list[N
         found.append(Note(text, "bad", "older version serves"))
     newer = _newer(state)
     if newer:
-        told = ", ".join(newer)
-        text = f"Rolled back by hand at {as_time(state.since)}: {state.current} serves again, {told} came after it."
+        later = ", ".join(newer)
+        text = f"Rolled back by hand at {as_time(state.since)}: {state.current} serves again, {later} came after it."
         found.append(Note(f"{text} The next training replaces it.", "warn", "rolled back"))
     return found
 

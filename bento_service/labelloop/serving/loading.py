@@ -82,8 +82,8 @@ def load_serving(settings: ServingSettings) -> Serving:
 def _what_serves(settings: ServingSettings, predictor: "Predictor | OwnPredictor") -> str:
     is_cold = _is_empty(settings.model_directory)
     origin = "not trained" if is_cold else f"folder {settings.model_directory}"
-    told = f"{predictor.version} ({predictor.model_class}, {origin})"
-    return f"Serving {told}" if settings.local is None else f"Projects without a trained model get {told}"
+    name = f"{predictor.version} ({predictor.model_class}, {origin})"
+    return f"Serving {name}" if settings.local is None else f"Projects without a trained model get {name}"
 
 
 def _predictor(settings: ServingSettings) -> "tuple[Predictor | OwnPredictor, Scope]":

@@ -25,7 +25,7 @@ class Figure:
     """A number, as text, and the 95 % interval of a share."""
 
     value: float | None
-    told: str
+    text: str
     interval: Interval | None = None
 
     @property
@@ -91,7 +91,7 @@ def share(value: object, size: object) -> Figure:
 
 def _rough(found: Figure) -> Figure:
     """Without decimals, which the few texts of one label cannot have."""
-    return found if found.value is None else replace(found, told=f"{found.value:.0%}")
+    return found if found.value is None else replace(found, text=f"{found.value:.0%}")
 
 
 def _control(
@@ -102,11 +102,11 @@ def _control(
     origin: Mapping[str, object],
 ) -> ControlFacts:
     figures = []
-    if (accuracy := share(metrics.get("accuracy"), metrics.get("examples"))).told != "-":
+    if (accuracy := share(metrics.get("accuracy"), metrics.get("examples"))).text != "-":
         figures.append(("accuracy", accuracy))
     for key, title in _TITLES.items():
-        if (told := as_text(metrics.get(key), percent=key == "macro_f1")) != "-":
-            figures.append((title, Figure(as_number(metrics.get(key)), told)))
+        if (text := as_text(metrics.get(key), percent=key == "macro_f1")) != "-":
+            figures.append((title, Figure(as_number(metrics.get(key)), text)))
     per_class = as_mapping(metrics.get("per_class"))
     missing = None if as_number(metrics.get("accuracy")) is not None else _why_none(metrics, origin)
     rows = [

@@ -13,11 +13,11 @@ Entry = dict[str, object]
 
 def versions(facts: Facts, metrics: Mapping[str, object], origin: Mapping[str, object]) -> list[Entry]:
     """Oldest first: what the model says of itself and of those before it, and what the server knows of all of them."""
-    told = _told_by_model(facts, metrics, origin)
+    described = _described_by_model(facts, metrics, origin)
     if facts.versions is None:
-        return [*told.values()]
+        return [*described.values()]
     known = {entry.version: entry for entry in facts.versions}
-    found = [{**entry, "state": "removed"} for version, entry in told.items() if version not in known]
+    found = [{**entry, "state": "removed"} for version, entry in described.items() if version not in known]
     for version, entry in known.items():
         own: Entry = {
             "version": version,
@@ -26,7 +26,7 @@ def versions(facts: Facts, metrics: Mapping[str, object], origin: Mapping[str, o
             "examples": entry.examples,
             "trained_on": entry.trained_on,
         }
-        found.append({**own, **told.get(version, {}), "promoted": entry.at, "state": entry.state})
+        found.append({**own, **described.get(version, {}), "promoted": entry.at, "state": entry.state})
     return found
 
 
@@ -35,7 +35,7 @@ def figure(entry: Mapping[str, object]) -> Figure:
     return share(entry["accuracy"], entry["examples"])
 
 
-def _told_by_model(facts: Facts, metrics: Mapping[str, object], origin: Mapping[str, object]) -> dict[str, Entry]:
+def _described_by_model(facts: Facts, metrics: Mapping[str, object], origin: Mapping[str, object]) -> dict[str, Entry]:
     if facts.model is None or facts.is_cold:
         return {}
     now = {
@@ -62,8 +62,8 @@ def _told_by_model(facts: Facts, metrics: Mapping[str, object], origin: Mapping[
 
 def moment(value: object) -> str | None:
     """A moment of the data as people read it; None for that of annotations in files, which have no time."""
-    told = str(value or "")
-    return as_time(told) if told and not told.startswith(FILE_TIME[:19]) else None
+    text = str(value or "")
+    return as_time(text) if text and not text.startswith(FILE_TIME[:19]) else None
 
 
 def origin_lines(metrics: Mapping[str, object], origin: Mapping[str, object]) -> Sequence[tuple[str, str]]:

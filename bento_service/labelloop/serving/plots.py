@@ -27,7 +27,7 @@ class Point:
 
     x: float
     y: float
-    told: str
+    text: str
     low: float | None = None
     high: float | None = None
 
@@ -136,13 +136,13 @@ def version_plots(versions: Sequence[Mapping[str, object]]) -> list[Plot]:
     return plots
 
 
-def _point(x: float, accuracy: float, size: float | None, told: str) -> Point:
+def _point(x: float, accuracy: float, size: float | None, text: str) -> Point:
     interval: Interval | None = None if size is None else wilson(accuracy, size)
     place = _x(min(max(x, 0.0), 1.0))
     if interval is None:
-        return Point(place, _y(accuracy), told)
+        return Point(place, _y(accuracy), text)
     low, high = interval
-    return Point(place, _y(accuracy), f"{told} (95 % interval {low:.0%} to {high:.0%})", _y(low), _y(high))
+    return Point(place, _y(accuracy), f"{text} (95 % interval {low:.0%} to {high:.0%})", _y(low), _y(high))
 
 
 def _x(share: float) -> float:

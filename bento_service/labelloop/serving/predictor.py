@@ -46,7 +46,7 @@ class Predictor:
         self.held_back: Callable[[str], bool] | None = None
         """Tells the texts to which nothing is said; None: there are none."""
         self.skips_references = True
-        """Whether nothing is said to the name of a file in the place of a text; a custom model may fetch the file."""
+        """Whether a text that is only a reference to a file gets no prediction; a custom model may fetch the file."""
         self._trained = model
         self._answers = BoundedCache(ANSWERS_BYTES, self._answers_by_source, _kept_bytes)
 

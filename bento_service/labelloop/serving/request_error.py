@@ -33,7 +33,9 @@ class UnknownProjectError(RequestError):
     """This backend serves no project of that number."""
 
     def __init__(self, project: str, projects: Sequence[int]) -> None:
-        told = ", ".join(map(str, projects))
-        remedy = f"Projects of this backend: {told}." if told else "This backend serves one model: leave ?project= out."
+        known = ", ".join(map(str, projects))
+        remedy = (
+            f"Projects of this backend: {known}." if known else "This backend serves one model: leave ?project= out."
+        )
         super().__init__(404, f"no project {project[:40]}", field="project", value=project, remedy=remedy)
         self.projects = projects

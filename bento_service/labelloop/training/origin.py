@@ -63,5 +63,5 @@ def history(before: Model | None) -> list[dict[str, object]]:
 
 def data_time(cut: Cut | None) -> str | None:
     """When the newest annotation was changed (RFC 3339); None when files did not say it."""
-    told = None if cut is None or cut.updated_at is None else format_time(cut.updated_at)
-    return None if told == FILE_TIME else told
+    text = None if cut is None or cut.updated_at is None else format_time(cut.updated_at)
+    return None if text == FILE_TIME else text

@@ -123,8 +123,8 @@ def _fit(
     model.version = result.version or ""
     # Not the clock: the same data must give the same bytes.
     model.created_at = data_time(result.cut)
-    told = origin(result, training, held_out, settings.holdout)
-    model.metrics = {**metrics, "origin": told, "history": history(incumbent)}
+    described = origin(result, training, held_out, settings.holdout)
+    model.metrics = {**metrics, "origin": described, "history": history(incumbent)}
     _save(model, schema, directory / MODEL_DIRECTORY, report)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
     trained = replace(
