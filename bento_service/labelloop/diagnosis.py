@@ -24,6 +24,7 @@ from labelloop.label_studio import (
     backends,
     create_webhook,
     delete_webhook,
+    first_tasks,
     project,
     update_webhook,
     webhooks,
@@ -31,9 +32,11 @@ from labelloop.label_studio import (
 from labelloop.label_studio.answers import SSRF_GUARD, SSRF_REMEDY
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.registration import WEBHOOK_ACTIONS, webhook_url
+from labelloop.task_text import looks_like_address
 
 SOON_SECONDS = 7 * 24 * 3600
 CONNECTED = "CO"
+TASKS_LOOKED_AT = 20
 NEEDED_ACTIONS = frozenset(WEBHOOK_ACTIONS) - {"TASKS_CREATED", "PROJECT_UPDATED"}
 """Without the others only a poll later is noticed what they tell."""
 
@@ -83,6 +86,7 @@ def diagnose(
         if url is not None:
             found.troubles += _about_url(url)
         found.troubles += _about_backend(client, asked, url, found, basic_auth=basic_auth)
+        found.troubles += _about_texts(client, asked, scope)
     return found
 
 
@@ -139,6 +143,25 @@ def _about_label_config(asked: Project, found: Diagnosis, scope: Scope) -> Itera
     found.facts["labels"] = {control.name: len(control.labels) for control in schema.controls}
     if schema.ignored:
         found.facts["ignored"] = list(schema.ignored)
+
+
+def _about_texts(client: LabelStudioClient, asked: Project, scope: Scope) -> Iterator[Trouble]:
+    """Whether the newest tasks hold addresses; a custom model that reads whole tasks fetches what is there."""
+    if scope.whole_tasks:
+        return
+    try:
+        keys = {control.data_key for control in parse_label_config(asked.label_config, scope).controls}
+        tasks = client.run(first_tasks(asked.id, TASKS_LOOKED_AT))
+    except (LabelConfigError, LabelStudioError):
+        return
+    texts = [text for task in tasks for key in keys if isinstance(text := task.data.get(key), str)]
+    found = sum(map(looks_like_address, texts))
+    if 2 * found > len(texts):
+        yield Trouble(
+            "TextsAreAddresses",
+            f"the texts look like addresses ({found} of {len(texts)}): they would be classified as they are written",
+            "Label Studio must store the text itself, or use a custom model that fetches it",
+        )
 
 
 def _about_url(url: str) -> Iterator[Trouble]:

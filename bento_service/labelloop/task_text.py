@@ -17,6 +17,15 @@ COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 INLINE_TAG = re.compile(r"</?(?:a|abbr|b|code|del|em|font|i|ins|kbd|mark|s|small|span|strong|sub|sup|u)\b[^<>]*>", re.I)
 TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
 
+LONGEST_ADDRESS = 2_048
+FILE_REFERENCE = re.compile(
+    r"(?:/data/(?:local-files/?\?d=|upload/)|/storage-data/|/(?:tasks|projects)/\d+/(?:presign|resolve)/"
+    r"|(?:s3|gs|azure-blob|azure-spi|hdfs|file)://)\S+",
+    re.IGNORECASE,
+)
+"""How Label Studio and its storages name a file, in the place of what is in it."""
+WEB_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
+
 
 class TextSource(Protocol):
     """Where a control finds its text: the part of `label_config.Control` needed here."""
@@ -51,6 +60,16 @@ def text_of(data: Mapping[str, object], control: TextSource) -> str | None:
     if text is not None and control.object_type == "HyperText":
         return strip_html(text)
     return text
+
+
+def is_file_reference(text: str) -> bool:
+    """Whether a text is nothing but the name of a file, which says nothing about what is in it."""
+    return len(text) <= LONGEST_ADDRESS and FILE_REFERENCE.fullmatch(text.strip()) is not None
+
+
+def looks_like_address(text: str) -> bool:
+    """The same, or an address in the web: it may be what is to be classified, or the place of the text."""
+    return is_file_reference(text) or (len(text) <= LONGEST_ADDRESS and WEB_ADDRESS.fullmatch(text.strip()) is not None)
 
 
 def strip_html(markup: str) -> str:

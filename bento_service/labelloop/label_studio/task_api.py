@@ -146,6 +146,15 @@ def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list
     return (yield from _pages(project, filters, "id,data", page_size, _task))
 
 
+def first_tasks(project: int, number: int) -> Operation[list[Task]]:
+    """Up to `number` tasks with their data, labelled or not; none when their texts are too large for one answer."""
+    response = yield _page_request(project, (), "id,data", number)
+    if not response.complete:
+        return []
+    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    return [_task(response, item) for item in items]
+
+
 def _annotated(
     project: int,
     since: datetime | None,

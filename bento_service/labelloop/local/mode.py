@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -17,6 +17,7 @@ from labelloop.local.models import candidates, load
 from labelloop.local.settings import MAX_PROJECTS, LocalSettings
 from labelloop.local.store import ProjectStore, Store
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.request_error import UnknownProjectError
 
 if TYPE_CHECKING:
     from labelloop.own_settings import OwnModelSettings
@@ -48,20 +49,16 @@ class _Project:
     stamp: tuple[int, int] = (-1, -1)
     key: str | None = None
     wanted: str = ""
-    since: str | None = None
     loaded: dict[str, AnyPredictor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a person is shown of local mode."""
+    """What a project, or the backend without any, answers with; for people."""
 
     predictor: AnyPredictor
-    since: str | None
-    """When it began to serve, RFC 3339; None: not known."""
-    project: int | None
-    """Whose model it is; None: what the backend starts with."""
-    projects: tuple[int, ...]
+    store: ProjectStore | None = None
+    """None: no project has asked yet."""
 
 
 class LocalMode:
@@ -75,10 +72,12 @@ class LocalMode:
         trainer: Trainer | None = None,
         clock: Callable[[], float] = time.monotonic,
         own: "OwnModelSettings | None" = None,
+        show_models: Callable[[Collection[tuple[str, str]]], None] = lambda _models: None,
     ) -> None:
         """`server` names the workers that share a port; all of them change versions together.
 
-        `own`: a model of one's own, whose versions run in processes of their own.
+        `own`: a custom model, whose versions run in processes of their own; `show_models` gets version and class of
+        all that answer, after each change.
         """
         self._settings = settings
         self._store = Store(settings.directory)
@@ -86,6 +85,7 @@ class LocalMode:
         self._trainer = trainer
         self._clock = clock
         self._own = own
+        self._show_models = show_models
         self._projects: dict[int, _Project] = {}
         self._board = Board(settings.directory / "run" / server)
         self._poller: asyncio.Task[None] | None = None
@@ -95,6 +95,9 @@ class LocalMode:
         for number in self._settings.projects:
             self._known(number)
         await self._look()
+        for shown in self.shown():
+            if shown.store is not None:
+                log.info("Project %d: serving %s", shown.store.project, shown.predictor.version)
         self._poller = asyncio.create_task(self._poll(), name="labelloop-local")
         if self._trainer is not None:
             self._trainer.start()
@@ -132,15 +135,17 @@ class LocalMode:
         )
         return await self._predictor(project, announced)
 
-    def shown(self, key: object = None) -> Shown:
-        """The model of the project asked for, or of the only one; else what the backend starts with."""
-        numbers = tuple(sorted(self._projects))
-        project = self._projects.get(numbers[0] if len(numbers) == 1 else _number(key) or 0)
-        if project is None:
-            return Shown(self._base, None, None, numbers)
-        predictor = project.loaded.get(project.wanted, self._base)
-        since = project.since if predictor is not self._base else None
-        return Shown(predictor, since, project.store.project, numbers)
+    def shown(self, key: object = None) -> list[Shown]:
+        """What serves the project asked for; None: all projects, by number. Raises UnknownProjectError."""
+        if key is None:
+            found = sorted(self._projects)
+        elif (number := _number(key)) in self._projects and str(number) == str(key):
+            found = [number]
+        else:
+            raise UnknownProjectError(str(key), sorted(self._projects))
+        projects = [self._projects[number] for number in found]
+        shown = [Shown(project.loaded.get(project.wanted, self._base), project.store) for project in projects]
+        return shown or [Shown(self._base)]
 
     def versions(self) -> list[str]:
         """Versions that answer now, of all projects."""
@@ -201,7 +206,10 @@ class LocalMode:
 
     def _advanced(self, project: _Project, before: Agreement, now: float) -> Agreement:
         ready = before.announced != project.wanted and self._board.all_have(project.store.project, project.wanted)
-        return advanced(before, project.wanted, ready=ready, now=now)
+        after = advanced(before, project.wanted, ready=ready, now=now)
+        if after.announced != before.announced:
+            log.info("Project %d: serving %s", project.store.project, after.announced)
+        return after
 
     async def _predictor(self, project: _Project, version: str) -> AnyPredictor:
         """Loaded as a rule; a worker that has just started may have to load what the others announce."""
@@ -240,8 +248,6 @@ class LocalMode:
 
     def _step(self, project: _Project, before: Agreement) -> tuple[Agreement, str]:
         after = self._advanced(project, before, self._clock())
-        if after.announced != before.announced:
-            log.info("Project %d: serving %s", project.store.project, after.announced)
         return after, after.announced
 
     async def _load_wanted(self, project: _Project) -> None:
@@ -254,7 +260,6 @@ class LocalMode:
                     continue
                 project.loaded[version] = found
             project.wanted = version
-            project.since = state.since if version == state.current else None
             break
         else:
             project.wanted = self._base.version
@@ -262,6 +267,8 @@ class LocalMode:
         self._tell_loaded()
 
     def _tell_loaded(self) -> None:
+        answering = [shown.predictor for shown in self.shown()]
+        self._show_models({(predictor.version, predictor.model_class) for predictor in answering})
         self._board.tell_loaded({number: frozenset(project.loaded) for number, project in self._projects.items()})
 
 

@@ -5,6 +5,7 @@
     snapshot.jsonl.gz, ...         what the newest training read, for the next one
     work/                          the training under way; removed before the next
     hint, requested                told by the workers: something changed, somebody pressed Start Training
+    activity.json                  what the trainer last observed, for the model page
 
 A version is written elsewhere, flushed to the disk, renamed into place, and only then named in `state.json`.
 """
@@ -21,9 +22,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labelloop.local.activity import Activity
 from labelloop.local.state import ProjectState, Promoted, StateError
 
-STATE_FILE = "state.json"
+STATE_FILE, ACTIVITY_FILE = "state.json", "activity.json"
 _VERSION = re.compile(r"model-[0-9a-f]{12}")
 
 log = logging.getLogger(__name__)
@@ -183,6 +185,22 @@ class ProjectStore:
         """The newest request, handled or not."""
         try:
             return (self.directory / "requested").read_text()
+        except OSError:
+            return None
+
+    # What the trainer tells people
+
+    def show(self, activity: Activity) -> None:
+        """Replace what is shown. Not flushed: after a power failure the trainer writes it again."""
+        path = self.directory / ACTIVITY_FILE
+        hidden = path.with_name(f".{ACTIVITY_FILE}")
+        hidden.write_bytes(activity.to_json())
+        hidden.replace(path)
+
+    def shown(self) -> Activity | None:
+        """What the trainer last observed; None: nothing yet."""
+        try:
+            return Activity.from_json((self.directory / ACTIVITY_FILE).read_bytes())
         except OSError:
             return None
 

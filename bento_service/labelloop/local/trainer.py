@@ -19,6 +19,7 @@ from typing import IO
 
 from labelloop.label_studio import LabelStudioError, project
 from labelloop.label_studio.client import LabelStudioClient
+from labelloop.local.activity import Activity
 from labelloop.local.decision import TrainingInput, backoff, decide
 from labelloop.local.pending import Tally
 from labelloop.local.registration import Registration
@@ -41,6 +42,8 @@ class _Training:
     attempt: str
     process: "subprocess.Popen[bytes]"
     started: float
+    since: str
+    """The same as RFC 3339, for people."""
 
 
 class LocalTrainer:
@@ -54,7 +57,9 @@ class LocalTrainer:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="labelloop-trainer", daemon=True)
         self._tallies: dict[int, Tally] = {}
-        self._failing: dict[int, str] = {}
+        self._failing: dict[int, tuple[str, str]] = {}
+        """Why a project cannot be counted, and since when."""
+        self._shown: dict[int, Activity] = {}
         self._training: _Training | None = None
         self._registration = Registration(settings)
 
@@ -136,6 +141,7 @@ class LocalTrainer:
         key = client.run(project(store.project)).key
         if state.key not in (None, key):
             aside = store.lay_aside(state.key or "")
+            self._shown.pop(store.project, None)
             log.warning(
                 "Project %d of Label Studio is a new one; the models of the old one are in %s", store.project, aside
             )
@@ -144,20 +150,41 @@ class LocalTrainer:
 
     def _tell_failing(self, number: int, message: str | None) -> None:
         """One line when it begins and one when it ends."""
-        before = self._failing.get(number)
+        before, since = self._failing.get(number, (None, _now()))
         if message is None:
             if self._failing.pop(number, None):
                 log.info("Project %d: Label Studio answers again", number)
         elif message != before:
-            self._failing[number] = message
+            self._failing[number] = message, since
             log.warning("Project %d is not counted: %s", number, message)
+
+    def _show(self, number: int, state: ProjectState) -> None:
+        """Tell the model page, when something has changed."""
+        problem, problem_since = self._failing.get(number, (None, None))
+        training = self._training
+        activity = Activity(
+            self._settings.every_updates,
+            self._pending(number, state),
+            training.since if training is not None and training.store.project == number else None,
+            problem,
+            problem_since,
+        )
+        if self._shown.get(number) != activity:
+            self._store.project(number).show(activity)
+            self._shown[number] = activity
+
+    def _pending(self, number: int, state: ProjectState) -> int | None:
+        """Updates since the newest training, repeat edits included; None: not counted yet."""
+        tally = self._tallies.get(number)
+        if tally is None or tally.count is None:
+            return None
+        return tally.count.pending.total + state.repeat_edits
 
     # Training
 
     def _decide(self, number: int) -> None:
         store = self._store.project(number)
-        state, request, tally = store.read(), store.requested(), self._tallies.get(number)
-        counted = None if tally is None or tally.count is None else tally.count.pending.total + state.repeat_edits
+        state, request = store.read(), store.requested()
         decision = decide(
             TrainingInput(
                 now=datetime.now(UTC),
@@ -165,12 +192,13 @@ class LocalTrainer:
                 requested=request is not None and request != state.handled_request,
                 failures=state.failures,
                 not_before=state.not_before,
-                pending=counted,
+                pending=self._pending(number, state),
                 every_updates=self._settings.every_updates,
             )
         )
         if decision.train:
             self._start(store, request, decision.reason)
+        self._show(number, state)
 
     def _start(self, store: ProjectStore, request: str | None, reason: str) -> None:
         attempt = secrets.token_hex(8)
@@ -189,7 +217,7 @@ class LocalTrainer:
         command = [sys.executable, "-m", "labelloop.local.training"]
         # Its standard input ends when this process does, however that happens; then it ends too.
         process = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE)
-        self._training = _Training(store, attempt, process, time.monotonic())
+        self._training = _Training(store, attempt, process, time.monotonic(), _now())
 
     def _see_training(self) -> None:
         training = self._training
@@ -207,6 +235,7 @@ class LocalTrainer:
         if state.last is None or state.last.attempt != training.attempt:
             log.error("Project %d: %s", training.store.project, _how_it_ended(code))
             training.store.change(lambda state: failed(state, training.attempt, code, self._settings.backoff_seconds))
+        self._show(training.store.project, training.store.read())
 
 
 def failed(state: ProjectState, attempt: str, code: int, base: float) -> ProjectState:
@@ -225,3 +254,7 @@ def _how_it_ended(code: int) -> str:
     if code == -9:
         return "the training was killed: it ran out of memory or of time (LABELLOOP_TRAINING_SECONDS)"
     return f"the training ended with {'signal' if code < 0 else 'exit code'} {abs(code)}: see the log"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

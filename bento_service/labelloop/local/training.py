@@ -73,8 +73,11 @@ def _conclude(store: ProjectStore, settings: LocalSettings, environment: Environ
         if result.cut is not None and (output / name).exists():
             (output / name).replace(store.directory / name)
     now = datetime.now(UTC)
+    message = result.message
+    if result.outcome == "Refused":
+        message = f"{result.gate.get('message')} ({message})"
     last = Last(
-        environment.optional("LABELLOOP_ATTEMPT") or "", result.outcome, result.reason, result.message, now.isoformat()
+        environment.optional("LABELLOOP_ATTEMPT") or "", result.outcome, result.reason, message, now.isoformat()
     )
     request = environment.optional("LABELLOOP_REQUEST")
 

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ import anyio
 import anyio.to_thread
 
 from labelloop.label_config import LabelConfigError, Schema, Scope, parse_label_config
+from labelloop.serving import presentation
+from labelloop.serving.addresses import AddressWatch
 from labelloop.serving.batching import Batcher
 from labelloop.serving.bounded_cache import BoundedCache
 from labelloop.serving.loading import Serving, load_serving
@@ -18,13 +19,14 @@ from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.predictor import Entry, Predictor
 from labelloop.serving.relay import Relay, RelayError
 from labelloop.serving.request_bodies import BodyReader
-from labelloop.serving.request_error import RequestError
+from labelloop.serving.request_error import RequestError, UnknownProjectError
 from labelloop.serving.settings import ServingSettings
 from labelloop.serving.webhook_events import Event
 
 if TYPE_CHECKING:
-    from labelloop.serving.model_page import Facts
+    from labelloop.local.mode import Shown
     from labelloop.serving.own_predictor import OwnPredictor
+    from labelloop.serving.page_facts import Facts
 
 # A thread hop costs more than such a request; for more the event loop must stay free for /health (1 s at Label Studio).
 INLINE_TASKS = 32
@@ -44,16 +46,18 @@ class Backend:
 
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self.metrics = metrics
+        self._settings = settings
         self._base: Serving = load_serving(settings)
         self.metrics.show_model(self._base)
         self.webhook_secret = settings.webhook_secret
         self.bodies = BodyReader()
         self._relay_target = settings.relay
         self._relay: Relay | None = None
-        self._local = local_mode(settings, self._base)
+        self._local = local_mode(settings, self._base, metrics.show_models)
         # One thread by default: large requests take turns by chunk and leave the rest of the processor to small ones.
         self._heavy = anyio.CapacityLimiter(settings.threads)
         self._batcher = Batcher()
+        self._addresses = AddressWatch()
         # They mostly wait: for a model of one's own to come free, and for its answer.
         self._own = anyio.CapacityLimiter(OWN_REQUESTS)
         self._schema = BoundedCache(SCHEMAS_BYTES, partial(_read_schema, scope=self._base.scope), _schema_bytes)
@@ -77,28 +81,26 @@ class Backend:
 
     @property
     def serving(self) -> Serving:
-        """What answers, for people; in local mode each project may have a version of its own."""
-        return self._base if self._local is None else replace(self._base, predictor=self._local.shown().predictor)
+        """What answers where nothing was trained yet, and whether the backend is ready."""
+        return self._base
 
-    def facts(self, project: object, started: str) -> "Facts":
-        """For the model page; `project` chooses one in local mode."""
-        from labelloop.serving.model_page import Facts  # few ever ask
+    def health(self, project: str | None) -> dict[str, object]:
+        """What answers: one project, or all there are; RequestError 404."""
+        return presentation.health(self._base, self._shown(project))
 
-        shown = None if self._local is None else self._local.shown(project)
-        serving = self._base if shown is None else replace(self._base, predictor=shown.predictor)
-        model = None if serving.predictor is None else serving.predictor.model
-        fault = serving.fault
-        return Facts(
-            serving.version,
-            serving.model_class,
-            serving.problem,
-            started,
-            model,
-            since=None if shown is None else shown.since,
-            fault=None if fault is None else f"{fault.at}: the model {fault.message} ({fault.times} times)",
-            project=None if shown is None else shown.project,
-            projects=() if shown is None else shown.projects,
-        )
+    async def facts(self, project: str | None, started: str) -> "Facts":
+        """For the model page; RequestError 404."""
+        shown = self._shown(project)
+        everything = shown if project is None else self._shown(None)
+        asked = partial(presentation.facts, self._settings, self._base, shown, everything, started)
+        return await anyio.to_thread.run_sync(asked, self._addresses.found)
+
+    def _shown(self, project: str | None) -> "list[Shown]":
+        if self._local is not None:
+            return self._local.shown(project)
+        if project is not None:
+            raise UnknownProjectError(project, ())
+        return []
 
     def versions(self) -> list[str]:
         """The versions that answer now."""
@@ -137,6 +139,8 @@ class Backend:
             return answered
         schema = self._schema[label_config]
         known = None if isinstance(schema, LabelConfigError) else schema
+        if known is not None:
+            self._addresses.look(project, tasks, known)
         if len(tasks) <= INLINE_TASKS and size <= INLINE_BYTES:
             return await self._batcher.predict(predictor, tasks, known, size)
         entries: list[Entry] = []

@@ -75,8 +75,15 @@ def load_serving(settings: ServingSettings) -> Serving:
     if predictor is None or problem is not None:
         log.error("Not ready: %s", problem)
     else:
-        log.info("Serving %s (%s, folder %s)", predictor.version, predictor.model_class, settings.model_directory)
+        log.info(_what_serves(settings, predictor))
     return Serving(predictor, problem, scope)
+
+
+def _what_serves(settings: ServingSettings, predictor: "Predictor | OwnPredictor") -> str:
+    is_cold = _is_empty(settings.model_directory)
+    origin = "not trained" if is_cold else f"folder {settings.model_directory}"
+    name = f"{predictor.version} ({predictor.model_class}, {origin})"
+    return f"Serving {name}" if settings.local is None else f"Projects without a trained model get {name}"
 
 
 def _predictor(settings: ServingSettings) -> "tuple[Predictor | OwnPredictor, Scope]":

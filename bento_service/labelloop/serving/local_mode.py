@@ -1,6 +1,7 @@
 """Whether this backend looks after itself, and the parts it then needs; loaded only then."""
 
 import logging
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from labelloop.serving.loading import Serving
@@ -14,7 +15,9 @@ log = logging.getLogger(__name__)
 NOT_CONFIGURED = "LABEL_STUDIO_API_KEY is not set"
 
 
-def local_mode(settings: ServingSettings, base: Serving) -> "LocalMode | None":
+def local_mode(
+    settings: ServingSettings, base: Serving, show_models: Callable[[Collection[tuple[str, str]]], None]
+) -> "LocalMode | None":
     """None with an operator behind the backend, and where there is neither a Label Studio nor a model of a project."""
     local = settings.local
     if local is None or base.predictor is None:
@@ -30,4 +33,4 @@ def local_mode(settings: ServingSettings, base: Serving) -> "LocalMode | None":
         from labelloop.local.trainer import LocalTrainer
 
         trainer = LocalTrainer(local)
-    return LocalMode(local, base.predictor, str(settings.port), trainer, own=settings.own)
+    return LocalMode(local, base.predictor, str(settings.port), trainer, own=settings.own, show_models=show_models)

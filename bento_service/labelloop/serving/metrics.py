@@ -3,6 +3,8 @@
 Imported only in the process that serves: prometheus_client decides at import whether several workers share files.
 """
 
+from collections.abc import Collection
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from labelloop.serving.loading import Serving
@@ -44,6 +46,7 @@ class ServingMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._models: set[tuple[str, str]] = set()
         # Series that exist before the first request make rates right from the start.
         self._with_result = self.predictions.labels("yes")
         self._without_result = self.predictions.labels("no")
@@ -51,7 +54,16 @@ class ServingMetrics:
     def show_model(self, serving: Serving) -> None:
         """Tell which model is served."""
         self._ready.set(serving.problem is None)
-        self._model.labels(serving.version or "none", serving.model_class).set(1)
+        self.show_models({(serving.version or "none", serving.model_class)})
+
+    def show_models(self, models: Collection[tuple[str, str]]) -> None:
+        """Tell version and class of all models that answer, one for each project in local mode."""
+        for gone in self._models.difference(models):
+            self._model.labels(*gone).set(0)  # several workers keep a series that is removed, with its last value
+            self._model.remove(*gone)
+        for model in models:
+            self._model.labels(*model).set(1)
+        self._models = set(models)
 
     def count_predictions(self, tasks: int, with_result: int, seconds: float) -> None:
         """One answered /predict."""

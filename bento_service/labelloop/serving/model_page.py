@@ -4,21 +4,20 @@ Everything is in the one document (no script, no other file), so it works offlin
 model file says is escaped and read with suspicion: a value of another kind than expected is left out.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelloop.models.model import Model
-from labelloop.models.version import COLD_PREFIX
-from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_share, as_text, as_time
-from labelloop.serving.plots import BOX, MAX_POINTS, Plot, calibration, version_plots, y_ticks
+from labelloop.serving.doubtful import as_mapping, as_number, as_text, as_time
+from labelloop.serving.page_facts import Facts
+from labelloop.serving.page_figures import Figure, controls
+from labelloop.serving.page_versions import figure, moment, origin_lines, versions
+from labelloop.serving.plots import BOX, version_plots, y_ticks
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-    from labelloop.serving.own_predictor import OwnModel
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -29,159 +28,88 @@ HEADERS = {
     "Vary": "Accept",
 }
 TEMPLATE = Path(__file__).with_name("model_page.html")
-MAX_PAIRS = 20
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the page tells beside the model's own words."""
-
-    version: str | None
-    model_class: str
-    problem: str | None
-    """Why it is not ready; None: it is."""
-    started: str
-    """When the server started."""
-    model: "Model | OwnModel | None"
-    """None: not trained yet."""
-    since: str | None = None
-    """When the version began to serve (RFC 3339); None: with the server."""
-    fault: str | None = None
-    """What a model of one's own last did wrong."""
-    project: int | None = None
-    projects: Sequence[int] = ()
-    """In local mode: the project whose model is shown, and all that there are."""
-
-    @property
-    def is_cold(self) -> bool:
-        """Whether nothing was trained yet."""
-        return self.model is None or (self.version or "").startswith(COLD_PREFIX)
-
-
-@dataclass(frozen=True)
-class ControlFacts:
-    """One control of the labelling configuration."""
-
-    name: str
-    figures: Sequence[tuple[str, str]]
-    classes: Sequence[tuple[str, str, str, str, str, str]]
-    """Label, texts with it, of them held out, precision, recall, F1."""
-    confusions: Sequence[tuple[str, str, str]]
-    """Annotated, predicted, how often."""
-    calibration: Plot | None
 
 
 def page(facts: Facts) -> bytes:
     """The document, UTF-8. Raises nothing that the model's file could cause."""
     metrics = as_mapping(facts.model.metrics) if facts.model else {}
     origin = as_mapping(metrics.get("origin"))
-    versions = _versions(facts, metrics, origin)
+    found = versions(facts, metrics, origin)
     text = _template().render(
         facts=facts,
         since=as_time(facts.since) if facts.since else None,
-        created=as_time(facts.model.created_at) if facts.model and facts.model.created_at else None,
-        controls=_controls(facts.model, metrics, origin),
-        plots=version_plots(versions),
-        versions=versions[::-1],
-        origin=_origin_lines(origin),
+        created=moment(facts.model.created_at) if facts.model else None,
+        controls=controls(facts.model, metrics, origin),
+        plots=version_plots(found),
+        versions=found[::-1],
+        origin=origin_lines(metrics, origin),
         box=BOX,
         y_ticks=y_ticks(),
     )
     return text.encode("utf-8", "replace")
 
 
+def page_json(facts: Facts) -> bytes:
+    """What the page shows, for programs."""
+    metrics = as_mapping(facts.model.metrics) if facts.model else {}
+    origin = as_mapping(metrics.get("origin"))
+    tone, state = facts.state
+    document = {
+        "model_version": facts.version,
+        "model_class": facts.model_class,
+        "state": state,
+        "tone": tone,
+        "problem": facts.problem,
+        "fault": facts.fault,
+        "project": facts.project,
+        "projects": [asdict(line) for line in facts.projects],
+        "notes": [{"tone": note.tone, "text": note.text} for note in facts.notes],
+        "serves_since": facts.since,
+        "controls": [
+            {
+                "name": control.name,
+                "missing": control.missing,
+                "figures": {title: _figure(found) for title, found in control.figures},
+                "labels": [
+                    {
+                        "label": row.label,
+                        "texts": row.texts,
+                        "held_out": row.held_out,
+                        "few": row.few,
+                        **dict(zip(("precision", "recall", "f1"), map(_figure, row.figures), strict=False)),
+                    }
+                    for row in control.classes
+                ],
+                "confusions": control.confusions,
+            }
+            for control in controls(facts.model, metrics, origin)
+        ],
+        "versions": [
+            {
+                **{name: entry.get(name) for name in ("version", "created", "promoted", "state")},
+                "trained_on": as_number(entry["trained_on"]),
+                "accuracy": _figure(figure(entry)),
+            }
+            for entry in versions(facts, metrics, origin)
+        ],
+    }
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def _figure(found: Figure) -> dict[str, object]:
+    return {"value": found.value, "interval": found.interval}
+
+
 @cache
 def _template() -> "Template":
     # Imported here: BentoML brings it along, but a start does not need it.
     from jinja2 import Environment
+    from markupsafe import Markup, escape
 
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
+    def wrapped(name: str) -> Markup:
+        """A name that may be broken after its underscores."""
+        return Markup("_<wbr>").join(map(escape, name.split("_")))
 
-
-def _controls(
-    model: "Model | OwnModel | None", metrics: Mapping[str, object], origin: Mapping[str, object]
-) -> list[ControlFacts]:
-    if model is None:
-        return []
-    several = as_mapping(metrics.get("controls"))
-    labelled = as_mapping(origin.get("labels"))
-    return [
-        _control(name, classes, as_mapping(several.get(name)) or (metrics if len(model.labels) == 1 else {}), labelled)
-        for name, classes in model.labels.items()
-    ]
-
-
-def _control(
-    name: str, classes: Sequence[str], metrics: Mapping[str, object], labelled: Mapping[str, object]
-) -> ControlFacts:
-    figures = [
-        (title, told)
-        for key, title in FIGURES.items()
-        if (told := as_text(metrics.get(key), percent=key in ("accuracy", "macro_f1"))) != "-"
-    ]
-    per_class, counts = as_mapping(metrics.get("per_class")), as_mapping(labelled.get(name))
-    rows = [_class_row(label, counts.get(label), as_mapping(per_class.get(label))) for label in classes]
-    pairs = [
-        (str(pair[0]), str(pair[1]), as_text(pair[2]))
-        for pair in as_list(metrics.get("confusions"))
-        if isinstance(pair, list) and len(pair) == 3
-    ]
-    return ControlFacts(name, figures, rows, pairs[:MAX_PAIRS], calibration(metrics))
-
-
-FIGURES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-    "examples": "texts held out",
-}
-
-
-def _class_row(label: str, count: object, figures: Mapping[str, object]) -> tuple[str, str, str, str, str, str]:
-    shares = [as_text(figures.get(key), percent=True) for key in ("precision", "recall", "f1")]
-    return (label, as_text(count), as_text(figures.get("examples")), shares[0], shares[1], shares[2])
-
-
-def _versions(facts: Facts, metrics: Mapping[str, object], origin: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """Oldest first, the one that answers last."""
-    if facts.model is None or facts.is_cold:
-        return []
-    earlier = [as_mapping(entry) for entry in as_list(metrics.get("history"))[-MAX_POINTS:]]
-    now = {
-        "version": facts.version,
-        "created_at": facts.model.created_at,
-        "accuracy": metrics.get("accuracy"),
-        "trained_on": origin.get("trained_on"),
-    }
-    return [_version(entry) for entry in (*earlier, now) if entry]
-
-
-def _version(entry: Mapping[str, object]) -> Mapping[str, object]:
-    return {
-        "version": str(entry.get("version")),
-        "created": as_time(entry.get("created_at")),
-        "accuracy": as_share(entry.get("accuracy")),
-        "accuracy_told": as_text(entry.get("accuracy"), percent=True),
-        "trained_on": as_number(entry.get("trained_on")),
-        "trained_on_told": as_text(entry.get("trained_on")),
-    }
-
-
-def _origin_lines(origin: Mapping[str, object]) -> list[tuple[str, str]]:
-    if not origin:
-        return []
-    cut = as_mapping(origin.get("cut"))
-    lines = [
-        ("newest annotation", as_time(cut.get("updated_at"))),
-        ("annotations read", as_text(cut.get("size"))),
-        ("texts trained on", as_text(origin.get("trained_on"))),
-        ("texts held out", as_text(origin.get("held_out"))),
-    ]
-    counts = as_mapping(origin.get("counts"))
-    lines += [
-        ("tasks" if name == "tasks" else f"tasks, {name.replace('_', ' ')}", as_text(count))
-        for name, count in counts.items()
-        if count
-    ]
-    return [*lines, ("digest of the data", str(origin.get("dataset_digest") or "-"))]
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": as_text, "figure": figure, "moment": moment, "wrapped": wrapped}
+    return environment.from_string(TEMPLATE.read_text("utf-8"))

@@ -114,7 +114,9 @@ class Worker:
     @staticmethod
     @lru_cache(1)
     def _text_predictor(model: TextModel) -> Predictor:
-        return Predictor(model.version, model)
+        predictor = Predictor(model.version, model)
+        predictor.skips_references = False
+        return predictor
 
 
 def _answer(found: Checked) -> dict[str, object]:

@@ -1,13 +1,16 @@
-"""Plots of the model page: accuracy, 0 to 1 upwards, as points and lines in an SVG's coordinates."""
+"""Plots of the model page: shares, 0 to 1 upwards, as points with intervals in an SVG's coordinates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_share, as_text
+from labelloop.intervals import Interval, wilson
+from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_share
 
 WIDTH, HEIGHT = 320, 200
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 34
 MAX_POINTS = 200
+MOST_BINS, FEWEST_IN_BIN = 5, 10
+"""Of the calibration plot: a point of fewer texts shows chance."""
 BOX = {
     "width": WIDTH,
     "height": HEIGHT,
@@ -20,16 +23,18 @@ BOX = {
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a plot, in its coordinates, and what it says."""
+    """A point of a plot and the ends of its interval, in the plot's coordinates, and what it says."""
 
     x: float
     y: float
-    told: str
+    text: str
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
 class Plot:
-    """Accuracy (0 to 1, upwards) against something."""
+    """A share (0 to 1, upwards) against something."""
 
     title: str
     x_title: str
@@ -38,53 +43,106 @@ class Plot:
     diagonal: bool = False
     """Whether equality is shown, for what should lie on it."""
 
-    @property
-    def line(self) -> str:
-        """The points as SVG writes them."""
-        return " ".join(f"{point.x:.1f},{point.y:.1f}" for point in self.points)
+
+@dataclass(frozen=True)
+class _Bin:
+    """Texts with similar scores."""
+
+    confidence: float
+    accuracy: float
+    size: float
+
+    def joined(self, other: "_Bin") -> "_Bin":
+        size = self.size + other.size
+
+        def mean(mine: float, theirs: float) -> float:
+            return (mine * self.size + theirs * other.size) / size
+
+        return _Bin(mean(self.confidence, other.confidence), mean(self.accuracy, other.accuracy), size)
 
 
 def calibration(metrics: Mapping[str, object]) -> Plot | None:
-    """How often predictions of a score are right; None without figures."""
-    points = []
-    for entry in as_list(metrics.get("calibration"))[:MAX_POINTS]:
-        told = as_mapping(entry)
-        confidence, accuracy = as_share(told.get("confidence")), as_share(told.get("accuracy"))
-        if confidence is not None and accuracy is not None:
-            texts = f"score {confidence:.0%}: {accuracy:.0%} right of {as_text(told.get('examples'))} texts"
-            points.append(Point(_x(confidence), _y(accuracy), texts))
-    if not points:
+    """How often predictions of a score are right; None with too few texts for two points."""
+    bins = _few_bins(_bins(metrics))
+    if len(bins) < 2:
         return None
+    points = [
+        _point(
+            found.confidence,
+            found.accuracy,
+            found.size,
+            f"score {found.confidence:.0%}: {found.accuracy:.0%} of {found.size:,.0f} texts right",
+        )
+        for found in bins
+    ]
     ticks = [(_x(share), f"{share:.0%}") for share in (0, 0.5, 1)]
-    return Plot("How far scores can be trusted", "score of the prediction", ticks, points, diagonal=True)
+    sizes = sorted(found.size for found in bins)
+    each = f"{sizes[0]:,.0f}" if sizes[0] == sizes[-1] else f"{sizes[0]:,.0f} to {sizes[-1]:,.0f}"
+    title = f"score of the prediction ({each} texts a point)"
+    return Plot("How far scores can be trusted", title, ticks, points, diagonal=True)
+
+
+def _bins(metrics: Mapping[str, object]) -> list[_Bin]:
+    found = []
+    for entry in map(as_mapping, as_list(metrics.get("calibration"))[:MAX_POINTS]):
+        confidence, accuracy = as_share(entry.get("confidence")), as_share(entry.get("accuracy"))
+        size = as_number(entry.get("examples"))
+        if confidence is not None and accuracy is not None and size is not None and size >= 1:
+            found.append(_Bin(confidence, accuracy, size))
+    return sorted(found, key=lambda found: found.confidence)
+
+
+def _few_bins(bins: Sequence[_Bin]) -> list[_Bin]:
+    """Neighbours joined until each has its share of the texts; what is left at the end joins the last one."""
+    least = max(FEWEST_IN_BIN, sum(found.size for found in bins) / MOST_BINS)
+    made: list[_Bin] = []
+    under_way: _Bin | None = None
+    for found in bins:
+        under_way = found if under_way is None else under_way.joined(found)
+        if under_way.size >= least - 0.5:
+            made.append(under_way)
+            under_way = None
+    if under_way is not None and made:
+        made[-1] = made[-1].joined(under_way)
+    return made
 
 
 def version_plots(versions: Sequence[Mapping[str, object]]) -> list[Plot]:
-    """Accuracy over versions and over labelled texts; `versions` oldest first."""
+    """Accuracy over versions and over labelled texts; `versions` oldest first. None of a single version."""
     known = [(entry, accuracy) for entry in versions if (accuracy := as_share(entry["accuracy"])) is not None]
-    if not known:
+    if len(known) < 2:
         return []
-    last = max(1, len(known) - 1)
+    last = len(known) - 1
     by_version = [
-        Point(_x(number / last), _y(accuracy), f"{entry['version']}: {accuracy:.1%}")
+        _point(
+            0.04 + 0.92 * number / last, accuracy, as_number(entry["examples"]), f"{entry['version']}: {accuracy:.1%}"
+        )
         for number, (entry, accuracy) in enumerate(known)
     ]
     plots = [Plot("Accuracy by version", "oldest to newest", [], by_version)]
-    counted = sorted(
-        (
-            (trained_on, accuracy)
-            for entry, accuracy in known
-            if (trained_on := as_number(entry["trained_on"])) is not None
-        )
-    )
-    if counted:
-        most = max(1, counted[-1][0])
+    counted = [
+        (trained_on, accuracy, as_number(entry["examples"]))
+        for entry, accuracy in known
+        if (trained_on := as_number(entry["trained_on"])) is not None
+    ]
+    if len({texts for texts, _, _ in counted}) > 1:
+        most = max(texts for texts, _, _ in counted)
         points = [
-            Point(_x(texts / most), _y(accuracy), f"{texts:,.0f} texts: {accuracy:.1%}") for texts, accuracy in counted
+            _point(texts / most if most > 0 else 0.0, accuracy, size, f"{texts:,.0f} texts: {accuracy:.1%}")
+            for texts, accuracy, size in sorted(counted, key=lambda entry: entry[0])
         ]
         ticks = [(_x(0), "0"), (_x(1), f"{most:,.0f}")]
         plots.append(Plot("Accuracy by labelled texts", "texts trained on", ticks, points))
     return plots
+
+
+def _point(x: float, accuracy: float, size: float | None, text: str) -> Point:
+    interval: Interval | None = None if size is None else wilson(accuracy, size)
+    place = _x(min(max(x, 0.0), 1.0))
+    if interval is None:
+        return Point(place, _y(accuracy), text)
+    low, high = interval
+    return Point(place, _y(accuracy), f"{text} (95 % interval {low:.0%} to {high:.0%})", _y(low), _y(high))
 
 
 def _x(share: float) -> float:

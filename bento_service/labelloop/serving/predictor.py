@@ -16,6 +16,7 @@ from labelloop.models.cold_start import ColdStart
 from labelloop.models.model import TextModel
 from labelloop.serving.bounded_cache import BoundedCache
 from labelloop.serving.control_answers import ControlAnswers, Region
+from labelloop.task_text import is_file_reference
 
 ANSWERS_BYTES = 16 << 20
 """What may be kept of labelling configurations; one of a thousand choices takes 1 MB."""
@@ -44,6 +45,8 @@ class Predictor:
         self.version = version
         self.held_back: Callable[[str], bool] | None = None
         """Tells the texts to which nothing is said; None: there are none."""
+        self.skips_references = True
+        """Whether a text that is only a reference to a file gets no prediction; a custom model may fetch the file."""
         self._trained = model
         self._answers = BoundedCache(ANSWERS_BYTES, self._answers_by_source, _kept_bytes)
 
@@ -77,7 +80,8 @@ class Predictor:
             found = [
                 (position, text)
                 for position, task in enumerate(tasks)
-                if (text := _task_text(task, answers[0].control)) is not None
+                if (text := task_text(task, answers[0].control)) is not None
+                and not (self.skips_references and is_file_reference(text))
                 and (self.held_back is None or not self.held_back(text))
             ]
             if not found:
@@ -140,7 +144,7 @@ def _add(entry: Entry, region: Region) -> None:
     entry["score"] = min(entry.get("score", 1.0), region["score"])
 
 
-def _task_text(task: object, control: Control) -> str | None:
+def task_text(task: object, control: Control) -> str | None:
     """The text to answer, or None when there is nothing to read."""
     data = task.get("data") if isinstance(task, Mapping) else None
     text = text_of(data, control) if isinstance(data, Mapping) else None

@@ -1,5 +1,7 @@
 """What a client is told when its request cannot be answered: field, value and remedy, as JSON and as reason phrase."""
 
+from collections.abc import Sequence
+
 import orjson
 from starlette.responses import Response
 
@@ -25,3 +27,15 @@ class RequestError(Exception):
         told = orjson.dumps({key: text for key, text in body.items() if text is not None})
         headers = {"Retry-After": "5"} if self.status in (429, 503) else None
         return Response(told, ReasonedStatus(self.status, self.error), headers, "application/json")
+
+
+class UnknownProjectError(RequestError):
+    """This backend serves no project of that number."""
+
+    def __init__(self, project: str, projects: Sequence[int]) -> None:
+        known = ", ".join(map(str, projects))
+        remedy = (
+            f"Projects of this backend: {known}." if known else "This backend serves one model: leave ?project= out."
+        )
+        super().__init__(404, f"no project {project[:40]}", field="project", value=project, remedy=remedy)
+        self.projects = projects

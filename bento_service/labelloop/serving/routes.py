@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from labelloop.serving import presentation
 from labelloop.serving.authentication import is_webhook_bearer
 from labelloop.serving.request_bodies import require_list, require_object, require_text
-from labelloop.serving.request_error import RequestError
+from labelloop.serving.request_error import RequestError, UnknownProjectError
 from labelloop.serving.webhook_events import START_TRAINING, read_event
 
 if TYPE_CHECKING:
@@ -53,24 +54,28 @@ async def health(request: Request) -> Response:
 
     A browser gets the model page; at /health, which is open, only where the rest is open too.
     """
-    serving = _backend(request).serving
-    if "text/html" in request.headers.get("accept", "") and (
-        request.scope["path"] == "/" or not request.app.state.is_protected
-    ):
-        return await _model_page(_backend(request), request.query_params.get("project"))
-    body: dict[str, object] = {"status": "UP", "model_class": serving.model_class, "model_version": serving.version}
-    fault = serving.fault
-    if fault is not None:
-        body["last_fault"] = {"message": f"The model {fault.message}", "at": fault.at, "times": fault.times}
-    return _json(body if serving.problem is None else {**body, "problem": serving.problem})
+    backend, project = _backend(request), request.query_params.get("project")
+    is_page = request.scope["path"] == "/" or not request.app.state.is_protected
+    if is_page and "text/html" in request.headers.get("accept", ""):
+        return await _model_page(backend, project)
+    if is_page and request.query_params.get("format") == "json":
+        from labelloop.serving.model_page import page_json
+
+        facts = await backend.facts(project, STARTED)
+        return Response(await anyio.to_thread.run_sync(page_json, facts), media_type="application/json")
+    return _json(backend.health(project))
 
 
 async def _model_page(backend: "Backend", project: str | None) -> Response:
     from labelloop.serving.model_page import HEADERS, page
 
-    facts = backend.facts(project, STARTED)
+    status = 200
+    try:
+        facts = await backend.facts(project, STARTED)
+    except UnknownProjectError as error:
+        facts, status = presentation.absent(error, STARTED), error.status
     # In a thread: a page of a thousand classes takes 50 ms, which predictions need not wait for.
-    return HTMLResponse(await anyio.to_thread.run_sync(page, facts), headers=HEADERS)
+    return HTMLResponse(await anyio.to_thread.run_sync(page, facts), status, headers=HEADERS)
 
 
 async def versions(request: Request) -> Response:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
     from labelloop.label_config import Schema
 
-CALIBRATION_BINS = 15
+CALIBRATION_BINS, FEWEST_IN_BIN = 15, 10
+"""A bin of one or two texts is right in 0 or 100 % of them, whatever the model is worth."""
 MAX_CONFUSIONS = 20
 _FIGURES = ("accuracy", "macro_f1", "log_loss", "ece")
 # A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
@@ -88,7 +89,8 @@ def _calibration_bins(probabilities: NDArray[np.float64], true: NDArray[np.bool_
     best = probabilities.argmax(axis=1)
     rows = np.arange(len(best))
     sure, right = probabilities[rows, best], true[rows, best]
-    parts = np.array_split(np.argsort(sure, kind="stable"), min(CALIBRATION_BINS, len(best)))
+    bins = max(min(CALIBRATION_BINS, len(best) // FEWEST_IN_BIN), 1)
+    parts = np.array_split(np.argsort(sure, kind="stable"), bins)
     return [(float(sure[part].mean()), float(right[part].mean()), len(part)) for part in parts]
 
 
@@ -144,6 +146,7 @@ def _per_class(
             "recall": _rounded(float(recall[index])),
             "f1": _rounded(float(f1[index])),
             "examples": int(true[:, index].sum()),
+            "predicted": int(predicted[:, index].sum()),
         }
         for index, name in enumerate(names)
     }

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import chain
+from math import ceil
 from typing import TYPE_CHECKING
 
+from labelloop.counting import Cut
 from labelloop.datasets.example_columns import labels_of
+from labelloop.datasets.files import FILE_TIME
+from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model
 
@@ -17,8 +20,13 @@ if TYPE_CHECKING:
 VERSIONS_KEPT = 20
 
 
-def origin(result: "Result", training: Sequence["Example"], held_out: Sequence["Example"]) -> dict[str, object]:
-    """For `metrics["origin"]`: dataset digest, cut, what became of the tasks, and labels by control and class."""
+def origin(
+    result: "Result", training: Sequence["Example"], held_out: Sequence["Example"], limit: float
+) -> dict[str, object]:
+    """For `metrics["origin"]`: dataset digest, cut, what became of the tasks, and labels by control and class.
+
+    `limit`: the share of texts that may be held out, from which follows how many texts figures need.
+    """
     labels: dict[str, Counter[str]] = {}
     for each in chain(labels_of(training), labels_of(held_out)):
         for control, chosen in each.items():
@@ -26,10 +34,11 @@ def origin(result: "Result", training: Sequence["Example"], held_out: Sequence["
     cut = result.cut
     return {
         "dataset_digest": result.dataset_digest,
-        "cut": None if cut is None else {"updated_at": _time(cut.updated_at), "size": cut.size},
+        "cut": None if cut is None else {"updated_at": data_time(cut), "size": cut.size},
         "counts": dict(result.counts),
         "trained_on": len(training),
         "held_out": len(held_out),
+        "figures_from": ceil(FEWEST_MEASURED / limit) if limit > 0 else None,
         "labels": {control: dict(sorted(counted.items())) for control, counted in sorted(labels.items())},
     }
 
@@ -46,10 +55,13 @@ def history(before: Model | None) -> list[dict[str, object]]:
         "version": before.version,
         "created_at": before.created_at,
         "accuracy": before.metrics.get("accuracy"),
+        "examples": before.metrics.get("examples"),
         "trained_on": found.get("trained_on"),
     }
     return [*(known for known in earlier if known.get("version") != before.version), entry][-VERSIONS_KEPT:]
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else format_time(moment)
+def data_time(cut: Cut | None) -> str | None:
+    """When the newest annotation was changed (RFC 3339); None when files did not say it."""
+    text = None if cut is None or cut.updated_at is None else format_time(cut.updated_at)
+    return None if text == FILE_TIME else text

@@ -14,16 +14,16 @@ from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
 from labelloop.label_config import Schema
-from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model, save_model
 from labelloop.models.own import code_digest, name_of
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
 from labelloop.serving.predictor import Predictor
+from labelloop.training.addresses import mostly_addresses, only_references
 from labelloop.training.measure import measure
 from labelloop.training.model_calls import calling
-from labelloop.training.origin import history, origin
+from labelloop.training.origin import data_time, history, origin
 from labelloop.training.result import Result
 from labelloop.training.settings import TrainingSettings
 
@@ -78,6 +78,8 @@ def train(
     report(_told(example_set))
     if not example_set.examples:
         return replace(result, message=_nothing_usable(example_set))
+    if model_class is TextClassifier and (why := only_references(example_set.examples)):
+        return replace(result, message=why)
     if model_class.FIXED_VERSION is not None:
         message = f"{name_of(model_class)} does not learn: it stays at its version {model_class.FIXED_VERSION}"
         version = settings.active_version or model_class.FIXED_VERSION
@@ -119,18 +121,21 @@ def _fit(
         # The fraction: a later training compares on texts that were held out for both.
         for_both = _held_out_for(incumbent, held_out, settings)
         measured, verdict = measure(model, incumbent, held_out, for_both, schema, settings.gate)
-        metrics = {**measured, "holdout": fraction}
+        metrics = {**measured, "holdout": fraction, "trained_on": len(training)}
     model.version = result.version or ""
-    if result.cut and result.cut.updated_at:
-        # Not the clock: the same data must give the same bytes.
-        model.created_at = format_time(result.cut.updated_at)
-    model.metrics = {**metrics, "origin": origin(result, training, held_out), "history": history(incumbent)}
+    # Not the clock: the same data must give the same bytes.
+    model.created_at = data_time(result.cut)
+    described = origin(result, training, held_out, settings.holdout)
+    model.metrics = {**metrics, "origin": described, "history": history(incumbent)}
     _save(model, schema, directory / MODEL_DIRECTORY, report)
     labels = tuple(dict.fromkeys(label for names in model.labels.values() for label in names))
     trained = replace(
         result, outcome="Trained", reason="Trained", labels=labels, metrics=metrics, seconds=seconds, message=""
     )
     trained = replace(trained, gate=verdict.to_json(), message=_summary(trained, schema, model, training, held_out))
+    if model_class is TextClassifier and (warning := mostly_addresses(training)):
+        report(warning)
+        trained = replace(trained, message=f"{trained.message}, {warning}")
     report(f"gate: {verdict.message}")
     return trained if verdict.accepted else replace(trained, outcome="Refused", reason=verdict.reason)
 

@@ -32,6 +32,7 @@ def server(fake: FakeLabelStudio, tmp_path: Path) -> Iterator[Server]:
         "LABEL_STUDIO_API_KEY": TOKEN,
         "START_TRAINING_EACH_N_UPDATES": "80",
         "LABELLOOP_PROJECTS": "7",
+        "LABELLOOP_POLL_SECONDS": "0.5",
     }
     with serve(tmp_path, variables) as running:
         yield running
@@ -81,7 +82,20 @@ def test_history_projects_and_rollback(server: Server, fake: FakeLabelStudio, tm
     told = shows(page, server, second)
     since = store.read().since
     assert since is not None
-    for part in ("Project 7", f"Serves since {since[:10]} {since[11:16]}", first, "Training data", "160", *WORDS):
+    eventually(
+        lambda: page.reload() and "0 of 80 annotation updates until the next training" in page.inner_text("main"),
+        PATIENCE,
+        server.told,
+    )
+    assert page.inner_text(".pill") == "ready"
+    for part in (
+        "Project 7",
+        f"Serves since {since[:10]} {since[11:16]}",
+        first,
+        "Training data",
+        "160",
+        *WORDS,
+    ):
         assert part in told, part
     assert page.locator("svg").count() == 3  # two versions, over time and over texts, and the calibration
     assert page.locator("svg").first.locator("circle").count() >= 1
@@ -91,16 +105,36 @@ def test_history_projects_and_rollback(server: Server, fake: FakeLabelStudio, tm
 
     setup = {"schema": CONFIG, "project": "8.1795323600"}
     cold = server.call("POST", "/setup", json=setup).json()["model_version"]
-    eventually(lambda: page.goto(server.url) and page.locator("nav a").count() == 2, PATIENCE, server.told)
-    assert "Several projects" in page.inner_text("main")
-    page.click("nav a:has-text('7')")
+    eventually(lambda: page.goto(server.url) and page.locator("main a").count() == 2, PATIENCE, server.told)
+    overview = page.inner_text("main")
+    for part in ("2 projects", second, cold, "not trained yet"):
+        assert part in overview, part
+    health = server.call("GET", "/health").json()
+    assert {number: project["model_version"] for number, project in health["projects"].items()} == {
+        "7": second,
+        "8": cold,
+    }
+    page.click("main a:has-text('7')")
     assert page.inner_text("h1") == second
     page.click("nav a:has-text('8')")
     assert page.inner_text("h1") == cold
     assert "Not trained yet" in page.inner_text("main")
+    eventually(
+        lambda: page.reload() and "0 of 80 annotation updates until the first training" in page.inner_text("main"),
+        PATIENCE,
+        server.told,
+    )
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
     store.rollback()
     told = shows(page, server, first, "/?project=7")
     assert store.read().since != since
-    assert second not in told
+    assert page.inner_text(".pill") == "rolled back"
+    assert f"{first} serves again, {second} came after it" in told
+
+    fake.token = "x" * 40
+    eventually(
+        lambda: page.reload() and page.inner_text(".pill") == "not counting", PATIENCE, lambda: page.inner_text("main")
+    )
+    lines = [line.partition(": ")[2] for line in server.told().splitlines() if "Project 7: serving" in line]
+    assert lines == [f"Project 7: serving {version}" for version in (cold, first, second, first)]

@@ -71,6 +71,10 @@ INJECTED: dict[str, tuple[Callable[[FakeLabelStudio], object], list[str]]] = {
         lambda fake: setattr(fake.projects[PROJECT], "label_config", "<View></View>"),
         ["LabelConfigUnsupported"],
     ),
+    "addresses for texts": (
+        lambda fake: [setattr(task, "text", "s3://tickets/1.txt") for task in fake.projects[PROJECT].tasks.values()],
+        ["TextsAreAddresses"],
+    ),
     "no backend": (lambda fake: (fake.backends.clear(), fake.webhooks.clear()), ["NotConnected"]),
     "no backend, guard closed": (
         lambda fake: (fake.backends.clear(), fake.webhooks.clear(), setattr(fake, "guard_webhooks", True)),

@@ -15,6 +15,7 @@ from labelloop.local.settings import LocalSettings
 from labelloop.local.state import Promoted
 from labelloop.local.store import ProjectStore, Store
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.request_error import UnknownProjectError
 
 COLD = "cold-000000000000"
 ONE, TWO = "model-000000000001", "model-000000000002"
@@ -102,7 +103,7 @@ async def test_a_request_that_names_no_project_means_the_only_one(tmp_path: Path
     promote(tmp_path, models, ONE)
     async with worker(tmp_path) as mode:
         assert await told(mode, key) == ONE
-        assert mode.shown().predictor.version == ONE
+        assert [shown.predictor.version for shown in mode.shown()] == [ONE]
 
 
 async def test_two_workers_switch_together_and_only_when_both_have_it(tmp_path: Path, models: Path):
@@ -121,9 +122,42 @@ async def test_a_setup_just_answered_keeps_its_version_for_the_predict_that_foll
         promote(tmp_path, models, TWO)
         await until(lambda: two.versions() == [TWO], "the new version is wanted")
         assert await told(two) == announced == ONE
-        await until(lambda: one.shown().predictor.version == TWO, "shown")
+        await until(lambda: one.shown()[0].predictor.version == TWO, "shown")
         await until_told(TWO, two)
         assert (await one.setup(KEY)).version == TWO
+
+
+async def test_every_swap_is_one_line_in_the_log_whoever_announces_it(
+    tmp_path: Path, models: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "labelloop")
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "serving" in record.getMessage()]
+
+    promote(tmp_path, models, ONE)
+    async with worker(tmp_path) as mode:
+        assert lines() == [f"Project 7: serving {ONE}"], "after a start the trained model is named"
+        store = promote(tmp_path, models, TWO)
+        await mode._load_wanted(mode._projects[7])  # the poller has loaded it, and /setup comes before its next look
+        assert (await mode.setup(KEY)).version == TWO
+        assert lines()[1:] == [f"Project 7: serving {TWO}"]
+        store.rollback()
+        await until_told(ONE, mode)
+        assert lines()[2:] == [f"Project 7: serving {ONE}"]
+
+
+async def test_all_projects_are_shown_or_the_one_that_is_asked_for(tmp_path: Path, models: Path):
+    promote(tmp_path, models, ONE)
+    promote(tmp_path, models, TWO, project=8)
+    async with worker(tmp_path) as mode:
+        assert [shown.predictor.version for shown in mode.shown()] == [ONE, TWO]
+        assert [shown.predictor.version for shown in mode.shown("8")] == [TWO]
+        for unknown in ("99", "abc", "", "07", "7.1"):
+            with pytest.raises(UnknownProjectError) as raised:
+                mode.shown(unknown)
+            assert (raised.value.status, raised.value.projects) == (404, [7, 8])
+            assert raised.value.error == f"no project {unknown}"
 
 
 async def test_a_worker_that_starts_in_between_answers_what_the_others_announce(tmp_path: Path, models: Path):
@@ -182,6 +216,8 @@ class Closing:
     """A model of one's own, in as far as local mode sees one."""
 
     closed = False
+
+    model_class = "Closing"
 
     def __init__(self, version: str) -> None:
         self.version = version

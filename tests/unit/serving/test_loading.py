@@ -6,6 +6,7 @@ from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, FixedMod
 
 from labelloop.datasets.split import position
 from labelloop.label_config import parse_label_config
+from labelloop.local.settings import LocalSettings
 from labelloop.serving.loading import load_serving, self_check
 from labelloop.serving.predictor import Predictor
 from labelloop.serving.settings import BlindHoldout, ServingSettings
@@ -33,6 +34,19 @@ def test_an_empty_or_missing_folder_means_not_trained_yet(tmp_path: Path, exists
     assert serving.problem is None
     assert serving.model_class == "ColdStart"
     assert serving.version.startswith("cold-")
+
+
+def test_the_log_names_a_folder_only_when_the_model_comes_from_it(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "labelloop")
+    load_serving(ServingSettings(model_directory=trained))
+    assert caplog.messages[-1] == f"Serving {TRAINED_VERSION} (TextClassifier, folder {trained})"
+    local = LocalSettings.from_environment({"MODEL_DIR": str(tmp_path)})
+    load_serving(ServingSettings(model_directory=tmp_path / "missing", local=local))
+    told = caplog.messages[-1]
+    assert told.startswith("Projects without a trained model get cold-")
+    assert told.endswith(" (ColdStart, not trained)")
 
 
 def test_a_cold_version_from_the_operator_is_adopted(tmp_path: Path):

@@ -280,3 +280,33 @@ def test_not_a_number_is_never_answered():
     assert Predictor("v", FixedModel({"label": {"billing": float("nan"), "login": 1.0}})).predict(
         [task("a")], SCHEMA
     ) == [{"model_version": "v"}]
+
+
+REFERENCES = (
+    "/data/local-files/?d=tickets/1.txt",
+    "/data/local-files?d=test",
+    " /data/upload/7/1.txt ",
+    "s3://bucket/1.txt",
+    "gs://bucket/1.txt",
+    "azure-blob://container/1.txt",
+    "/tasks/1/resolve/?fileuri=czM6Ly8=",
+)
+
+
+@pytest.mark.parametrize("text", REFERENCES)
+def test_nothing_is_said_to_the_name_of_a_file(text: str):
+    assert PREDICTOR.predict([task(text)], SCHEMA) == [{"model_version": "model-1"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["http://example.org/offer", "see s3://bucket/1.txt", "/data/upload", "a/b", "upload: x"]
+)
+def test_other_texts_are_classified_as_they_are_written(text: str):
+    (entry,) = PREDICTOR.predict([task(text)], SCHEMA)
+    assert chosen(entry) == ["billing"]
+
+
+def test_a_custom_model_may_fetch_what_a_text_names():
+    predictor = Predictor("model-1", FixedModel(SHARES))
+    predictor.skips_references = False
+    assert "result" in predictor.predict([task(REFERENCES[0])], SCHEMA)[0]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,10 @@ from prometheus_client import CollectorRegistry
 from tests.support.operator_relay import RelayRecord, operator_relay
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, task, train
 
+from labelloop.local.settings import LocalSettings
+from labelloop.local.state import Promoted
+from labelloop.local.store import Store
+from labelloop.serving.addresses import ADDRESSES
 from labelloop.serving.backend import Backend
 from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.routes import application
@@ -61,6 +66,103 @@ async def test_health_at_both_addresses(http: httpx.AsyncClient):
     for path in ("/", "/health"):
         answer = await http.get(path)
         assert answer.json() == {"status": "UP", "model_class": "TextClassifier", "model_version": TRAINED_VERSION}
+
+
+HTML = {"Accept": "text/html"}
+
+
+@asynccontextmanager
+async def two_projects(folder: Path, trained: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Local mode without a connection: a trained model of project 7, none of project 8."""
+    store = Store(folder).project(7)
+    copy = folder / "copy"
+    shutil.copytree(trained, copy)
+    store.add(copy, TRAINED_VERSION)
+    store.change(lambda state: state.promoted(Promoted(TRAINED_VERSION, "2026-12-01T10:00:00Z")))
+    Store(folder).project(8).hint()
+    local = LocalSettings.from_environment({"MODEL_DIR": str(folder)})
+    async with serving(ServingSettings(model_directory=folder / "none", local=local)) as client:
+        yield client
+
+
+async def test_health_names_the_version_of_each_of_several_projects(tmp_path: Path, trained: Path):
+    async with two_projects(tmp_path, trained) as http:
+        cold = (await http.get("/health?project=8")).json()
+        assert cold["model_class"] == "ColdStart"
+        assert (await http.get("/health?project=7")).json()["model_version"] == TRAINED_VERSION
+        answer = (await http.get("/health")).json()
+        assert answer == {
+            "status": "UP",
+            "model_class": "ColdStart, TextClassifier",
+            "model_version": None,
+            "projects": {
+                "7": {"model_class": "TextClassifier", "model_version": TRAINED_VERSION},
+                "8": {"model_class": "ColdStart", "model_version": cold["model_version"]},
+            },
+        }
+
+
+async def test_the_metrics_name_the_models_that_answer_and_no_others(tmp_path: Path, trained: Path):
+    registry = CollectorRegistry()
+
+    def named() -> set[tuple[str, float]]:
+        (family,) = [family for family in registry.collect() if family.name == "labelloop_model_info"]
+        return {(sample.labels["model_version"], sample.value) for sample in family.samples}
+
+    store = Store(tmp_path).project(7)
+    shutil.copytree(trained, tmp_path / "copy")
+    store.add(tmp_path / "copy", TRAINED_VERSION)
+    store.change(lambda state: state.promoted(Promoted(TRAINED_VERSION, "2026-12-01T10:00:00Z")))
+    local = LocalSettings.from_environment({"MODEL_DIR": str(tmp_path)})
+    async with serving(ServingSettings(model_directory=tmp_path / "none", local=local), registry):
+        assert named() == {(TRAINED_VERSION, 1.0)}
+
+
+async def test_the_page_of_several_projects_and_of_one(tmp_path: Path, trained: Path):
+    async with two_projects(tmp_path, trained) as http:
+        overview = (await http.get("/", headers=HTML)).text
+        assert "<h1>2 projects</h1>" in overview
+        assert TRAINED_VERSION in overview
+        assert "not trained yet" in overview
+        one = (await http.get("/?project=7", headers=HTML)).text
+        assert f"<h1>{TRAINED_VERSION}</h1>" in one
+        assert "Nothing is counted or trained: LABEL_STUDIO_API_KEY is not set" in one
+        document = (await http.get("/?project=7&format=json")).json()
+        assert (document["model_version"], document["project"]) == (TRAINED_VERSION, 7)
+
+
+@pytest.mark.parametrize("number", ["99", "abc"])
+async def test_a_project_that_is_not_there_is_a_404(
+    tmp_path: Path, trained: Path, http: httpx.AsyncClient, number: str
+):
+    async with two_projects(tmp_path, trained) as local:
+        for client, remedy in ((local, "Projects of this backend: 7, 8."), (http, "leave ?project= out")):
+            for path in ("/", "/health"):
+                answer = await client.get(f"{path}?project={number}")
+                assert answer.status_code == 404
+                assert answer.json()["error"] == f"no project {number}"
+                assert remedy in answer.json()["remedy"]
+            page = await client.get(f"/?project={number}", headers=HTML)
+            assert page.status_code == 404
+            assert f"No project {number}" in page.text
+            assert remedy in page.text
+
+
+async def test_a_pod_says_where_trainings_are_to_be_seen(trained: Path, operator: RelayRecord):
+    target = RelayTarget(operator.url, "secret")
+    async with serving(ServingSettings(model_directory=trained, relay=target)) as http:
+        assert "kubectl get lsb" in (await http.get("/", headers=HTML)).text
+
+
+async def test_addresses_in_the_place_of_texts_are_one_line_in_the_log_and_a_note(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+):
+    await predict(http, [task("a text")])
+    assert "texts look like addresses" not in (await http.get("/", headers=HTML)).text
+    for text in ("/data/local-files?d=test", "https://example.org/1.txt"):
+        await predict(http, [task("a text"), task(text)])
+    assert [line for line in caplog.messages if "addresses" in line] == [f"Project 1: {ADDRESSES}"]
+    assert "texts look like addresses" in (await http.get("/", headers=HTML)).text
 
 
 async def test_versions_setup_and_predict_agree(http: httpx.AsyncClient):

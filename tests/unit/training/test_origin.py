@@ -4,6 +4,8 @@ from examples.tickets.generator import LABELS
 from tests.unit.training.annotated import config, ticket_tasks
 from tests.unit.training.test_train import snapshot
 
+from labelloop.datasets.files import read_labelled
+from labelloop.datasets.snapshot import Snapshot
 from labelloop.label_config import parse_label_config
 from labelloop.models import load_model
 from labelloop.training.origin import VERSIONS_KEPT, history
@@ -30,6 +32,24 @@ def test_a_model_tells_what_it_was_made_of_but_no_text(tmp_path):
     assert not any(task["data"]["text"] in (tmp_path / "model/model.json").read_text() for task in ticket_tasks(60))
 
 
+def test_it_says_how_many_texts_figures_need(tmp_path):
+    model, _ = trained(tmp_path, 40)
+    assert model.metrics["accuracy"] is None
+    assert model.metrics["origin"]["figures_from"] == 50
+
+
+def test_annotations_of_a_file_without_times_give_no_time(tmp_path):
+    table = tmp_path / "texts.csv"
+    rows = [f"{word} {number},{word}" for word in ("refund", "login") for number in range(10)]
+    table.write_text("\n".join(["text,label", *rows]))
+    labelled = read_labelled(table)
+    shot = Snapshot.from_tasks(labelled.tasks, labelled.schema, project=7, url="file")
+    train(shot, labelled.schema, TrainingSettings(project=7), tmp_path / "out")
+    model = load_model(tmp_path / "out" / "model")
+    assert model.created_at is None
+    assert model.metrics["origin"]["cut"] == {"updated_at": None, "size": 20}
+
+
 def test_versions_before_it_are_remembered_oldest_first(tmp_path):
     first, _ = trained(tmp_path / "1", 40)
     second, _ = trained(tmp_path / "2", 80, first)
@@ -40,6 +60,7 @@ def test_versions_before_it_are_remembered_oldest_first(tmp_path):
         "version": second.version,
         "created_at": second.created_at,
         "accuracy": second.metrics["accuracy"],
+        "examples": second.metrics["examples"],
         "trained_on": second.metrics["origin"]["trained_on"],
     }
 

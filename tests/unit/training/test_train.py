@@ -145,6 +145,25 @@ def test_what_cannot_be_trained_on_is_a_result(tmp_path, entries, reason, told):
     assert not (tmp_path / "model").exists()
 
 
+def addresses(name: str) -> list[dict]:
+    labels = ("login", "refund")
+    return [task(i, name.format(i), annotation(i, [labels[i % 2]])) for i in range(1, 41)]
+
+
+def test_names_of_files_are_not_learnt(tmp_path):
+    result = trained(tmp_path, addresses("/data/local-files/?d=tickets/{}.txt"))
+    assert (result.outcome, result.reason) == ("NotEnoughData", "NoUsableAnnotations")
+    assert "references to files" in result.message
+    assert not (tmp_path / "model").exists()
+
+
+def test_addresses_are_learnt_as_they_are_written_and_reported(tmp_path):
+    result = trained(tmp_path, addresses("https://example.org/{}.txt"))
+    assert result.outcome == "Trained"
+    assert "40 of the first 40 texts look like addresses: store the text itself" in result.message
+    assert "addresses" not in trained(tmp_path, ticket_tasks(60)).message
+
+
 def test_a_stale_model_does_not_survive(tmp_path):
     trained(tmp_path, ticket_tasks(60))
     trained(tmp_path, [])
