@@ -118,7 +118,9 @@ def test_the_tag_follows_what_came_into_service(registry: Registry, tmp_path: Pa
             assert remote.manifest(PROMOTED_TAG).digest == Reference.parse(image).digest
 
 
-def test_what_a_failed_push_left_is_deleted_by_its_tag_but_never_what_is_kept(deleting: Registry, tmp_path: Path) -> None:
+def test_what_a_failed_push_left_is_deleted_by_its_tag_but_never_what_is_kept(
+    deleting: Registry, tmp_path: Path
+) -> None:
     snapshots = Reference(deleting.host, "team-a/intents/snapshot")
     file = tmp_path / "snapshot.jsonl.gz"
     with Repository(snapshots, plain_http=True) as remote:
