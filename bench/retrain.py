@@ -90,7 +90,7 @@ def retrain(url: str, work: Path, snapshots: str, earlier: str | None) -> Figure
     reading.snapshot.write(path)
     cache.write(work / CACHE_FILE)
     with Repository(place, plain_http=True) as repository:
-        digest = push_snapshot(repository, path, "newest")
+        digest = push_snapshot(repository, path, ["newest"])
     done("store")
     # The fit counts the words itself: that much of it stands in the column before.
     TextClassifier.fit(training, reading.schema, {})

@@ -36,6 +36,31 @@ def test_a_training_past_its_deadline_and_one_out_of_memory_say_so_and_are_tried
 
 
 @pytest.mark.chaos_case("10")
+def test_a_training_whose_pod_is_refused_says_so_and_an_edit_of_its_resources_replaces_the_job(
+    story: Story, project: Project
+) -> None:
+    backend = story.running(project, EVERY)
+    cold, core = backend.version, story.lab.kube.core
+    limits = client.V1LimitRangeSpec(limits=[client.V1LimitRangeItem(type="Container", max={"memory": "1Gi"})])
+    body = client.V1LimitRange(metadata=client.V1ObjectMeta(name="small"), spec=limits)
+    core.create_namespaced_limit_range(story.namespace, body)
+    try:
+        project.import_annotated(EVERY)
+        refused = backend.wait_for("TrainingSucceeded", "Unknown", "PodsRefused")
+        assert "maximum memory usage per Container is 1Gi" in refused["message"]
+        assert backend.status["training"]["next"].startswith("PodsRefused: ")
+        assert [item["type"] for item in backend.events() if item["reason"] == "PodsRefused"] == ["Warning"]
+
+        fitting = {"requests": {"memory": "256Mi"}, "limits": {"memory": "1Gi"}}
+        backend.apply(story.spec(project, EVERY, training={"resources": fitting}))
+        backend.wait_version_other_than(cold)
+        backend.wait_pending(0)
+    finally:
+        core.delete_namespaced_limit_range("small", story.namespace)
+    assert not failures_told(backend)
+
+
+@pytest.mark.chaos_case("10")
 def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: Project) -> None:
     tiny = {"limits": {"ephemeral-storage": "4Ki"}}
     backend = story.running(project, EVERY, training={"resources": tiny, "backoff": "1s"})

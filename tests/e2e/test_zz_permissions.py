@@ -14,6 +14,8 @@ RARELY_USED = {
     Permission("update", "labelloop.dev/labelstudiobackends/finalizers"),
     # Whose Job of that name it is, when creating one is answered with a conflict: after a kill at the wrong moment.
     Permission("get", "batch/jobs"),
+    # Why the pod of a Job is refused: test_failing_jobs.py.
+    Permission("list", "events.k8s.io/events"),
     # A Job that somebody changes while it runs is set right.
     Permission("patch", "batch/jobs"),
 }

@@ -448,9 +448,14 @@ def _selector(request: web.Request) -> Selector:
 
 
 def _selected(item: Object, selector: Selector) -> bool:
-    """Of fields only the phase of pods can be asked for."""
+    """Of fields the phase of pods can be asked for, and what an Event is about."""
     wanted, fields = selector
-    if fields and f"status.phase={(item.get('status') or {}).get('phase', 'Pending')}" != fields:
+    known = {
+        "status.phase": (item.get("status") or {}).get("phase", "Pending"),
+        "regarding.uid": (item.get("regarding") or {}).get("uid"),
+        "reason": item.get("reason"),
+    }
+    if any(known[key] != value for key, _, value in (part.partition("=") for part in fields.split(",") if part)):
         return False
     labels = item["metadata"].get("labels") or {}
     for part in filter(None, wanted.split(",")):

@@ -127,6 +127,7 @@ class Operator:
             facts(**changed),
             KEY,
             self._registry_work,
+            clock,
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,

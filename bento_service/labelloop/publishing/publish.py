@@ -1,6 +1,7 @@
 """`labelloop publish`: the snapshot first, then the image whose label names it.
 
-In this order an image never names a snapshot that does not exist; a snapshot without an image only takes space.
+In this order an image never names a snapshot that does not exist. Both get the Job's tag first: whatever a failed
+push leaves in the registry is found by it, and deleted by the operator.
 """
 
 import time
@@ -42,8 +43,7 @@ def run() -> Result:
         LOG.info("no image to publish: %s, %s", result.outcome, result.message)
         return replace(result, snapshot=str(snapshot)) if snapshot else result
     addition = Addition(model_layer(output / "model"), image_labels(result, snapshot), created_at(result))
-    # The Job's name last: where that tag exists, everything does.
-    tags = [result.version or "", settings.job]
+    tags = [settings.job, result.version or ""]
     image = settings.registry.append(settings.base_image, settings.repository, addition, tags)
     seconds = time.monotonic() - started
     LOG.info("pushed the image %s in %.2f s", image, seconds)
@@ -56,12 +56,12 @@ def run() -> Result:
 
 
 def _push_snapshot(settings: PublishSettings, output: Path, version: str | None) -> Reference | None:
-    """Tagged with the model's version, or with the Job's name; None when the training left no snapshot."""
+    """Tagged with the Job's tag and the model's version, if there is one; None when the training left no snapshot."""
     if not (output / FILE_NAME).exists():
         return None
     snapshots = settings.repository.below(SNAPSHOT_REPOSITORY)
     with settings.registry.repository(snapshots) as repository:
-        digest = push_snapshot(repository, output / FILE_NAME, tag=version or settings.job)
+        digest = push_snapshot(repository, output / FILE_NAME, tags=[settings.job, *([version] if version else [])])
     snapshot = snapshots.with_digest(digest)
     LOG.info("pushed the snapshot %s", snapshot)
     return snapshot

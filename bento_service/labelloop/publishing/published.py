@@ -57,7 +57,7 @@ def read_result(
 ) -> Result | None:
     """The result of the training that published `repository:tag`, with image and snapshot; None: no such image.
 
-    For a Job whose pod is gone: the image is tagged with the Job's name. Raises RegistryError, ImageNameError, and
+    For a Job whose pod is gone: the image carries the Job's tag. Raises RegistryError, ImageNameError, and
     ResultError for an image that no training of ours made.
     """
     reference = Reference.parse(repository).with_tag(tag)

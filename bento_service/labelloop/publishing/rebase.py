@@ -53,7 +53,7 @@ def run() -> Result:
     version = addition.labels.get(MODEL_VERSION, "")
     if not version or version != result.version:
         raise ResultError(f"{settings.active_image} holds {version or 'no version'}, {result.version} was verified")
-    image = publish.registry.append(publish.base_image, publish.repository, addition, [version, publish.job])
+    image = publish.registry.append(publish.base_image, publish.repository, addition, [publish.job, version])
     LOG.info("pushed the image %s: %s on %s", image, version, publish.base_image)
     return replace(result, image=str(image))
 

@@ -80,6 +80,7 @@ class PublishSettings:
     base_image: Reference
     repository: Reference
     job: str
+    """Tag of everything that this Job pushes: the Job's name and uid."""
     registry: RegistrySettings
 
     @classmethod
@@ -89,7 +90,7 @@ class PublishSettings:
         repository = _reference("LABELLOOP_REPOSITORY", environment.text("LABELLOOP_REPOSITORY", remedy=_REMEDY))
         if repository.tag or repository.digest:
             raise SettingsError(f"LABELLOOP_REPOSITORY is {str(repository)!r}: leave tag and digest out")
-        job = environment.text("LABELLOOP_JOB", remedy="set it to the name of the Job")
+        job = environment.text("LABELLOOP_JOB", remedy="set it to a tag that no other Job uses")
         try:
             repository.with_tag(job)
         except ImageNameError as error:

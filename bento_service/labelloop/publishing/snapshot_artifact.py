@@ -1,12 +1,13 @@
 """Snapshots in the registry: an OCI artifact of one layer (docs/interfaces.md 2.2)."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from labelloop.publishing.errors import NotInRegistryError
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry import Repository, sha256
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 SNAPSHOT_TYPE = "application/vnd.labelloop.snapshot.v1.jsonl+gzip"
@@ -23,10 +24,10 @@ class NotASnapshotError(ValueError):
     """What the reference names is something else than a snapshot."""
 
 
-def push_snapshot(repository: Repository, path: Path, tag: str) -> str:
+def push_snapshot(repository: Repository, path: Path, tags: Sequence[str]) -> str:
     """Push the file, and the cache of examples if it lies beside it; returns the artifact's digest.
 
-    The tag only keeps it from the registry's garbage collection.
+    The tags keep it from the registry's garbage collection.
     """
     layers = [_layer(repository, path, SNAPSHOT_TYPE)]
     if path.with_name(CACHE_NAME).exists():
@@ -38,7 +39,10 @@ def push_snapshot(repository: Repository, path: Path, tag: str) -> str:
         "config": {"mediaType": EMPTY_TYPE, "size": len(EMPTY), "digest": repository.put_blob(EMPTY)},
         "layers": layers,
     }
-    return repository.put_manifest(tag, json.dumps(manifest, separators=(",", ":")).encode())
+    content = json.dumps(manifest, separators=(",", ":")).encode()
+    for tag in tags:
+        repository.put_manifest(tag, content)
+    return sha256(content)
 
 
 def pull_snapshot(repository: Repository, reference: Reference, path: Path) -> None:

@@ -105,6 +105,7 @@ class Reason(StrEnum):
     TOO_FEW_ANNOTATIONS = "TooFewAnnotations"
     REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     TRAINING_RUNNING = "TrainingRunning"
+    JOB_REPLACED = "JobReplaced"
     TRAINED = "Trained"
     UNCHANGED = "Unchanged"
     NOT_ENOUGH_DATA = "NotEnoughData"
@@ -122,6 +123,8 @@ class Reason(StrEnum):
     DISK_FULL = "DiskFull"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     JOB_VANISHED = "JobVanished"
+    POD_DELETED = "PodDeleted"
+    LABEL_CONFIG_CHANGED = "LabelConfigChanged"
     UNKNOWN = "Unknown"
     # CandidateAccepted
     NOT_WORSE = "NotWorse"

@@ -33,6 +33,8 @@ ANNOTATION_ATTEMPT = f"{GROUP}/attempt"
 ANNOTATION_REQUEST_ID = f"{GROUP}/request-id"
 ANNOTATION_CUT = f"{GROUP}/cut"
 ANNOTATION_BASE_IMAGE = f"{GROUP}/base-image"
+ANNOTATION_INPUTS = f"{GROUP}/inputs"
+"""On a training Job: digest of what it was made of, apart from the data (core/job_inputs.py)."""
 ANNOTATION_RECORD = f"{GROUP}/record"
 """On the Service: what a wiped status is restored from (core/recovery.py)."""
 ANNOTATION_TRAIN_REQUESTED_AT = f"{GROUP}/train-requested-at"
@@ -91,6 +93,16 @@ def job_name(name: str, inputs: Mapping[str, Any]) -> str:
 def rebase_job_name(name: str, inputs: Mapping[str, Any]) -> str:
     """Job that puts a model on another base image; as long as a training Job's name at most."""
     return f"{service_name(name)}-base-{_digest(json.dumps(inputs, sort_keys=True), 10)}"
+
+
+def job_tag(job: str, uid: str) -> str:
+    """Tag of what a Job pushes: no other Job has it, in whatever cluster, and after whatever was restored."""
+    return f"{job}-{uid}"
+
+
+def is_job_tag(name: str, tag: str) -> bool:
+    """Whether the tag is one of a Job of the resource `name`."""
+    return tag.startswith((f"{service_name(name)}-train-", f"{service_name(name)}-base-"))
 
 
 def service_url(name: str, namespace: str, cluster_domain: str) -> str:

@@ -17,7 +17,13 @@ from labelloop_operator.builders.containers import (
     secret_variable,
     variable,
 )
-from labelloop_operator.builders.job_parts import job_container, job_manifest, registry_environment, registry_mounts
+from labelloop_operator.builders.job_parts import (
+    job_container,
+    job_manifest,
+    job_variables,
+    registry_environment,
+    registry_mounts,
+)
 from labelloop_operator.builders.metadata import Owner
 
 CA_DIRECTORY = "/etc/labelloop/label-studio"
@@ -41,10 +47,15 @@ class Training:
     has_ca: bool = False
     address_policy: str = ""
     """Where Label Studio may be, as JSON; no part of what the training is."""
+    after: str = ""
+    """The training before it: name of its Job and when it ended."""
+    inputs: str = ""
+    """Digest of what the Job is made of, apart from the data (core/job_inputs.py)."""
 
 
 def job_name(owner: Owner, spec: Spec, training: Training) -> str:
-    """The same training has the same name: creating it twice is a no-op, a retry or a request is a new Job."""
+    """The same training has the same name, so that creating it twice is a no-op. No two trainings share one, since each
+    follows another: not a retry, nor one whose data are those of an earlier training again."""
     inputs: dict[str, Any] = {
         "uid": owner.uid,
         "cut": cut_text(training.cut),
@@ -56,6 +67,7 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "base_image": training.base_image,
         "attempt": training.attempt,
         "request_id": training.request_id,
+        "after": training.after,
     }
     if spec.model.type is not None:
         inputs["model_type"] = spec.model.type
@@ -86,6 +98,7 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
         names.ANNOTATION_ATTEMPT: str(training.attempt),
         names.ANNOTATION_CUT: cut_text(training.cut),
         names.ANNOTATION_BASE_IMAGE: training.base_image,
+        names.ANNOTATION_INPUTS: training.inputs,
     }
     if training.request_id:
         annotations[names.ANNOTATION_REQUEST_ID] = training.request_id
@@ -138,5 +151,5 @@ def _publish_environment(spec: Spec, training: Training, name: str) -> list[dict
     return [
         variable("LABELLOOP_BASE_IMAGE", training.base_image),
         *registry_environment(spec, training.repository, training.plain_http),
-        variable("LABELLOOP_JOB", name),
+        *job_variables(name),
     ]

@@ -21,6 +21,8 @@ WORK_DIRECTORY = "/work"
 _DISRUPTED = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 """An evicted pod is gone before its Job has failed: by this rule the Job tells why, and a pod that is being deleted may
 still end well."""
+JOB_UID = "$(LABELLOOP_JOB_UID)"
+"""What kubelet replaces with the variable of that name."""
 REGISTRY_DIRECTORY = "/etc/labelloop/registry"
 
 
@@ -103,6 +105,29 @@ def job_container(
         "terminationMessagePolicy": "File",
         "volumeMounts": [{"name": "work", "mountPath": WORK_DIRECTORY}, *mounts],
     }
+
+
+def job_variables(name: str) -> list[dict[str, Any]]:
+    """The tag under which the Job pushes: its name, and its uid, which its controller puts on the pod as a label."""
+    uid = {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/controller-uid']"}}
+    return [
+        {"name": "LABELLOOP_JOB_UID", "valueFrom": uid},
+        variable("LABELLOOP_JOB", names.job_tag(name, JOB_UID)),
+    ]
+
+
+def pushed_tag(job: Mapping[str, Any]) -> str:
+    """The tag that a live Job was told to push under; empty when it was told none."""
+    return environment(job, "LABELLOOP_JOB").replace(JOB_UID, job["metadata"]["uid"])
+
+
+def environment(job: Mapping[str, Any], name: str) -> str:
+    """What this very Job was told: the spec may have changed since."""
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        for item in container.get("env") or []:
+            if item["name"] == name:
+                return str(item.get("value", ""))
+    return ""
 
 
 def registry_environment(spec: Spec, repository: str, plain_http: bool) -> list[dict[str, Any]]:

@@ -9,7 +9,13 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import model_class_variable, variable
-from labelloop_operator.builders.job_parts import job_container, job_manifest, registry_environment, registry_mounts
+from labelloop_operator.builders.job_parts import (
+    job_container,
+    job_manifest,
+    job_variables,
+    registry_environment,
+    registry_mounts,
+)
 from labelloop_operator.builders.metadata import Owner
 
 
@@ -38,7 +44,7 @@ def rebase_job(owner: Owner, spec: Spec, task: RebaseTask) -> dict[str, Any]:
         variable("LABELLOOP_ACTIVE_IMAGE", task.image),
         *registry_environment(spec, task.repository, task.plain_http),
     ]
-    push = [variable("LABELLOOP_BASE_IMAGE", task.base_image), *registry, variable("LABELLOOP_JOB", name)]
+    push = [variable("LABELLOOP_BASE_IMAGE", task.base_image), *registry, *job_variables(name)]
     mounts = registry_mounts(spec)
     containers = [
         job_container(spec, image, "restore", "restore", registry, mounts),
@@ -49,7 +55,8 @@ def rebase_job(owner: Owner, spec: Spec, task: RebaseTask) -> dict[str, Any]:
 
 
 def _name(owner: Owner, task: RebaseTask) -> str:
-    """The same rebase has the same name: creating it twice is a no-op, a retry is a new Job."""
+    """The same rebase has the same name: creating it twice is a no-op, a retry is a new Job. A name may come back with
+    the same model and base, which give the same image; its tag in the registry does not, for that has the Job's uid."""
     inputs = {
         "uid": owner.uid,
         "version": task.version,

@@ -73,9 +73,9 @@ class Kubernetes:
                 return None
             raise
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Object]:
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "", fields: str = "") -> list[Object]:
         """All objects."""
-        return [item async for page in self.pages(kind, namespace, selector) for item in page.items]
+        return [item async for page in self.pages(kind, namespace, selector, fields) for item in page.items]
 
     async def pages(
         self, kind: Kind, namespace: str | None, selector: str = "", fields: str = ""

@@ -6,7 +6,7 @@ The registry library blocks, so it runs in threads; it is loaded when it is need
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 _LOG = logging.getLogger(__name__)
@@ -32,9 +32,9 @@ class Registry:
         """Let the tag `promoted` of its repository name this image."""
         await _in_thread(lambda: _tag_promoted(image, plain_http, docker_config))
 
-    async def remove(self, image: str, plain_http: bool, docker_config: bytes | None) -> None:
-        """Delete an image or snapshot. Raises Refused when the registry deletes nothing."""
-        await _in_thread(lambda: _remove(image, plain_http, docker_config))
+    async def remove(self, image: str, keep: Collection[str], plain_http: bool, docker_config: bytes | None) -> None:
+        """Delete an image or snapshot, unless `keep` names it. Raises Refused when the registry deletes nothing."""
+        await _in_thread(lambda: _remove(image, keep, plain_http, docker_config))
 
 
 async def read_result(
@@ -76,11 +76,11 @@ def _tag_promoted(image: str, plain_http: bool, docker_config: bytes | None) -> 
     tag_promoted(image, plain_http=plain_http, config=_config(docker_config))
 
 
-def _remove(image: str, plain_http: bool, docker_config: bytes | None) -> None:
+def _remove(image: str, keep: Collection[str], plain_http: bool, docker_config: bytes | None) -> None:
     from labelloop.publishing.errors import NotAllowedError
     from labelloop.publishing.images import remove_image
 
     try:
-        remove_image(image, plain_http=plain_http, config=_config(docker_config))
+        remove_image(image, keep=keep, plain_http=plain_http, config=_config(docker_config))
     except NotAllowedError as error:
         raise Refused(error.message) from None

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,6 +32,7 @@ class Secrets:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
         self._kept: dict[tuple[str, str], tuple[float, Values]] = {}
+        self._versions: dict[tuple[str, str], str] = {}
         self._labelled: dict[tuple[str, str], float] = {}
 
     async def read(self, namespace: str, name: str, not_before: float = 0.0) -> Values | None:
@@ -42,10 +44,18 @@ class Secrets:
         found = await self._kubernetes.get(SECRET, namespace, name)
         if found is None:
             self._kept.pop((namespace, name), None)
+            self._versions.pop((namespace, name), None)
             return None
         values = {key: _decoded(value) for key, value in (found.get("data") or {}).items()}
         self._kept[namespace, name] = (now, values)
+        self._versions[namespace, name] = found["metadata"].get("resourceVersion", "")
         return values
+
+    async def version(self, namespace: str, name: str, not_before: float = 0.0) -> str:
+        """`NAME=RESOURCE-VERSION` of a Secret as `read` sees it; one that cannot be read has no version."""
+        with suppress(ApiError):
+            await self.read(namespace, name, not_before)
+        return f"{name}={self._versions.get((namespace, name), '')}"
 
     async def is_labelled(self, namespace: str, name: str) -> bool:
         """Whether the Secret is there with the label by which pod templates may use it; only a yes is kept."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.status import Status
 from labelloop_operator.core.plan import Emit
-from labelloop_operator.policy.outcome import OutcomeKind
+from labelloop_operator.policy.job_trouble import STUCK
+from labelloop_operator.policy.outcome import REPLACED, OutcomeKind
 
 _NORMAL, _WARNING = "Normal", "Warning"
 _HARMLESS = frozenset(
@@ -46,12 +47,16 @@ def _training(before: Status, after: Status) -> Iterator[Emit]:
     message = current.message if current else ""
     if new.job and new.last_outcome is None and new.job != old.job:
         yield Emit(_NORMAL, str(Reason.TRAINING_STARTED), message)
+    if current is not None and current.reason in STUCK and _moved(before, current):
+        yield Emit(_WARNING, current.reason, message)
     told = new.last_outcome is not None and (new.last_outcome, new.job) != (old.last_outcome, old.job)
     if told and new.last_outcome == OutcomeKind.REFUSED:
         gate = condition(after.conditions, ConditionType.CANDIDATE_ACCEPTED)
         yield Emit(_WARNING, str(Reason.CANDIDATE_REFUSED), gate.message if gate else message)
     elif told and new.last_outcome in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED):
         yield Emit(_NORMAL, str(Reason.TRAINING_SUCCEEDED), f"Job {new.job}: {message}")
+    elif told and new.last_outcome == REPLACED:
+        yield Emit(_NORMAL, str(Reason.JOB_REPLACED), message)
     elif told:
         reason = current.reason if current else Reason.UNKNOWN
         yield Emit(_WARNING, str(Reason.TRAINING_FAILED), f"Job {new.job}: {reason}: {message}")

@@ -1,14 +1,16 @@
 """Everything one reconcile looks at, put together: caches first, the API server only for what no cache holds."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec, parse
-from labelloop_operator.api.status import Cut, Status
+from labelloop_operator.api.status import Cut, Status, TrainingStatus
 from labelloop_operator.api.times import parse_time
+from labelloop_operator.builders.job_parts import environment, pushed_tag
 from labelloop_operator.clients.kinds import SERVICE
 from labelloop_operator.clients.registration import Owner
 from labelloop_operator.core import pods as pod_facts
@@ -31,6 +33,7 @@ from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.place import place_of
 from labelloop_operator.core.recovery import recovered
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.policy.training import recheck_pause
 from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.target import Target
@@ -48,6 +51,7 @@ class Gatherer:
         operator: OperatorFacts,
         key: bytes,
         registry: RegistryWork,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache = cache
         self._secrets = secrets
@@ -56,6 +60,7 @@ class Gatherer:
         self._operator = operator
         self._key = key
         self._registry = registry
+        self._clock = clock
         self._generations: dict[Key, tuple[int, float]] = {}
         self._outcomes: dict[Key, dict[str, JobOutcome]] = {}
 
@@ -68,10 +73,12 @@ class Gatherer:
         children = self._children(key)
         facts = ConnectionFacts()
         label_studio: LabelStudioFacts | None = None
+        versions: tuple[str, ...] = ()
         if resource.spec is not None:
             children = await self._with_lost_jobs(resource, children)
             facts, label_studio = await self._label_studio(key, resource, resource.spec, recovered(resource, children))
             children = replace(children, pod_problems=await self._pod_problems(key, children, resource.uid))
+            versions = await self._secret_versions(key, resource, resource.spec)
         return Observed(
             resource=resource,
             operator=self._facts_for(resource),
@@ -80,6 +87,7 @@ class Gatherer:
             outcomes=await self._finished(key, resource, children),
             label_studio=label_studio,
             registry=self._registry.facts(key),
+            secret_versions=versions,
             promoted=await self._promoted(key, resource, children),
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
@@ -132,7 +140,7 @@ class Gatherer:
     async def _label_studio(
         self, key: Key, resource: Resource, spec: Spec, status: Status
     ) -> tuple[ConnectionFacts, LabelStudioFacts | None]:
-        found = await connection(self._secrets, resource.namespace, spec, self._not_before(key, resource.generation))
+        found = await connection(self._secrets, resource.namespace, spec, self._not_before(key, resource))
         if found.credentials is None:
             if resource.deletion_requested_at is None:
                 await self._watch.forget(key)
@@ -155,18 +163,27 @@ class Gatherer:
         target = Target(found.credentials, owner, secret, status.training.cut or Cut())
         return found.facts, await self._watch.observe(key, target)
 
-    def _not_before(self, key: Key, generation: int) -> float:
-        """Secrets read before this loop time are read again: the resource changed, or Label Studio refused."""
+    def _not_before(self, key: Key, resource: Resource) -> float:
+        """Secrets read before this loop time are read again: the resource changed, Label Studio refused, or a training
+        failed, perhaps for what a Secret holds."""
+        generation = resource.generation
         known, changed_at = self._generations.get(key, (None, 0.0))
         if known != generation:
             changed_at = 0.0 if known is None else asyncio.get_running_loop().time()
             self._generations[key] = (generation, changed_at)
-        return max(changed_at, self._watch.failed_at(key) or 0.0)
+        return max(changed_at, self._watch.failed_at(key) or 0.0, _looked_at(resource.status.training, self._clock()))
 
     async def _pod_problems(self, key: Key, children: Children, uid: str) -> tuple[PodProblem, ...]:
-        if not any(needs_pods(item) for item in (*children.deployments, *children.jobs) if is_ours(item, uid)):
+        jobs = [item for item in children.jobs if is_ours(item, uid)]
+        deployments = [item for item in children.deployments if is_ours(item, uid)]
+        if not any(needs_pods(item) for item in (*deployments, *jobs)):
             return ()
-        return await self._pods.problems(*key)
+        return await self._pods.problems(*key, jobs)
+
+    async def _secret_versions(self, key: Key, resource: Resource, spec: Spec) -> tuple[str, ...]:
+        secrets = (spec.label_studio.connection_secret, spec.registry.push_secret)
+        not_before = self._not_before(key, resource)
+        return tuple([await self._secrets.version(key[0], name, not_before) for name in secrets if name])
 
     async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
         """Outcomes of finished Jobs that are not on record; each is read once."""
@@ -190,14 +207,17 @@ class Gatherer:
 
     async def _outcome(self, resource: Resource, job: Manifest) -> JobOutcome:
         name = job["metadata"]["name"]
-        result = pod_facts.outcome(job, await self._pods.of_job(resource.namespace, name))
+        pods = await self._pods.of_job(resource.namespace, name)
+        if not pods and pod_facts.never_had_a_pod(job):
+            return JobOutcome(name, pod_facts.never_started(job, await self._pods.refusal(job)))
+        result = pod_facts.outcome(job, pods)
         if result is None and resource.spec is not None:
-            plain_http = _environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
+            plain_http = environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
             secret = resource.spec.registry.push_secret
-            repository = _environment(job, "LABELLOOP_REPOSITORY")
+            repository = environment(job, "LABELLOOP_REPOSITORY")
             key = (resource.namespace, resource.name)
-            result = await self._registry.job_result(key, repository, name, plain_http, secret)
-        return JobOutcome(name, result or pod_facts.lost(job))
+            result = await self._registry.job_result(key, repository, pushed_tag(job), plain_http, secret)
+        return JobOutcome(name, result or pod_facts.lost(job, pods))
 
 
 def needs_pods(item: Manifest) -> bool:
@@ -232,10 +252,10 @@ def parse_resource(item: Manifest) -> Resource:
     )
 
 
-def _environment(job: Manifest, name: str) -> str:
-    """What this very Job was told: the spec may have changed since."""
-    for container in job["spec"]["template"]["spec"]["containers"]:
-        for variable in container.get("env") or []:
-            if variable["name"] == name:
-                return str(variable.get("value", ""))
-    return ""
+def _looked_at(training: TrainingStatus, now: datetime) -> float:
+    """While a retry waits: loop time of the look before this one; what was read earlier may be out of date."""
+    finished, until = training.finished_at, training.next_not_before
+    if finished is None or until is None or now >= until:
+        return 0.0
+    since = max(0.0, (now - finished).total_seconds())
+    return asyncio.get_running_loop().time() - min(since, recheck_pause(finished, until))

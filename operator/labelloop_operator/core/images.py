@@ -5,7 +5,9 @@ write, so that nothing is forgotten, and deleted afterwards. Base images are nob
 """
 
 from dataclasses import replace
+from functools import partial
 
+from labelloop_operator.api import names
 from labelloop_operator.api.names import is_cold
 from labelloop_operator.api.registry_status import DISCARDED_LIMIT, SNAPSHOTS_KEPT, RegistryStatus
 from labelloop_operator.api.spec import Spec
@@ -37,9 +39,26 @@ def tend_images(draft: Draft, spec: Spec, job_starts: bool) -> None:
         return  # a Job may be pushing the very same image once more
     # Only what is on record as discarded: after a kill nothing gone may still be named as one to go back to.
     on_record = set(draft.before.registry.discarded)
-    ours = [image for image in registry.discarded if image in on_record and _is_in(where.repository, image)]
+    is_ours = partial(_is_ours, where.repository, draft.owner.name)
+    ours = [image for image in registry.discarded if image in on_record and is_ours(image)]
     if ours:
-        draft.act(RemoveImages(tuple(ours[-_AT_ONCE:]), where.plain_http, secret, draft.observed.resource.generation))
+        generation, kept = draft.observed.resource.generation, frozenset(_named(draft.status))
+        draft.act(RemoveImages(tuple(ours[-_AT_ONCE:]), kept, where.plain_http, secret, generation))
+
+
+def discard_pushed(draft: Draft, spec: Spec, job: str | None, uid: str | None) -> None:
+    """A Job failed: what it may have pushed is found by its tag, and deleted unless something else names it."""
+    repository = place(draft, spec).repository
+    if repository is None or job is None or uid is None:
+        return
+    tag = names.job_tag(job, uid)
+    discard(draft, f"{repository}:{tag}", f"{repository}/snapshot:{tag}")
+
+
+def discard(draft: Draft, *images: str) -> None:
+    """To be deleted from the registry."""
+    registry = draft.status.registry
+    _set(draft, replace(registry, discarded=tuple(dict.fromkeys((*images, *registry.discarded)))))
 
 
 def trimmed(model: ModelStatus, limit: int) -> ModelStatus:
@@ -84,10 +103,14 @@ def _named(status: Status) -> set[str]:
     return images | set(status.registry.snapshots) | ({status.training.snapshot} - {None})  # type: ignore[operator]
 
 
-def _is_in(repository: str, image: str) -> bool:
-    """Whether the image is in the resource's present repository, and named by digest: others are not touched."""
-    name, _, digest = image.partition("@")
-    return digest.startswith("sha256:") and name in (repository, f"{repository}/snapshot")
+def _is_ours(repository: str, resource: str, image: str) -> bool:
+    """Whether the image is in the resource's present repository, and named by digest or by the tag of one of its Jobs:
+    others are not touched."""
+    name, at, digest = image.partition("@")
+    if not at:
+        name, _, tag = image.rpartition(":")
+    named = digest.startswith("sha256:") if at else names.is_job_tag(resource, tag)
+    return named and name in (repository, f"{repository}/snapshot")
 
 
 def _set(draft: Draft, registry: RegistryStatus) -> None:

@@ -165,6 +165,8 @@ class ProjectFacts:
     model_version: str
     label_config_ignored: tuple[str, ...] = ()
     """Why some of its controls are left out, a sentence each, while others are learned."""
+    labels: frozenset[str] = frozenset()
+    """All labels of its controls."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,8 @@ class Observed:
     conflicts: tuple[Conflict, ...] = ()
     other_trainings: OtherTrainings = OtherTrainings()
     registry: RegistryFacts = RegistryFacts()
+    secret_versions: tuple[str, ...] = ()
+    """Name and resource version of the Secrets that a training Job uses."""
     promoted: Mapping[str, Any] | None = None
     """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
     last_error: Problem | None = None

@@ -102,9 +102,11 @@ class TagPromoted:
 
 @dataclass(frozen=True)
 class RemoveImages:
-    """Delete images and snapshots of ours from the registry; likewise. `generation`: of the resource that asks."""
+    """Delete images and snapshots of ours from the registry, named by digest or by the tag of a Job; done beside the
+    reconciles. `keep`: names by digest that stay. `generation`: of the resource that asks."""
 
     images: tuple[str, ...]
+    keep: frozenset[str]
     plain_http: bool
     secret: str | None
     generation: int

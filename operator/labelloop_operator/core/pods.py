@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import Reason
-from labelloop_operator.clients.kinds import JOB, POD
+from labelloop_operator.clients.kinds import EVENT, JOB, POD
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.core.observed import Manifest, PodProblem
 from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.policy.job_trouble import FAILED_CREATE
 
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 _KEPT = 3.0
@@ -26,14 +27,24 @@ class Pods:
         self._kubernetes = kubernetes
         self._kept: dict[tuple[str, str], tuple[float, tuple[PodProblem, ...]]] = {}
 
-    async def problems(self, namespace: str, name: str) -> tuple[PodProblem, ...]:
-        """Why pods of the resource do not run; an answer of the last seconds is used again."""
+    async def problems(self, namespace: str, name: str, jobs: Sequence[Manifest]) -> tuple[PodProblem, ...]:
+        """Why pods of the resource, and of its `jobs`, do not run; an answer of the last seconds is used again."""
         now = asyncio.get_running_loop().time()
         read_at, found = self._kept.get((namespace, name), (now - _KEPT, ()))
         if now - read_at >= _KEPT:
-            found = problems(await self._kubernetes.list(POD, namespace, f"{names.LABEL_BACKEND}={name}"))
+            refused = [await self.refusal(job) for job in jobs if has_no_pod(job)]
+            listed = problems(await self._kubernetes.list(POD, namespace, f"{names.LABEL_BACKEND}={name}"))
+            found = (*listed, *(problem for problem in refused if problem is not None))
             self._kept[namespace, name] = (now, found)
         return found
+
+    async def refusal(self, job: Manifest) -> PodProblem | None:
+        """Why the Job's controller may not create its pod: only Events tell it."""
+        metadata = job["metadata"]
+        about = f"regarding.uid={metadata['uid']},reason={FAILED_CREATE}"
+        events = await self._kubernetes.list(EVENT, metadata["namespace"], fields=about)
+        newest = max(events, key=_last_seen, default=None)
+        return None if newest is None else PodProblem(metadata["name"], FAILED_CREATE, str(newest.get("note", "")))
 
     async def of_job(self, namespace: str, job: str) -> list[dict[str, Any]]:
         """The pods of a Job, as they are now."""
@@ -68,13 +79,25 @@ def finish_condition(job: Manifest) -> Mapping[str, Any] | None:
     )
 
 
+def has_no_pod(job: Manifest) -> bool:
+    """Whether the Job's controller has begun and made no pod: usually it tells of the begin and the pod at once."""
+    status = job.get("status") or {}
+    counted = ("active", "terminating", "succeeded", "failed", "uncountedTerminatedPods")
+    return "startTime" in status and not finished(job) and not any(status.get(name) for name in counted)
+
+
+def never_had_a_pod(job: Manifest) -> bool:
+    """Whether a Job ended at its deadline without any pod: one that it had counts as failed."""
+    return _is_late(job) and not (job.get("status") or {}).get("failed")
+
+
 def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None:
     """The result a finished Job left in its newest pod's termination messages; None when no pod tells anything.
 
     Of a failed pod the first container that failed counts; killed containers tell nothing themselves, their state does.
     """
     newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), default=None)
-    deadline = (finish_condition(job) or {}).get("reason") == "DeadlineExceeded"
+    deadline = _is_late(job)
     told = None if newest is None else _told(newest)
     if told is not None and not (deadline and told.get("reason") == Reason.UNKNOWN):
         return told
@@ -91,16 +114,42 @@ def success(job: Manifest, succeeded: Iterable[Manifest]) -> Mapping[str, Any] |
     return outcome(job, (pod for pod in succeeded if is_ours(pod, job["metadata"]["uid"])))
 
 
-def lost(job: Manifest) -> Mapping[str, Any]:
+def never_started(job: Manifest, refusal: PodProblem | None) -> Mapping[str, Any]:
+    """The outcome of a Job whose pod was refused until its deadline."""
+    name, limit = job["metadata"]["name"], (job.get("spec") or {}).get("activeDeadlineSeconds")
+    words = f"({refusal.message.rstrip('. ')})" if refusal else "(see the Job's Events)"
+    message = (
+        f"Kubernetes refused the pod of Job {name} {words} until the deadline of {limit} s "
+        "(spec.training.deadline): check the namespace's quota, limits and PodSecurity level, "
+        "and spec.training.resources."
+    )
+    return _failure(Reason.PODS_REFUSED, message)
+
+
+def lost(job: Manifest, pods: Sequence[Manifest] = ()) -> Mapping[str, Any]:
     """The outcome when neither a pod nor the registry tells one."""
     name = job["metadata"]["name"]
+    if pods:
+        return _failure(Reason.UNKNOWN, f"the pod of Job {name} left no result that can be read: see its log.")
     if (finish_condition(job) or {}).get("reason") == "PodFailurePolicy":  # our rule: see builders/job_parts.py
         message = (
             f"the pod of Job {name} was evicted: its node was drained or lost, or something more important took its "
             "place. Nothing needs to be done."
         )
         return _failure(Reason.EVICTED, message)
-    return _failure(Reason.UNKNOWN, f"the pod of Job {name} is gone and left no result: was it deleted, or its node?")
+    message = (
+        f"the pod of Job {name} is gone and left no result: somebody deleted it, or its node. Nothing needs to be done."
+    )
+    return _failure(Reason.POD_DELETED, message)
+
+
+def _is_late(job: Manifest) -> bool:
+    return (finish_condition(job) or {}).get("reason") == "DeadlineExceeded"
+
+
+def _last_seen(event: Manifest) -> str:
+    series = (event.get("series") or {}).get("lastObservedTime")
+    return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
 
 
 def _told(pod: Manifest) -> Mapping[str, Any] | None:

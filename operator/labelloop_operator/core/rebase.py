@@ -14,10 +14,12 @@ from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.status import ModelVersion
 from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.core.draft import Draft
+from labelloop_operator.core.images import discard_pushed
 from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Create, Delete
 from labelloop_operator.core.running_jobs import set_right
-from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
+from labelloop_operator.core.views import Child, attempt_of, job_trouble, our_jobs, our_rebase_jobs, result_of
+from labelloop_operator.policy.job_trouble import STUCK
 from labelloop_operator.policy.outcome import MESSAGE_MAX_LENGTH
 from labelloop_operator.policy.rebase import RebaseInput, RebaseVerdict, decide
 from labelloop_operator.policy.rollout import may_roll_out
@@ -117,7 +119,7 @@ def _followed(draft: Draft, spec: Spec, rebase: Rebase, job: Child, active: Mode
     if found is None:
         if not job.going:
             set_right(draft, spec, job, names.COMPONENT_REBASE)
-        _tell_stuck(draft, job)
+            _tell_stuck(draft, job)
         return followed
     draft.look_again_after(0)
     message = str(found.get("message") or "no message")[:MESSAGE_MAX_LENGTH]
@@ -128,6 +130,7 @@ def _followed(draft: Draft, spec: Spec, rebase: Rebase, job: Child, active: Mode
     if outcome != RebaseOutcome.FAILED and isinstance(image, str) and found.get("version") == active.version:
         _propose(draft, replace(active, image=image, base_image=rebase.base_image, at=None))
         return replace(followed, outcome=RebaseOutcome.REBASED, message=message)
+    discard_pushed(draft, spec, job.name, job.uid)
     failures = followed.failures + 1
     again = draft.now + timedelta(seconds=backoff(failures, spec.training.backoff))
     message = f"{Reason.of(found.get('reason'), Reason.UNKNOWN)}: {message}"
@@ -145,11 +148,12 @@ def _propose(draft: Draft, rebased: ModelVersion) -> None:
 
 
 def _tell_stuck(draft: Draft, job: Child) -> None:
-    stuck = pull_failure(draft.observed.children, job)
+    stuck = job_trouble(draft.observed.children, job)
     if stuck is not None:
-        base = job.annotations.get(names.ANNOTATION_BASE_IMAGE)
-        message = f"Job {job.name} cannot pull {base} ({stuck.reason}); check spec.image and the registry"
-        draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.IMAGE_PULL_FAILED, message)
+        draft.set(_TYPE, ConditionStatus.UNKNOWN, stuck.reason, stuck.message)
+    if stuck is not None and draft.edited:
+        # The edit may have removed the cause, and the pod's template cannot be changed: another Job, of the same name.
+        draft.act(Delete("Job", draft.owner.namespace, job.name, job.uid))
 
 
 def _tell(draft: Draft, verdict: RebaseVerdict) -> None:
@@ -158,7 +162,7 @@ def _tell(draft: Draft, verdict: RebaseVerdict) -> None:
     never = before is None and draft.status.model.rebase is None
     if verdict.reason is None or (never and verdict.reason is Reason.REBASED):
         return
-    stuck = before is not None and before.reason == Reason.IMAGE_PULL_FAILED
+    stuck = before is not None and before.reason in STUCK
     if stuck and verdict.reason is Reason.REBASING and draft.status.model.candidate is None:
         return
     draft.set(_TYPE, verdict.status, verdict.reason, verdict.message)

@@ -36,7 +36,10 @@ def record(status: Status) -> str:
     training = status.training
     kept = {
         "training": TrainingStatus(
-            cut=training.cut, handled_request=training.handled_request, snapshot=training.snapshot
+            cut=training.cut,
+            handled_request=training.handled_request,
+            snapshot=training.snapshot,
+            finished_at=training.finished_at,
         ).to_dict(),
         "model": ModelStatus(
             active=status.model.active, candidate=status.model.candidate, history=status.model.history

@@ -63,11 +63,11 @@ class RegistryWork:
         resource.task = asyncio.create_task(self._do(key, resource, action), name=f"registry {key}")
 
     async def job_result(
-        self, key: Key, repository: str, job: str, plain_http: bool, secret: str | None
+        self, key: Key, repository: str, tag: str, plain_http: bool, secret: str | None
     ) -> Mapping[str, Any] | None:
         """What a Job whose pod is gone pushed; None when it pushed nothing, or nobody can tell."""
         config = await self._config(key, secret)
-        return await read_result(self._registry, repository, job, plain_http, config)
+        return await read_result(self._registry, repository, tag, plain_http, config)
 
     async def promoted(self, key: Key, where: Place, secret: str | None) -> Mapping[str, Any] | None:
         """The result that the promoted image of this repository carries; asked for once. None also when there is no
@@ -124,7 +124,7 @@ class RegistryWork:
         removed = set(resource.facts.removed)
         for image in action.images:
             try:
-                await self._registry.remove(image, action.plain_http, config)
+                await self._registry.remove(image, action.keep, action.plain_http, config)
             except Refused as refused:
                 told = RegistryFacts(resource.facts.promoted, frozenset(removed), str(refused), action.generation)
                 resource.facts = told

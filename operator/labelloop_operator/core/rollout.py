@@ -4,12 +4,13 @@ A switch is one write of the Service. Status follows it, and a switch found in t
 be killed between the two. Old Deployments go when `promotedAt` is long enough ago for every proxy to have noticed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import ModelStatus, ModelVersion
+from labelloop_operator.api.status import ModelStatus, ModelVersion, Refusal
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
@@ -22,11 +23,20 @@ from labelloop_operator.core.views import (
     image_of,
     is_seen,
     our_deployments,
+    our_jobs,
     replicas_of,
     selected_revision,
     serving_input,
 )
-from labelloop_operator.policy.rollout import RolloutInput, RolloutVerdict, Step, decide, drained_at, may_roll_out
+from labelloop_operator.policy.rollout import (
+    RolloutInput,
+    RolloutVerdict,
+    Step,
+    decide,
+    drained_at,
+    may_roll_out,
+    to_retry,
+)
 from labelloop_operator.policy.serving import ServingInput, explain, fully_available, judge
 
 _TYPE = ConditionType.ROLLOUT_SUCCEEDED
@@ -46,7 +56,7 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
         active = replace(active, at=draft.now)
     if spec.model.pin is not None:
         return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pin, image))
-    candidate = model.candidate
+    candidate = model.candidate or _tried_again(draft, model.refused, active)
     if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
         candidate = None
     if candidate is None and names.is_cold(active.version) and active.version != cold.version:
@@ -54,6 +64,17 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
     if candidate is not None and candidate.version == active.version and not _on_its_way(candidate, active, image):
         candidate = None
     return draft.set_model(replace(model, active=active, candidate=candidate))
+
+
+def _tried_again(draft: Draft, refused: Sequence[Refusal], active: ModelVersion) -> ModelVersion | None:
+    """A version that the cluster did not let run: now, or when the time has come; never beside a training."""
+    refusal = to_retry(refused, active)
+    if refusal is None or refusal.retry_at is None or our_jobs(draft.observed.children, draft.owner.uid):
+        return None
+    if draft.now < refusal.retry_at:
+        draft.look_again(refusal.retry_at)
+        return None
+    return refusal.candidate
 
 
 def _on_its_way(candidate: ModelVersion, active: ModelVersion, image: str) -> bool:
@@ -102,6 +123,7 @@ def roll_out(draft: Draft, spec: Spec) -> None:
             held=_held(draft, spec),
             progress_deadline=spec.progress_deadline,
             trouble=trouble.message if trouble else None,
+            passing=trouble is not None and trouble.reason in (Reason.PODS_REFUSED, Reason.UNSCHEDULABLE),
             in_place=in_place,
         )
     )
@@ -116,7 +138,7 @@ def _take_step(draft: Draft, spec: Spec, candidate: ModelVersion, verdict: Rollo
         draft.set_model(_promoted(model, replace(candidate, at=promoted_at), spec.model.history_limit))
         draft.set(_TYPE, ConditionStatus.TRUE, Reason.PROMOTED, verdict.message)
     elif verdict.step is Step.REFUSE:
-        refused = model.with_refused(candidate, str(verdict.reason), draft.now)
+        refused = model.with_refused(candidate, str(verdict.reason), draft.now, verdict.retry_at)
         draft.set_model(replace(refused, candidate=None))
         draft.set(_TYPE, ConditionStatus.FALSE, verdict.reason, verdict.message)
     elif verdict.step is Step.HOLD:

@@ -1,54 +1,25 @@
-"""Training in one reconcile: put a finished Job's outcome on record, count updates, start the next Job.
-
-A Job may be deleted only when `status.training.lastOutcome` tells its outcome, so the operator can be killed after
-any write: a Job that status does not know is adopted, one whose outcome is on record is deleted.
-"""
+"""Training in one reconcile: count updates, and start the next Job when it is due."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 from labelloop_operator.api import names
-from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import Cut, Failure, ModelVersion, TrainingStatus
+from labelloop_operator.api.status import Cut, TrainingStatus
 from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.job import Training, job, job_name
 from labelloop_operator.core.draft import Draft
-from labelloop_operator.core.label_config import tell_removed_labels
+from labelloop_operator.core.job_inputs import inputs_digest
+from labelloop_operator.core.label_config import confirm_label_config, label_config_changed
 from labelloop_operator.core.place import Place, place
-from labelloop_operator.core.plan import Create, Delete
+from labelloop_operator.core.plan import Create
 from labelloop_operator.core.rebase import training_must_use_new_base
-from labelloop_operator.core.running_jobs import set_right
-from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
-from labelloop_operator.policy.outcome import Outcome, OutcomeKind, failed, read_outcome
-from labelloop_operator.policy.rollout import may_roll_out
-from labelloop_operator.policy.training import TrainingInput, TrainingVerdict, backoff, decide
+from labelloop_operator.core.running_training import open_request
+from labelloop_operator.core.views import our_jobs, our_rebase_jobs
+from labelloop_operator.policy.job_trouble import STUCK
+from labelloop_operator.policy.training import TrainingInput, TrainingVerdict, decide
 
 _TYPE = ConditionType.TRAINING_SUCCEEDED
-
-
-def record_outcome(draft: Draft, spec: Spec) -> None:
-    """Adopt, finish and clean up Jobs."""
-    jobs = our_jobs(draft.observed.children, draft.owner.uid)
-    training = draft.status.training
-    on_record = training.job if training.last_outcome else None
-    for found in jobs:
-        if found.name == on_record and not found.going:
-            draft.act(Delete("Job", draft.owner.namespace, found.name, found.uid))
-    current = next((found for found in jobs if found.name != on_record), None)
-    if current is not None:
-        _adopt(draft, current)
-        result = result_of(draft.observed, current)
-        if result is not None:
-            outcome = _on_base(read_outcome(result), current)
-            _record(draft, spec, outcome, names.ANNOTATION_REQUEST_ID in current.annotations)
-        elif current.going:
-            _running(draft, current, "is being deleted")
-        else:
-            _watch(draft, spec, current)
-    elif training.job and training.last_outcome is None:
-        gone = failed(Reason.JOB_VANISHED, f"Job {training.job} was deleted before it told its outcome")
-        _record(draft, spec, gone, requested=False)
 
 
 def count(draft: Draft) -> None:
@@ -60,15 +31,16 @@ def count(draft: Draft) -> None:
     repeats = training.repeat_edits + facts.pending.repeat_edits_seen
     pending = facts.pending.total + repeats
     draft.set_training(replace(training, pending_updates=pending, repeat_edits=repeats))
+    confirm_label_config(draft)
 
 
 def train_if_due(draft: Draft, spec: Spec, problem: Problem | None) -> tuple[Create, ...]:
     """The next Job, when the policy says so. `problem`: why Label Studio cannot be asked."""
-    if draft.edited and draft.status.training.next_not_before is not None:
-        # A person changed something, perhaps the cause of the failures: no reason to wait any longer.
+    if draft.status.training.next_not_before is not None and (draft.edited or _made_of_other_things(draft, spec)):
+        # Something changed, perhaps the cause of the failures: no reason to wait any longer.
         draft.set_training(replace(draft.status.training, next_not_before=None))
     where = place(draft, spec)
-    request = _open_request(draft)
+    request = open_request(draft)
     verdict = decide(_training_input(draft, spec, problem, where, request))
     draft.look_again(verdict.look_again_at)
     _tell_next(draft, verdict)
@@ -101,9 +73,21 @@ def tell_no_training(draft: Draft, problem: Problem) -> None:
     _tell_next(draft, decide(nothing_known))
 
 
+def _made_of_other_things(draft: Draft, spec: Spec) -> bool:
+    """A Job made now would differ from the one that failed: resource, operator's settings or Secrets have changed."""
+    failure = draft.status.training.last_failure
+    return failure is not None and failure.inputs is not None and failure.inputs != inputs_digest(draft, spec)
+
+
 def _tell_next(draft: Draft, verdict: TrainingVerdict) -> None:
-    waiting = None if verdict.train or verdict.reason is Reason.TRAINING_RUNNING else verdict
-    draft.set_training(replace(draft.status.training, next=f"{waiting.reason}: {waiting.message}" if waiting else None))
+    told = condition(draft.status.conditions, _TYPE)
+    if verdict.train:
+        text = None
+    elif verdict.reason is not Reason.TRAINING_RUNNING:
+        text = f"{verdict.reason}: {verdict.message}"
+    else:
+        text = f"{told.reason}: {told.message}" if told and told.reason in STUCK else None
+    draft.set_training(replace(draft.status.training, next=text))
 
 
 def _training_input(
@@ -140,12 +124,8 @@ def _training_input(
         per_label_studio=draft.observed.operator.trainings_per_label_studio,
         counted_at=facts.pending.counted_at if facts and facts.pending else None,
         count_waits=facts.count_waits if facts else 0.0,
+        label_config_changed=label_config_changed(draft),
     )
-
-
-def _open_request(draft: Draft) -> str | None:
-    asked = draft.observed.resource.annotations.get(names.ANNOTATION_TRAIN_REQUESTED_AT)
-    return asked if asked and asked != draft.status.training.handled_request else None
 
 
 def _start(
@@ -167,133 +147,21 @@ def _start(
         request_id=request,
         has_ca=draft.observed.connection.has_ca,
         address_policy=draft.observed.operator.address_policy,
+        after=_previous(training),
+        inputs=inputs_digest(draft, spec),
     )
     name = job_name(draft.owner, spec, inputs)
     if draft.is_foreign("Job", name):
         return ()
-    started = replace(training, job=name, last_outcome=None, handled_request=request or training.handled_request)
+    started = replace(
+        training, job=name, job_uid=None, last_outcome=None, handled_request=request or training.handled_request
+    )
     draft.set_training(started)
     draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.TRAINING_RUNNING, f"Job {name}: {verdict.message}")
     return (Create(job(draft.owner, spec, inputs)),)
 
 
-def _adopt(draft: Draft, current: Child) -> None:
-    """The operator was killed between creating this Job and writing its name, or the status was wiped."""
-    training = draft.status.training
-    if training.job == current.name:
-        return
-    draft.set_training(
-        replace(
-            training,
-            job=current.name,
-            last_outcome=None,
-            attempt=attempt_of(current, otherwise=training.attempt),
-            handled_request=current.annotations.get(names.ANNOTATION_REQUEST_ID) or training.handled_request,
-        )
-    )
-
-
-def _watch(draft: Draft, spec: Spec, current: Child) -> None:
-    set_right(draft, spec, current, names.COMPONENT_TRAINING)
-    stuck = pull_failure(draft.observed.children, current)
-    if stuck is None:
-        return _running(draft, current, "runs")
-    used = current.annotations.get(names.ANNOTATION_BASE_IMAGE)
-    if used != place(draft, spec).base_image:
-        # It would wait for an image that nobody wants any more, until its deadline.
-        draft.act(Delete("Job", draft.owner.namespace, current.name, current.uid))
-    message = f"Job {current.name} cannot pull image {used} ({stuck.reason}); check spec.image and the registry"
-    return draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.IMAGE_PULL_FAILED, message)
-
-
-def _running(draft: Draft, current: Child, what: str) -> None:
-    attempt = draft.status.training.attempt
-    again = f", attempt {attempt + 1}" if attempt else ""
-    draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.TRAINING_RUNNING, f"Job {current.name} {what}{again}")
-
-
-def _record(draft: Draft, spec: Spec, outcome: Outcome, requested: bool) -> None:
-    draft.look_again_after(0)
-    training = replace(
-        draft.status.training, last_outcome=str(outcome.kind), pending_updates=None, finished_at=draft.now
-    )
-    if outcome.kind is OutcomeKind.FAILED or outcome.cut is None:
-        return _record_failure(draft, spec, outcome, training)
-    consumed = _consumed(training, outcome, outcome.cut)
-    draft.set_training(consumed if spec.training.keeps_snapshots else replace(consumed, snapshot=None))
-    status = ConditionStatus.FALSE if outcome.kind is OutcomeKind.NOT_ENOUGH_DATA else ConditionStatus.TRUE
-    draft.set(_TYPE, status, outcome.reason, outcome.message)
-    if outcome.gate is not None:
-        accepted = ConditionStatus.TRUE if outcome.gate.accepted else ConditionStatus.FALSE
-        draft.set(ConditionType.CANDIDATE_ACCEPTED, accepted, outcome.gate.reason, _told(outcome, spec))
-    if outcome.model is not None and outcome.kind is OutcomeKind.REFUSED:
-        reason = outcome.gate.reason if outcome.gate else Reason.UNKNOWN
-        draft.set_model(draft.status.model.with_refused(outcome.model, str(reason), draft.now))
-    elif outcome.model is not None:
-        _propose(draft, outcome.model, requested)
-    tell_removed_labels(draft, outcome.removed_labels)
-    return None
-
-
-def _on_base(outcome: Outcome, job: Child) -> Outcome:
-    """The model in it stands on the base image that the Job was made with."""
-    if outcome.model is None:
-        return outcome
-    return replace(outcome, model=replace(outcome.model, base_image=job.annotations.get(names.ANNOTATION_BASE_IMAGE)))
-
-
-def _told(outcome: Outcome, spec: Spec) -> str:
-    """The gate's sentence; for a refused candidate also where it is, and what happens next."""
-    message = outcome.gate.message if outcome.gate else ""
-    if outcome.kind is not OutcomeKind.REFUSED or outcome.model is None:
-        return message
-    return (
-        f"{outcome.model.version}: {message}. It is not rolled out; its image is kept ({outcome.model.image}). "
-        f"The next training comes after {spec.training.every_updates} more updates"
-    )
-
-
-def _consumed(training: TrainingStatus, outcome: Outcome, cut: Cut) -> TrainingStatus:
-    """The updates were used: counting goes on from what the trainer read."""
-    return replace(
-        training,
-        cut=cut,
-        repeat_edits=0,
-        snapshot=outcome.snapshot or training.snapshot,
-        last_failure=None,
-        consecutive_failures=0,
-        attempt=0,
-        next_not_before=None,
-    )
-
-
-def _record_failure(draft: Draft, spec: Spec, outcome: Outcome, training: TrainingStatus) -> None:
-    failures = training.consecutive_failures + 1
-    again = draft.now + timedelta(seconds=backoff(failures, spec.training.backoff))
-    message = f"{outcome.message} Failed {failures} times in a row; tried again at {format_time(again)}."
-    draft.set_training(
-        replace(
-            training,
-            last_failure=Failure(str(outcome.reason), outcome.message, draft.now),
-            consecutive_failures=failures,
-            attempt=training.attempt + 1,
-            next_not_before=again,
-        )
-    )
-    draft.set(_TYPE, ConditionStatus.FALSE, outcome.reason, message)
-
-
-def _propose(draft: Draft, trained: ModelVersion, requested: bool) -> None:
-    """Make the trained model the candidate, unless it serves already or its roll-out failed before."""
-    model = draft.status.model
-    active = model.active
-    if active is not None and active.version == trained.version and active.base_image == trained.base_image:
-        return
-    if model.candidate is not None and model.candidate.version == trained.version:
-        return
-    refusal = may_roll_out(trained, model.refused, requested)
-    if refusal is None:
-        draft.set_model(replace(model, candidate=trained))
-        return
-    message = f"{trained.version} was refused before ({refusal.reason}); press Start Training to try it again"
-    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.FALSE, Reason.REFUSED_BEFORE, message)
+def _previous(training: TrainingStatus) -> str:
+    """The training that comes before the next one: never the same twice, also when its status was wiped meanwhile."""
+    ended = format_time(training.finished_at) if training.finished_at else ""
+    return f"{training.job or ''} {ended}"

@@ -7,7 +7,8 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.core.observed import Children, Manifest, Observed, PodProblem
 from labelloop_operator.core.ownership import is_ours
-from labelloop_operator.policy.serving import PodTrouble, ServingInput, is_pull_failure
+from labelloop_operator.policy.job_trouble import JobTrouble, explain
+from labelloop_operator.policy.serving import PodTrouble, ServingInput
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ def result_of(observed: Observed, job: Child) -> Mapping[str, Any] | None:
     return next((item.result for item in observed.outcomes if item.job == job.name), None)
 
 
-def pull_failure(children: Children, job: Child) -> PodProblem | None:
-    """Why a pod of the Job cannot have its image."""
-    troubles = (item for item in children.pod_problems if item.owner == job.name)
-    return next((item for item in troubles if is_pull_failure(item.reason)), None)
+def job_trouble(children: Children, job: Child) -> JobTrouble | None:
+    """Why the pod of the Job does not run."""
+    image = job.annotations.get(names.ANNOTATION_BASE_IMAGE)
+    mine = (PodTrouble(item.reason, item.message) for item in children.pod_problems if item.owner == job.name)
+    return next((found for item in mine if (found := explain(job.name, image, item)) is not None), None)
 
 
 def our_deployments(children: Children, uid: str) -> dict[str, Manifest]:

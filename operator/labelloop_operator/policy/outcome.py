@@ -11,6 +11,12 @@ from labelloop_operator.api.status import Cut, ModelVersion
 MESSAGE_MAX_LENGTH = 600
 
 
+REPLACED = "Replaced"
+"""Of a Job whose pod could not run: the operator deleted it for another one."""
+OUTDATED = "Outdated"
+"""A model came of it, but of a labelling configuration that lacks labels which the project has."""
+
+
 class OutcomeKind(StrEnum):
     """Kinds of outcomes, as in result.json."""
 
@@ -42,6 +48,8 @@ class Outcome:
     model: ModelVersion | None = None
     snapshot: str | None = None
     removed_labels: tuple[str, ...] = ()
+    label_config: str | None = None
+    """Digest of the labelling configuration that was read."""
     gate: GateVerdict | None = None
 
 
@@ -73,6 +81,7 @@ def read_outcome(result: Mapping[str, Any]) -> Outcome:
         model=model,
         snapshot=_text(result.get("snapshot")) or None,
         removed_labels=tuple(item for item in _list(result.get("removed_labels")) if isinstance(item, str)),
+        label_config=_text(result.get("label_config_sha256")) or None,
         gate=_gate(kind, result),
     )
 

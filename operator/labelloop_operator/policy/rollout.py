@@ -9,11 +9,14 @@ from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.names import is_cold
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion, Refusal
+from labelloop_operator.api.times import format_time
 from labelloop_operator.policy.chain import Check, first_verdict
 
 DRAIN_SECONDS = 10
 """Between the switch of the Service and the end of the old pods: longer than kube-proxy's delay and preStop."""
 
+RETRY_REFUSED = 900.0
+"""Seconds after which a version is rolled out again whose pods the cluster did not let run."""
 _NOT_READY = "its pods run without getting ready; their log, and /readyz, say why"
 
 
@@ -44,6 +47,8 @@ class RolloutInput:
     """Why its pods do not serve."""
     in_place: bool = False
     """It is the version that serves, on another base image."""
+    passing: bool = False
+    """The trouble is the cluster's, not the version's: its pods are refused, or no node takes them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class RolloutVerdict:
     reason: Reason
     message: str
     look_again_at: datetime | None = None
+    retry_at: datetime | None = None
+    """Of a refusal: when it is tried again."""
 
 
 def decide(given: RolloutInput) -> RolloutVerdict:
@@ -71,6 +78,14 @@ def may_roll_out(version: ModelVersion, refused: Sequence[Refusal], requested: b
     if requested:
         return None
     return next((entry for entry in refused if entry.image == version.image), None)
+
+
+def to_retry(refused: Sequence[Refusal], active: ModelVersion) -> Refusal | None:
+    """The newest refusal, when it is to be tried again and nothing came into service since."""
+    newest = refused[0] if refused else None
+    if newest is None or newest.retry_at is None or newest.at is None:
+        return None
+    return None if active.at is not None and active.at > newest.at else newest
 
 
 def drained_at(promoted_at: datetime) -> datetime:
@@ -114,12 +129,16 @@ def too_late(given: RolloutInput) -> RolloutVerdict | None:
     edit = is_cold(given.candidate.version) or given.in_place
     again = "change the resource" if edit else "press Start Training"
     before = "image" if given.in_place else "version"
+    retry_at = given.now + timedelta(seconds=RETRY_REFUSED) if given.passing else None
+    then = f"mend the cause and {again} to try again."
+    if retry_at is not None:
+        then = f"it is tried again at {format_time(retry_at)}; fix the cause, and {again} to try at once."
     return RolloutVerdict(
         Step.REFUSE,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         f"pods of {given.candidate.version} did not serve within {given.progress_deadline:g} s "
-        f"(spec.rollout.progressDeadline){why}. The {before} before goes on serving; "
-        f"mend the cause and {again} to try again.",
+        f"(spec.rollout.progressDeadline){why}. The {before} before goes on serving; {then}",
+        retry_at=retry_at,
     )
 
 

@@ -9,8 +9,8 @@ from labelloop_operator.policy.chain import Check, first_verdict
 IMAGE_PULL_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 )
-_CONFIG_REASONS = frozenset({"CreateContainerConfigError"})
-_DETAIL_MAX_LENGTH = 300
+CONFIG_REASONS = frozenset({"CreateContainerConfigError"})
+DETAIL_MAX_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def is_pull_failure(reason: str) -> bool:
 def _pods_refused(given: ServingInput) -> ServingVerdict | None:
     if given.refused is None:
         return None
-    detail = given.refused[:_DETAIL_MAX_LENGTH]
+    detail = given.refused[:DETAIL_MAX_LENGTH]
     return ServingVerdict(
         ConditionStatus.FALSE,
         Reason.PODS_REFUSED,
@@ -99,7 +99,7 @@ def _image_pull_failed(given: ServingInput) -> ServingVerdict | None:
 def _configuration_invalid(given: ServingInput) -> ServingVerdict | None:
     return _trouble(
         given,
-        lambda reason: reason in _CONFIG_REASONS,
+        lambda reason: reason in CONFIG_REASONS,
         Reason.CONTAINER_CONFIG_INVALID,
         "the container cannot be configured; check the Secrets named in spec.serving and their keys",
     )
@@ -127,7 +127,7 @@ def _trouble(given: ServingInput, applies: "_Applies", reason: Reason, remedy: s
     found = next((trouble for trouble in given.troubles if applies(trouble.reason)), None)
     if found is None:
         return None
-    detail = f" ({found.reason}: {found.message[:_DETAIL_MAX_LENGTH]})" if found.message else f" ({found.reason})"
+    detail = f" ({found.reason}: {found.message[:DETAIL_MAX_LENGTH]})" if found.message else f" ({found.reason})"
     return ServingVerdict(ConditionStatus.FALSE, reason, remedy + detail)
 
 

@@ -12,6 +12,8 @@ from labelloop_operator.policy.chain import Check, first_verdict
 BACKOFF_MAXIMUM = 3600.0
 COUNT_PATIENCE = 300.0
 """Seconds for which a count may be due before the reason to wait says so."""
+RECHECK_SHORTEST, RECHECK_LONGEST = 10.0, 60.0
+"""Seconds after which, while a retry waits, Secrets are read again: the cause may be fixed there."""
 TURN_PAUSE = 10.0
 """Seconds after which a training that waits for its turn looks again: the end of another Job does not wake it."""
 
@@ -53,6 +55,8 @@ class TrainingInput:
     """When `pending` was counted."""
     count_waits: float = 0.0
     """Seconds for which a newer count has been due."""
+    label_config_changed: bool = False
+    """The newest training read a labelling configuration that is not the project's any more."""
     spec_problem: Problem | None = None
     """Why the spec cannot be used; then nothing else here is known."""
 
@@ -84,6 +88,12 @@ def decide(given: TrainingInput) -> TrainingVerdict:
 def backoff(failures: int, base: float) -> float:
     """Seconds to wait after that many failures in a row: base, doubled each time, at most an hour."""
     return float(min(BACKOFF_MAXIMUM, base * 2.0 ** min(failures - 1, 30))) if failures > 0 else 0.0
+
+
+def recheck_pause(finished_at: datetime, not_before: datetime) -> float:
+    """Seconds between two looks at what may have caused a failure, in a pause of that length."""
+    quarter = (not_before - finished_at).total_seconds() / 4
+    return min(RECHECK_LONGEST, max(RECHECK_SHORTEST, quarter))
 
 
 def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> TrainingVerdict:
@@ -169,8 +179,12 @@ def backing_off(given: TrainingInput) -> TrainingVerdict | None:
     return _wait(
         Reason.BACKING_OFF,
         f"{given.failures} trainings in a row failed; next one at {format_time(given.not_before)}",
-        look_again_at=given.not_before,
+        look_again_at=min(given.not_before, given.now + timedelta(seconds=_recheck(given, given.not_before))),
     )
+
+
+def _recheck(given: TrainingInput, not_before: datetime) -> float:
+    return recheck_pause(given.finished_at or given.now, not_before)
 
 
 def retry(given: TrainingInput) -> TrainingVerdict | None:
@@ -179,6 +193,17 @@ def retry(given: TrainingInput) -> TrainingVerdict | None:
         return None
     return TrainingVerdict(
         train=True, reason=Reason.TRAINING_STARTED, message=f"again after {given.failures} failures in a row"
+    )
+
+
+def label_config_changed(given: TrainingInput) -> TrainingVerdict | None:
+    """What was learned is not what the project asks for now."""
+    if not given.label_config_changed:
+        return None
+    return TrainingVerdict(
+        train=True,
+        reason=Reason.TRAINING_STARTED,
+        message="the labelling configuration has changed since the newest training read it",
     )
 
 
@@ -258,6 +283,7 @@ CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     requested,
     backing_off,
     retry,
+    label_config_changed,
     too_few_annotations,
     too_soon,
     enough_updates,

@@ -40,7 +40,7 @@ def timed_out(what: str, address: str, seconds: float) -> Problem:
 
 async def project_facts(project: library.Project) -> ProjectFacts:
     """The project; its labelling configuration is parsed in a thread, since it may be large."""
-    digest, trouble, ignored = await asyncio.to_thread(_parsed, project.label_config)
+    digest, trouble, ignored, labels = await asyncio.to_thread(_parsed, project.label_config)
     return ProjectFacts(
         id=project.id,
         title=project.title,
@@ -49,16 +49,17 @@ async def project_facts(project: library.Project) -> ProjectFacts:
         label_config_problem=trouble,
         model_version=project.model_version,
         label_config_ignored=ignored,
+        labels=labels,
     )
 
 
 @lru_cache(maxsize=256)
-def _parsed(label_config: str) -> tuple[str | None, str | None, tuple[str, ...]]:
+def _parsed(label_config: str) -> tuple[str | None, str | None, tuple[str, ...], frozenset[str]]:
     try:
         schema = parse_label_config(label_config)
     except LabelConfigError as error:
-        return None, str(error), ()
-    return schema.digest, None, schema.ignored
+        return None, str(error), (), frozenset()
+    return schema.digest, None, schema.ignored, frozenset(label for item in schema.controls for label in item.labels)
 
 
 def backend_facts(found: Iterable[library.Backend], owner: Owner) -> tuple[RegisteredBackend, ...]:

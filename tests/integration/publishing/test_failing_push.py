@@ -3,7 +3,7 @@
 import errno
 import io
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ from tests.integration.publishing.images import push_base
 from tests.support.docker_registry import docker_registry
 
 from labelloop.publishing import publish, restore
+from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry import Repository, sha256
 
 Message = Callable[[], dict[str, object]]
 
@@ -61,6 +62,32 @@ def test_a_registry_that_goes_in_the_middle_of_a_push_is_pushed_to_again(
         use(again.host, monkeypatch)
         assert publish.main() == 0
         assert str(environment()["image"]).startswith(f"{again.host}/team-a/intents@sha256:")
+
+
+@pytest.mark.parametrize("pushed", [1, 2, 3])
+def test_whatever_a_failed_push_leaves_is_found_by_the_jobs_tag(
+    pushed: int, environment: Message, repository: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gone after so many manifests: the snapshot under its first tag, its second, the image under its first."""
+    put_manifest, left = Repository.put_manifest, set[str]()
+
+    def gone(self: Repository, version: str, content: bytes) -> str:
+        if len(puts) == pushed:
+            raise RegistryError("RegistryUnreachable", "gone")
+        puts.append(version)
+        left.add(f"{self.name}@{sha256(content)}")
+        return put_manifest(self, version, content)
+
+    puts: list[str] = []
+    monkeypatch.setattr(Repository, "put_manifest", gone)
+    assert publish.main() == 1
+
+    found = set()
+    for name in (repository, repository.below("snapshot")):
+        with Repository(name, plain_http=True) as remote, suppress(NotInRegistryError):
+            found.add(f"{remote.name}@{remote.manifest('intents-ml-train-0123456789').digest}")
+    assert found == left
+    assert len(found) == (2 if pushed == 3 else 1)
 
 
 def test_a_full_disk_is_not_taken_for_a_dead_registry(

@@ -90,9 +90,9 @@ def test_a_removed_snapshot_leaves_too(deleting: Registry, tmp_path: Path) -> No
     file = tmp_path / "snapshot.jsonl.gz"
     with Repository(snapshots, plain_http=True) as remote:
         file.write_bytes(b"old")
-        old = push_snapshot(remote, file, tag="model-1")
+        old = push_snapshot(remote, file, tags=["model-1"])
         file.write_bytes(b"new")
-        new = push_snapshot(remote, file, tag="model-2")
+        new = push_snapshot(remote, file, tags=["model-2"])
     remove_image(str(snapshots.with_digest(old)), plain_http=True)
     deleting.collect_garbage()
     with Repository(snapshots, plain_http=True) as remote:
@@ -116,3 +116,24 @@ def test_the_tag_follows_what_came_into_service(registry: Registry, tmp_path: Pa
         tag_promoted(image, plain_http=True)
         with Repository(Reference.parse(image), plain_http=True) as remote:
             assert remote.manifest(PROMOTED_TAG).digest == Reference.parse(image).digest
+
+
+def test_what_a_failed_push_left_is_deleted_by_its_tag_but_never_what_is_kept(
+    deleting: Registry, tmp_path: Path
+) -> None:
+    snapshots = Reference(deleting.host, "team-a/intents/snapshot")
+    file = tmp_path / "snapshot.jsonl.gz"
+    with Repository(snapshots, plain_http=True) as remote:
+        file.write_bytes(b"left by a failed push")
+        left = push_snapshot(remote, file, ["job-1", "model-1"])
+        file.write_bytes(b"kept")
+        kept = push_snapshot(remote, file, ["job-2", "model-2"])
+    keep = [str(snapshots.with_digest(kept))]
+    for job in ("job-1", "job-2", "job-3"):
+        remove_image(str(snapshots.with_tag(job)), keep=keep, plain_http=True)
+
+    with Repository(snapshots, plain_http=True) as remote:
+        assert remote.manifest("job-2").digest == remote.manifest("model-2").digest == kept
+        for version in ("job-1", "model-1", left):
+            with pytest.raises(NotInRegistryError):
+                remote.manifest(version)

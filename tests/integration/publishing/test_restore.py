@@ -82,7 +82,7 @@ def test_a_corrupt_snapshot_means_a_full_read(
     (tmp_path / "truncated").write_bytes(b"\x1f\x8b\x08\x00 not gzip")
     place = repository.below("snapshot")
     with Repository(place, plain_http=True) as remote:
-        digest = push_snapshot(remote, tmp_path / "truncated", "truncated")
+        digest = push_snapshot(remote, tmp_path / "truncated", ["truncated"])
     monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(place.with_digest(digest)))
 
     assert restore.main() == 0

@@ -17,12 +17,14 @@ def spec(**changes: Any) -> Spec:
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, Any]:
-    """Name -> value, or (Secret, key)."""
+    """Name -> value, (Secret, key) or the field of the pod."""
     found = {}
     for item in container["env"]:
         assert item["name"] not in found, "server-side apply refuses a name twice"
-        reference = item.get("valueFrom", {}).get("secretKeyRef")
-        found[item["name"]] = (reference["name"], reference["key"]) if reference else item["value"]
+        source = item.get("valueFrom", {})
+        reference, field = source.get("secretKeyRef"), source.get("fieldRef")
+        chosen = (reference["name"], reference["key"]) if reference else field and field["fieldPath"]
+        found[item["name"]] = chosen or item["value"]
     return found
 
 

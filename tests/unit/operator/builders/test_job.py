@@ -79,7 +79,8 @@ def test_the_environment_is_the_agreed_one() -> None:
         **common,
         **registry,
         "LABELLOOP_BASE_IMAGE": "registry/backend:1",
-        "LABELLOOP_JOB": job_name(OWNER, FULL, TRAINING),
+        "LABELLOOP_JOB_UID": "metadata.labels['batch.kubernetes.io/controller-uid']",
+        "LABELLOOP_JOB": f"{job_name(OWNER, FULL, TRAINING)}-$(LABELLOOP_JOB_UID)",
     }
 
 
@@ -136,6 +137,7 @@ def test_the_annotations_tell_what_it_was_made_for() -> None:
         {"base_image": "registry/backend:2"},
         {"attempt": 2},
         {"request_id": "later"},
+        {"after": "the same data, after another training"},
     ],
 )
 def test_another_training_has_another_name(change: dict[str, Any]) -> None:

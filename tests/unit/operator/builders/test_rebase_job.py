@@ -33,7 +33,8 @@ def test_the_container_that_runs_the_model_has_no_credentials() -> None:
         assert [mount["name"] for mount in container["volumeMounts"]] == ["work", "registry"]
         assert environment(container)["LABELLOOP_ACTIVE_IMAGE"] == "r/x@sha256:1"
     assert environment(publish)["LABELLOOP_BASE_IMAGE"] == "r/base:2"
-    assert environment(publish)["LABELLOOP_JOB"] == rebase_job(OWNER, SECURED, TASK)["metadata"]["name"]
+    name = rebase_job(OWNER, SECURED, TASK)["metadata"]["name"]
+    assert environment(publish)["LABELLOOP_JOB"] == f"{name}-$(LABELLOOP_JOB_UID)"
 
 
 @pytest.mark.parametrize(

@@ -234,12 +234,72 @@ async def test_a_lost_pod_s_result_is_found_in_the_registry(loop: World) -> None
     await loop.run()
     await loop.ready()
     await until(lambda: loop.api.all("jobs"), "a Job")
-    job = loop.api.all("jobs")[0]["metadata"]["name"]
-    loop.registry.results[job] = result("model-b", 1, last.updated_at.isoformat())
-    loop.job_ends(job, None)
+    job = loop.api.all("jobs")[0]["metadata"]
+    tag = f"{job['name']}-{job['uid']}"
+    loop.registry.results[tag] = result("model-b", 1, last.updated_at.isoformat())
+    loop.job_ends(job["name"], None)
     await until(
         lambda: loop.found()["status"]["model"].get("candidate", {}).get("version") == "model-b", "the candidate"
     )
+
+
+async def test_an_earlier_job_s_image_is_not_taken_for_a_lost_pod_s_result(loop: World) -> None:
+    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    last = loop.label_studio.annotate(7)[0]
+    await loop.run()
+    await loop.ready()
+    await until(lambda: loop.api.all("jobs"), "a Job")
+    job = loop.api.all("jobs")[0]["metadata"]["name"]
+    for tag in (job, f"{job}-of-another-life"):
+        loop.registry.results[tag] = result("model-b", 1, last.updated_at.isoformat())
+    loop.job_ends(job, None)
+    await until(lambda: loop.training.get("lastOutcome") == "Failed", "the outcome")
+    assert loop.training["lastFailure"]["reason"] == "PodDeleted"
+    assert "candidate" not in loop.found()["status"]["model"]
+    assert loop.training["pendingUpdates"] == 1
+
+
+async def test_a_refused_pod_is_told_with_the_words_of_the_jobs_event(loop: World) -> None:
+    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    loop.label_studio.annotate(7)
+    await loop.run()
+    await loop.ready()
+    await until(lambda: loop.api.all("jobs"), "a Job")
+    job = loop.api.all("jobs")[0]["metadata"]
+    for name, about in (("mine", job["uid"]), ("other", "another uid")):
+        event = {
+            "metadata": {"name": name},
+            "regarding": {"kind": "Job", "name": job["name"], "uid": about},
+            "reason": "FailedCreate",
+            "note": f"Error creating: exceeded quota: {name}",
+            "deprecatedLastTimestamp": "2026-11-22T06:00:00Z",
+        }
+        loop.api.put("events", event, NAMESPACE)
+    loop.api.patch(
+        "jobs", NAMESPACE, job["name"], lambda live: live.update(status={"startTime": "2026-11-22T06:00:00Z"})
+    )
+    await until(lambda: loop.condition("TrainingSucceeded") == ("Unknown", "PodsRefused"), "the refusal")
+    assert "exceeded quota: mine" in loop.message("TrainingSucceeded")
+    late = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}], "startTime": "x"}
+    loop.api.patch("jobs", NAMESPACE, job["name"], lambda live: live.update(status=late))
+    await until(lambda: loop.condition("TrainingSucceeded") == ("False", "PodsRefused"), "the outcome")
+    assert "exceeded quota: mine" in loop.message("TrainingSucceeded")
+
+
+async def test_after_a_failed_training_the_secret_is_read_again_and_a_new_one_ends_the_pause(loop: World) -> None:
+    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    loop.label_studio.annotate(7)
+    await loop.run()
+    await loop.ready()
+    await until(lambda: loop.api.all("jobs"), "a Job")
+    job = loop.api.all("jobs")[0]["metadata"]["name"]
+    loop.connection(token="f" * 40)
+    told = {"outcome": "Failed", "reason": "LabelStudioUnauthorized", "message": "The token is refused."}
+    loop.job_ends(job, told, failed=True)
+    await until(lambda: loop.condition("Ready") == ("False", "Unauthorized"), "the new token to be tried")
+    assert len(loop.api.all("jobs")) == 0
+    loop.connection()
+    await until(lambda: loop.api.all("jobs"), "the retry", 30)
 
 
 async def test_repeat_edits_are_counted_once_and_survive_a_restart(loop: World) -> None:

@@ -85,7 +85,8 @@ def test_a_deadline_is_told_although_its_pod_is_gone() -> None:
 def test_a_lost_pod_tells_nothing() -> None:
     assert outcome(job(), []) is None
     assert outcome(job(), [pod(publish=ok("rubbish"))]) is None
-    assert lost(job())["reason"] == "Unknown"
+    assert lost(job())["reason"] == "PodDeleted"
+    assert lost(job(), [pod(publish=ok("rubbish"))])["reason"] == "Unknown"
 
 
 def test_of_an_evicted_pod_that_is_gone_the_job_tells() -> None:

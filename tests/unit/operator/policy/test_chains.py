@@ -48,6 +48,7 @@ TRAINING = about(
     requested={"request": "r", "failures": 1, "not_before": LATER},
     backing_off={"failures": 1, "not_before": LATER, "pending": 10},
     retry={"failures": 1, "not_before": NOW, "annotations": 1, "min_annotations": 2},
+    label_config_changed={"label_config_changed": True, "annotations": 1, "min_annotations": 2},
     too_few_annotations={"annotations": 1, "min_annotations": 2, "pending": 10},
     too_soon={"pending": 10, "finished_at": NOW, "min_interval": 60.0},
     enough_updates={"pending": 10, "count_waits": training.COUNT_PATIENCE},

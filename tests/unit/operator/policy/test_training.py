@@ -76,7 +76,7 @@ def test_what_stands_against_every_trigger(
 def test_waiting_tells_how_many_are_missing_and_until_when() -> None:
     assert decide(IDLE).message == "9 of 10 annotation updates; a training starts after 1 more"
     waiting = decide(replace(IDLE, failures=2, not_before=LATER))
-    assert waiting.look_again_at == LATER
+    assert waiting.look_again_at == NOW + timedelta(seconds=10), "to read the Secrets again"
     assert "2026-11-22T06:00:30Z" in waiting.message
 
 

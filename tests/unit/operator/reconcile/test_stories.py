@@ -568,6 +568,8 @@ def test_a_job_that_cannot_pull_an_image_nobody_wants_any_more_is_replaced() -> 
     assert ("Job", job) in world.objects
     world.edit(image="registry/backend:2")
     world.reconcile()
+    assert ("Job", job) in world.objects, "its outcome goes on record first"
+    world.reconcile()
     assert ("Job", job) not in world.objects
     world.pod_problems = ()
     world.settle()

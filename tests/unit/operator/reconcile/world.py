@@ -98,6 +98,14 @@ class World:
     label_config_ignored: tuple[str, ...] = ()
     removed_labels: list[str] = field(default_factory=list)
     label_config_digest: str = "config-1"
+    read_config: str | None = None
+    """The configuration that trainings read; None: the present one."""
+    labels: frozenset[str] = frozenset()
+    """Of the present configuration."""
+    stuck: bool = False
+    """Pods of Jobs do not run."""
+    secret_versions: tuple[str, ...] = ()
+    operator: OperatorFacts = OPERATOR
     registry: RegistryFacts = field(default_factory=RegistryFacts)
     undeletable: str | None = None
     """Why the registry deletes nothing."""
@@ -145,7 +153,7 @@ class World:
         for (kind, name), manifest in list(self.objects.items()):
             if kind == "Deployment":
                 self._progress_deployment(manifest)
-            elif kind == "Job" and not manifest["status"]:
+            elif kind == "Job" and not manifest["status"] and not self.stuck:
                 component = manifest["metadata"]["labels"][names.LABEL_COMPONENT]
                 rebase = component == names.COMPONENT_REBASE
                 manifest["status"] = {"result": self._rebase(manifest) if rebase else self._train(name, manifest)}
@@ -212,6 +220,7 @@ class World:
             "cut": cut,
             "metrics": {"accuracy": 0.71, "macro_f1": 0.6913},
             "removed_labels": self.removed_labels,
+            "label_config_sha256": self.read_config or self.label_config_digest,
             "image": self.rebased_image(version, manifest["metadata"]["annotations"][names.ANNOTATION_BASE_IMAGE]),
             "snapshot": f"registry:5000/labelloop/team-a/intents/snapshot@sha256:{version}",
         }
@@ -257,7 +266,7 @@ class World:
         cut = recovered(resource, children).training.cut or Cut()
         return Observed(
             resource=resource,
-            operator=OPERATOR,
+            operator=self.operator,
             connection=self.connection,
             children=children,
             outcomes=tuple(
@@ -268,6 +277,7 @@ class World:
             label_studio=self._label_studio_facts(cut),
             conflicts=self.conflicts,
             registry=self.registry,
+            secret_versions=self.secret_versions,
             promoted=self.promoted if recovered(resource, children).model.active is None else None,
             last_error=self.last_error,
         )
@@ -285,6 +295,7 @@ class World:
                 label_config_problem=self.label_config_problem,
                 model_version="",
                 label_config_ignored=self.label_config_ignored,
+                labels=self.labels,
             ),
             pending=PendingFacts(
                 total=len(later), repeat_edits_seen=0, size=len(self.updates), counted_at=self.now, cut=cut
