@@ -11,7 +11,6 @@ from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import Cut, Failure, ModelVersion, TrainingStatus
-from labelloop_operator.api.times import format_time
 from labelloop_operator.builders.job import Training, job, job_name
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.label_config import tell_removed_labels
@@ -21,6 +20,7 @@ from labelloop_operator.core.rebase import training_must_use_new_base
 from labelloop_operator.core.running_jobs import set_right
 from labelloop_operator.core.views import Child, attempt_of, our_jobs, our_rebase_jobs, pull_failure, result_of
 from labelloop_operator.policy.outcome import Outcome, OutcomeKind, failed, read_outcome
+from labelloop_operator.policy.retry import tried_again
 from labelloop_operator.policy.rollout import may_roll_out
 from labelloop_operator.policy.training import TrainingInput, TrainingVerdict, backoff, decide
 
@@ -270,7 +270,7 @@ def _consumed(training: TrainingStatus, outcome: Outcome, cut: Cut) -> TrainingS
 def _record_failure(draft: Draft, spec: Spec, outcome: Outcome, training: TrainingStatus) -> None:
     failures = training.consecutive_failures + 1
     again = draft.now + timedelta(seconds=backoff(failures, spec.training.backoff))
-    message = f"{outcome.message} Failed {failures} times in a row; tried again at {format_time(again)}."
+    message = tried_again(outcome.message, failures, again)
     draft.set_training(
         replace(
             training,
