@@ -44,8 +44,8 @@ spec:
 
 
 USUAL = {
-    "image operator into the node": "10 s",
-    "image label-studio into the node": "20 s",
+    "image operator into the node": "10 to 20 s",
+    "image label-studio into the node": "20 to 40 s",
     "base Bento image into the registry": "20 s the first time, 2 s when compressed layers are cached",
     "operator": "5 to 10 s",
     "Label Studio": "10 to 40 s",
@@ -82,6 +82,7 @@ def up(show: Show, run: Run) -> None:
             scene = _play_rounds(lab, show)
         _write(scene.results, show, run.results)
         _check(scene.results)
+        show.fact("[green]every round gave a new version, accuracy never fell, and no request failed[/]")
         if not run.once:
             _stay(lab, scene.backend, show)
     except EXPECTED as error:
@@ -103,7 +104,7 @@ def _check_free(name: str) -> None:
 def down(show: Show, name: str = CLUSTER) -> None:
     """Remove everything that `up` started; nothing there is no error."""
     if name in Cluster.names():
-        with show.live(), show.step("removal of the cluster", "5 to 25 s"):
+        with show.live(), show.step("removal of the cluster", "5 to 60 s"):
             Cluster.get(name).delete()
 
 
@@ -124,12 +125,10 @@ def build_images(show: Show, log: Path) -> None:
 
 def _start_cluster(show: Show, name: str, log: Path) -> Cluster:
     usual = "9 min the first time, when Kubernetes and helm are built from Go modules; 10 to 20 s later"
-    with (
-        show.step("Kubernetes cluster", usual) as step,
-        log.open("w") as kept,
-        redirect_stderr(Progressed(show, step, kept)),
-    ):
-        return Cluster.create(name)
+    with show.step("Kubernetes cluster", usual) as step, log.open("w") as kept:
+        progress = Progressed(show, step, kept)
+        with redirect_stderr(progress):
+            return Cluster.create(name)
 
 
 class Progressed(io.TextIOBase):

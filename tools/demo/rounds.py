@@ -59,14 +59,14 @@ def play(scene: Scene, number: int, todo: Sequence[tuple[int, Ticket]]) -> None:
     version_before = backend.version
     labelled = [(task, ticket.label) for task, ticket in todo]
     show.console.rule(f"Round {number}")
-    with show.step(f"{len(labelled) - LAST} annotations sent to Label Studio", "10 to 15 s"):
+    with show.step(f"{len(labelled) - LAST} annotations sent to Label Studio", "10 to 30 s"):
         scene.lab.user.annotate_all(labelled[:-LAST])
     identity = f"{scene.project}.1795325720"
     with (
         Timeline(scene.lab.kube, backend.namespace) as timeline,
         load(scene.lab.cluster, backend.address, identity, scene.label_config) as report,
     ):
-        with show.step(f"{LAST} more, from now on under load", "2 s"):
+        with show.step(f"{LAST} more, from now on under load", "2 to 5 s"):
             scene.lab.user.annotate_all(labelled[-LAST:])
         began = time.time()
         version = _follow(scene, before, version_before)
@@ -75,9 +75,8 @@ def play(scene: Scene, number: int, todo: Sequence[tuple[int, Ticket]]) -> None:
     scene.results.seconds_to_serving.append(round(seconds, 2))
     steps = round_steps(timeline, began, version, report.first_seen[version])
     show.fact(f"first prediction of {version} [bold]{seconds:.1f} s[/] after the last annotation")
-    show.fact(
-        "where the seconds went: " + ", ".join(f"{name} {took:.1f}" for name, took in steps.items() if name != "total")
-    )
+    del steps["total"]
+    show.fact("where the seconds went: " + ", ".join(f"{name} {took:.1f}" for name, took in steps.items()))
     show.fact(f"{report.pairs} request pairs meanwhile, {len(report.failures)} failed")
     accuracy = scene.measure()
     show.fact(f"accuracy {scene.results.accuracy[version_before or '']:.1%} before, [bold]{accuracy:.1%}[/] after")
