@@ -81,10 +81,10 @@ def up(show: Show, run: Run) -> None:
             lab = Lab.start(cluster, SETTINGS, lambda what: show.step(what, USUAL.get(what, "")))
             scene = _play_rounds(lab, show)
         _write(scene.results, show, run.results)
-        _check(scene.results)
+        check(scene.results)
         show.fact("[green]every round gave a new version, accuracy never fell, and no request failed[/]")
         if not run.once:
-            _stay(lab, scene.backend, show)
+            stay(lab, scene.backend, show)
     except EXPECTED as error:
         raise failure.DemoError(failure.report(error, show.failed, cluster, run.logs)) from error
     finally:
@@ -193,7 +193,7 @@ def _write(results: Results, show: Show, path: Path) -> None:
     show.fact(f"{path.name} written; {results.seconds_total:.0f} s in all")
 
 
-def _check(results: Results) -> None:
+def check(results: Results) -> None:
     """The demo went well only if it shows what it promises; raises StepError with what it did not."""
     wrong = []
     if len(set(results.versions)) != ROUNDS + 1:
@@ -207,7 +207,7 @@ def _check(results: Results) -> None:
         raise StepError("; ".join(wrong))
 
 
-def _stay(lab: Lab, backend: Backend, show: Show) -> None:
+def stay(lab: Lab, backend: Backend, show: Show) -> None:
     """Tell what the person at the browser sets off, until Ctrl-C."""
     project = (backend.read() or {})["spec"]["labelStudio"]["project"]
     show.console.print(Panel(_login(lab, project), title="Now annotate yourself", expand=False), highlight=False)
@@ -216,9 +216,14 @@ def _stay(lab: Lab, backend: Backend, show: Show) -> None:
         f"A training starts after every {PER_ROUND} annotation updates, or with Start Training. Ctrl-C ends."
     )
     before = ""
-    while True:
-        before = eventually(lambda before=before: _news(backend, before), float("inf"), "news", interval=1)  # type: ignore[misc]
-        show.fact(before)
+    try:
+        while True:
+            before = eventually(lambda before=before: _news(backend, before), float("inf"), "news", interval=1)  # type: ignore[misc]
+            show.fact(before)
+    except (ApiException, HTTPError, OSError):
+        if lab.cluster.name in Cluster.names():
+            raise
+        show.fact("the cluster was removed from elsewhere; the demo ends")
 
 
 def _news(backend: Backend, before: str) -> str:

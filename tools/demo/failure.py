@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -39,7 +40,8 @@ def report(error: Exception, step: str, cluster: Cluster | None, folder: Path) -
     found = {kind: _items(cluster, kind) for kind in _ASKED} if cluster else dict.fromkeys(_ASKED, ())
     if cluster:
         (folder / "status.json").write_text(json.dumps(found, indent=2) + "\n")
-        cluster.export_logs(folder)
+        with suppress(OSError):  # files that come and go meanwhile; the others are copied
+            cluster.export_logs(folder)
     resources, pods = (found[kind] for kind in _ASKED)
     return paragraph(error, step, [*unmet_conditions(resources), *unready_pods(pods)], bool(cluster), folder)
 
