@@ -51,6 +51,7 @@ USUAL = {
     "Label Studio": "10 to 40 s",
 }
 """How long the steps of `Lab.start` take on two cores."""
+REMOVED = "the cluster was removed from elsewhere; the demo ends"
 EXPECTED = (ClusterError, AssertionError, Refused, OSError, subprocess.SubprocessError, ApiException, HTTPError)
 """What a machine, a cluster or a program may do to the demo; anything else is a defect of the demo."""
 
@@ -104,7 +105,7 @@ def _check_free(name: str) -> None:
 def down(show: Show, name: str = CLUSTER) -> None:
     """Remove everything that `up` started; nothing there is no error."""
     if name in Cluster.names():
-        with show.live(), show.step("removal of the cluster", "5 to 60 s"):
+        with show.live(), show.step("removal of the cluster", "1 to 60 s"):
             Cluster.get(name).delete()
 
 
@@ -208,28 +209,33 @@ def check(results: Results) -> None:
 
 
 def stay(lab: Lab, backend: Backend, show: Show) -> None:
-    """Tell what the person at the browser sets off, until Ctrl-C."""
+    """Tell what the person at the browser sets off, until Ctrl-C or `make demo-down`."""
     project = (backend.read() or {})["spec"]["labelStudio"]["project"]
     show.console.print(Panel(_login(lab, project), title="Now annotate yourself", expand=False), highlight=False)
-    show.console.print(f"kubectl: export KUBECONFIG={lab.cluster.kubeconfig}")
-    show.console.print(
-        f"A training starts after every {PER_ROUND} annotation updates, or with Start Training. Ctrl-C ends."
-    )
-    before = ""
+    for line in (
+        f"kubectl: export KUBECONFIG={lab.cluster.kubeconfig}",
+        f"A training starts after every {PER_ROUND} annotation updates, or with Start Training. Ctrl-C ends.",
+    ):
+        show.console.print(line, highlight=False, soft_wrap=True)
+    seen = ""
+    while seen != REMOVED:
+        seen = eventually(lambda seen=seen: _news(lab, backend, seen), float("inf"), "news", interval=1)  # type: ignore[misc]
+        show.fact(seen)
+
+
+def _news(lab: Lab, backend: Backend, seen: str) -> str:
+    """What there is to see now, empty when that was seen already."""
     try:
-        while True:
-            before = eventually(lambda before=before: _news(backend, before), float("inf"), "news", interval=1)  # type: ignore[misc]
-            show.fact(before)
+        now = _state(backend)
     except (ApiException, HTTPError, OSError):
-        if lab.cluster.name in Cluster.names():
-            raise
-        show.fact("the cluster was removed from elsewhere; the demo ends")
+        now = "the API server does not answer" if lab.cluster.name in Cluster.names() else REMOVED
+    return now if now != seen else ""
 
 
-def _news(backend: Backend, before: str) -> str:
+def _state(backend: Backend) -> str:
     status = backend.status
     training = status.get("training") or {}
     now = f"serving {backend.version}, {training.get('pendingUpdates') or 0} pending updates"
     if training.get("job") and not training.get("lastOutcome"):
         now += f", Job {training['job']} runs"
-    return now if now != before else ""
+    return now

@@ -37,23 +37,32 @@ def empty_folder(folder: Path) -> Path:
 def report(error: Exception, step: str, cluster: Cluster | None, folder: Path) -> str:
     """Write logs and status into `folder`; gives the paragraph."""
     (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
-    found = {kind: _items(cluster, kind) for kind in _ASKED} if cluster else dict.fromkeys(_ASKED, ())
+    found = {kind: _items(cluster, kind) for kind in _ASKED} if cluster else {}
     if cluster:
         (folder / "status.json").write_text(json.dumps(found, indent=2) + "\n")
         with suppress(OSError):  # files that come and go meanwhile; the others are copied
             cluster.export_logs(folder)
+    return paragraph(error, step, unexpected_state(found), folder)
+
+
+def unexpected_state(found: Mapping[str, Sequence[Json] | None]) -> list[str] | None:
+    """The conditions and pods that are not as they should be; None when there was no cluster to ask."""
+    if not found:
+        return None
     resources, pods = (found[kind] for kind in _ASKED)
-    return paragraph(error, step, [*unmet_conditions(resources), *unready_pods(pods)], bool(cluster), folder)
+    if pods is None:
+        return ["the API server (it does not answer)"]
+    return [*unmet_conditions(resources or ()), *unready_pods(pods)]
 
 
-def paragraph(error: Exception, step: str, unexpected: Sequence[str], asked: bool, folder: Path) -> str:
+def paragraph(error: Exception, step: str, unexpected: Sequence[str] | None, folder: Path) -> str:
     """What was awaited, what is not in the expected state, where the logs are."""
     awaited = shorten(error.summary if isinstance(error, StepError) else str(error), LONGEST).rstrip(".")
     sentences = [f'The demo failed in the step "{step}": {awaited}.' if step else f"The demo failed: {awaited}."]
     if unexpected:
         more = f"; and {len(unexpected) - SHOWN} more in status.json" if len(unexpected) > SHOWN else ""
         sentences.append(f"Not in the expected state: {'; '.join(unexpected[:SHOWN])}{more}.")
-    elif asked:
+    elif unexpected is not None:
         sentences.append("All conditions and pods are in the expected state.")
     sentences.append(f"Logs and status: {folder}/ (start with error.txt).")
     return " ".join(sentences)
@@ -102,11 +111,11 @@ def _unscheduled(status: Json) -> str | None:
     return next((shorten(condition["message"], LONGEST) for condition in found if condition.get("message")), None)
 
 
-def _items(cluster: Cluster, kind: str) -> Sequence[Json]:
-    """Everything of a kind; nothing when the API server does not know the kind, or does not answer."""
+def _items(cluster: Cluster, kind: str) -> Sequence[Json] | None:
+    """Everything of a kind; None when the API server does not know the kind, or does not answer."""
     try:
         told = cluster.kubectl("get", kind, "-A", "-o", "json", stderr=subprocess.DEVNULL, timeout=_KUBECTL_TIMEOUT)
     except subprocess.SubprocessError:
-        return ()
+        return None
     found: Sequence[Json] = json.loads(told)["items"]
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.waiting import StepError, eventually
-from tools.demo.failure import DemoError, paragraph, report, unmet_conditions, unready_pods
+from tools.demo.failure import DemoError, paragraph, report, unexpected_state, unmet_conditions, unready_pods
 
 ROOT = Path(__file__).parents[4]
 
@@ -33,7 +33,7 @@ def test_the_paragraph_names_step_awaited_state_and_logs() -> None:
         "condition Ready=False/ImagePullFailed of demo/intents (no such image)",
         "pod demo/intents-ml-1 (Pending)",
     ]
-    assert paragraph(error, "backend Ready", unexpected, True, Path("build/demo")) == (
+    assert paragraph(error, "backend Ready", unexpected, Path("build/demo")) == (
         'The demo failed in the step "backend Ready": not within 300 s: condition Ready=True of demo/intents. '
         "Not in the expected state: condition Ready=False/ImagePullFailed of demo/intents (no such image); "
         "pod demo/intents-ml-1 (Pending). Logs and status: build/demo/ (start with error.txt)."
@@ -42,21 +42,31 @@ def test_the_paragraph_names_step_awaited_state_and_logs() -> None:
 
 def test_long_and_many_things_stay_one_short_paragraph() -> None:
     error = StepError("helm upgrade: " + "word " * 1000)
-    told = paragraph(
-        error, "operator", [f"pod demo/{number} (Pending)" for number in range(90)], True, Path("build/demo")
-    )
+    pending = [f"pod demo/{number} (Pending)" for number in range(90)]
+    told = paragraph(error, "operator", pending, Path("build/demo"))
     assert "pod demo/2 (Pending); and 87 more in status.json." in told
     assert len(told) < 600
     assert "\n" not in told
 
 
 def test_without_a_cluster_nothing_is_said_of_its_state() -> None:
-    told = paragraph(RuntimeError("no Go"), "", [], False, Path("build/demo"))
+    told = paragraph(RuntimeError("no Go"), "", None, Path("build/demo"))
     assert told == "The demo failed: no Go. Logs and status: build/demo/ (start with error.txt)."
 
 
 def test_a_cluster_in_the_expected_state_is_said_to_be() -> None:
-    assert "All conditions and pods are in the expected state." in paragraph(OSError("x"), "", [], True, Path("b"))
+    assert "All conditions and pods are in the expected state." in paragraph(OSError("x"), "", [], Path("b"))
+
+
+def test_an_api_server_that_does_not_answer_is_not_in_the_expected_state() -> None:
+    assert unexpected_state({"labelstudiobackends.labelloop.dev": None, "pods": None}) == [
+        "the API server (it does not answer)"
+    ]
+
+
+def test_before_the_operators_installation_there_are_pods_only() -> None:
+    found = {"labelstudiobackends.labelloop.dev": None, "pods": [pod("Pending")]}
+    assert unexpected_state(found) == ["pod demo/intents-ml-1 (Pending)"]
 
 
 def test_conditions_that_are_as_they_should_be_are_left_out() -> None:
