@@ -6,6 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SOURCES := bento_service operator tests tools bench examples
 UNIT := tests/unit
+DEMO := $(if $(DEMO_CLUSTER),--cluster $(DEMO_CLUSTER))
 export PYTHONPATH := bento_service:operator:tests/cluster:.
 
 help: ## this list
@@ -22,10 +23,10 @@ $(VENV)/.installed: requirements/dev.txt requirements/uv.txt
 	@touch $@
 
 demo: setup ## cluster, Label Studio, operator and a backend that retrains before your eyes (ONCE=1: end by itself)
-	$(PY) -m tools.demo up $(if $(ONCE),--once)
+	$(PY) -m tools.demo $(DEMO) up $(if $(ONCE),--once)
 
 demo-down: setup ## remove what `make demo` started
-	$(PY) -m tools.demo down
+	$(PY) -m tools.demo $(DEMO) down
 
 image: setup ## the backend's base Bento image and the operator's image (BASE_IMAGE=... for another base)
 	$(PY) -m tools.build_images backend operator

@@ -60,7 +60,7 @@ def build_one(recipe: Recipe, archive: Path, build: Build) -> None:
     """Build one image and save it as a docker archive."""
     started = time.monotonic()
     build.log.unlink(missing_ok=True)
-    print(f"{recipe.name}: building", flush=True)
+    print(f"{recipe.name}: building ... (log: {build.log})", flush=True)
     recipe.make(build, recipe.tag)
     built = time.monotonic()
     with written_whole(archive) as partial:

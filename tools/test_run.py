@@ -43,6 +43,8 @@ class Part(NamedTuple):
 IMAGES = ("backend", "operator", "label-studio", "previous-operator")
 OUTAGES = "tests/e2e/outages"
 """End to end on a cluster of their own: they take away what all other stories need, and the lane has the time."""
+DEMO = "tests/e2e/demo"
+"""The demo makes its own cluster. It comes last in its lane: beside the end of the stories, as the outages do."""
 Lane = tuple[Stage, ...]
 GROUPS: tuple[tuple[Lane, ...], ...] = (
     (
@@ -59,10 +61,11 @@ GROUPS: tuple[tuple[Lane, ...], ...] = (
             Stage("chaos", tests=("tests/chaos",)),
             Stage("integration", tests=("tests/integration",)),
             Stage("outages", tests=(OUTAGES,)),
+            Stage("demo", tests=(DEMO,)),
         ),
         (
             Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES), needed=True),
-            Stage("end to end", tests=("tests/e2e", f"--ignore={OUTAGES}")),
+            Stage("end to end", tests=("tests/e2e", f"--ignore={OUTAGES}", f"--ignore={DEMO}")),
         ),
     ),
     ((Stage("reliability", (sys.executable, "-m", "tools.reliability")),),),

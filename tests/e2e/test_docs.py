@@ -16,8 +16,8 @@ from tests.support.user import LabelStudioUser, choices_config
 from tests.support.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
-NAMESPACE = "team-a"
-"""As the pages name it."""
+NAMESPACES = ("team-a", "tools")
+"""Those that the pages make."""
 NODE_PORT = 30085
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 ACCOUNT = {
@@ -41,19 +41,20 @@ def is_resource(block: Block) -> bool:
 
 
 @pytest.fixture
-def namespace(lab: Lab) -> Iterator[str]:
-    """The namespace that the pages name, without what they leave in it."""
-    lab.kube.create_namespace(NAMESPACE)
-    yield NAMESPACE
+def made_namespaces(lab: Lab) -> Iterator[None]:
+    """Remove the namespaces that a page makes, and what it leaves in them."""
+    yield
     kubectl = lab.cluster.kubectl
-    # The address of Label Studio in the pages is nobody's: there is nothing to take back from it.
-    kubectl("-n", NAMESPACE, "annotate", "lsb", "--all", "labelloop.dev/skip-deregistration=true")
-    kubectl("-n", NAMESPACE, "delete", "lsb", "--all")
-    kubectl("delete", "namespace", NAMESPACE)
+    for namespace in NAMESPACES:
+        # The address of Label Studio in the pages is nobody's: there is nothing to take back from it.
+        kubectl("-n", namespace, "annotate", "lsb", "--all", "labelloop.dev/skip-deregistration=true")
+        kubectl("-n", namespace, "delete", "lsb", "--all")
+        kubectl("delete", "namespace", namespace, "--ignore-not-found")
 
 
+@pytest.mark.usefixtures("made_namespaces")
 @pytest.mark.parametrize("page", [page for page in pages() if of_cluster(page)])
-def test_what_an_administrator_types_is_taken(page: str, lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_what_an_administrator_types_is_taken(page: str, lab: Lab, tmp_path: Path) -> None:
     kubectl, helm = lab.cluster.program("kubectl"), lab.cluster.program("helm")
     # `helm install NAME CHART ...` as the API server would take it: the lab's own release owns the real objects.
     apply = f'"{kubectl}" apply --server-side --force-conflicts --dry-run=server -f -'
@@ -61,7 +62,8 @@ def test_what_an_administrator_types_is_taken(page: str, lab: Lab, namespace: st
     path = programs(tmp_path / "programs", kubectl=f'exec "{kubectl}" "$@"', helm=f"set -o pipefail; {rendered}")
     folder = tmp_path / "page"
     folder.mkdir()
-    shutil.copytree(ROOT / "charts", folder / "charts")
+    for name in ("charts", "examples"):
+        shutil.copytree(ROOT / name, folder / name)
     environment = {"PATH": f"{path}:/usr/bin:/bin", "HOME": str(tmp_path), "KUBECONFIG": str(lab.cluster.kubeconfig)}
     changed = {"REGISTRY/": f"{lab.cluster.registry}/", "sha256:...": f"sha256:{64 * '0'}", "labelloop serve": "true"}
     for block in of_cluster(page):
@@ -69,7 +71,7 @@ def test_what_an_administrator_types_is_taken(page: str, lab: Lab, namespace: st
             (folder / "backend.yaml").write_text(block.text)
             stored(block, folder, {})
         elif {"kubectl", "helm"} & set(block.words()):
-            typed = substituted(block.commands, changed).replace("--namespace labelloop ", f"--namespace {namespace} ")
+            typed = substituted(block.commands, changed)
             command = ["/bin/bash", "-euo", "pipefail", "-c", typed]
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE

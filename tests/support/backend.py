@@ -82,8 +82,8 @@ class Backend:
                     return dict(condition)
             return None
 
-        wanted = f"condition {kind}={status} {reason or ''} of {self.namespace}/{self.name}"
-        return eventually(reached, timeout, lambda: f"{wanted}: {self.told()}")
+        wanted = f"condition {kind}={status}{f'/{reason}' if reason else ''} of {self.namespace}/{self.name}"
+        return eventually(reached, timeout, wanted, details=self.told)
 
     def wait_ready(self, timeout: float = PATIENCE) -> Json:
         """Wait until the resource is Ready."""
@@ -102,7 +102,7 @@ class Backend:
 
     def wait_pending(self, count: int, timeout: float = PATIENCE) -> None:
         """Wait until the status counts exactly this many updates."""
-        eventually(lambda: self.pending == count, timeout, lambda: f"{count} pending updates: {self.told()}")
+        eventually(lambda: self.pending == count, timeout, f"{count} pending updates", details=self.told)
 
     def wait_version_other_than(self, *versions: str | None, timeout: float = PATIENCE) -> str:
         """Wait until a trained version that is none of `versions` is active and answers, and give it."""
@@ -111,9 +111,10 @@ class Backend:
             now = self.version
             return now if now and now not in versions and now.startswith("model-") else None
 
-        version = eventually(other, timeout, lambda: f"another version than {versions}: {self.told()}")
+        wanted = "a trained version" + (f" other than {', '.join(map(str, versions))}" if any(versions) else "")
+        version = eventually(other, timeout, wanted, details=self.told)
         # The switch is one write; kube-proxy follows within a moment.
-        eventually(lambda: self.answering == version, PATIENCE, lambda: f"{version} at the Service: {self.told()}")
+        eventually(lambda: self.answering == version, PATIENCE, f"{version} at the Service", details=self.told)
         return version
 
     @property
@@ -146,7 +147,7 @@ class Backend:
         """
         address = str(self.kube.core.read_namespaced_service(self.service, self.namespace).spec.cluster_ip)
         if address != self._reached:
-            eventually(lambda: self._accepts(address), PATIENCE, lambda: f"a connection to {address}: {self.told()}")
+            eventually(lambda: self._accepts(address), PATIENCE, f"a connection to {address}", details=self.told)
             self._reached = address
         return address
 

@@ -29,7 +29,9 @@ NOT_RUN = {
 IN_THE_CLUSTER = ("kubectl", "helm", "label-studio")
 """Programs that tests/e2e/test_docs.py runs; elsewhere they do nothing."""
 _NAMED = re.compile(r"# ([\w./-]+\.(?:py|ya?ml|json|xml|csv|txt))")
-_COMMAND = re.compile(r"^\s*(\$ |labelloop |python |make |kubectl |helm |docker |pip |label-studio |curl )")
+_COMMAND = re.compile(
+    r"^\s*(\$ |labelloop |(?:\.venv/bin/)?python |make |kubectl |helm |docker |pip |label-studio |curl )"
+)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ class Kube:
                 and status.get("replicas", 0) == wanted
             )
 
-        eventually(complete, timeout, lambda: f"Deployment {namespace}/{deployment} available: {self.story(namespace)}")
+        wanted = f"Deployment {namespace}/{deployment} available"
+        eventually(complete, timeout, wanted, details=lambda: self.story(namespace))
 
     def scale(self, namespace: str, deployment: str, replicas: int) -> None:
         """Scale a Deployment and wait until exactly that many pods are left and ready."""

@@ -16,7 +16,7 @@ from tests.support.kube import Kube
 from tests.support.label_studio import LabelStudio
 from tests.support.network import Inside
 from tests.support.user import LabelStudioUser
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, StepError, eventually
 
 from labcluster import Cluster
 
@@ -175,7 +175,7 @@ def _load(cluster: Cluster, image: str, step: Step) -> None:
     archive = IMAGES / f"{image}.tar"
     loaded = cluster.layout.state / f"loaded-{image}"
     if not archive.exists():
-        raise SystemExit(f"{archive} is missing: run `python -m tools.build_images {image}` first")
+        raise StepError(f"{archive} is missing: run `make image image-label-studio` first")
     mark = _mark(archive)
     if loaded.exists() and loaded.read_text() == mark:
         return
@@ -203,7 +203,7 @@ def _push_backend_image(cluster: Cluster, step: Step) -> str:
         ]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"pushing to {repository} failed: {done.stderr}")
+            raise StepError(f"the push to {repository} failed: {done.stderr.strip()}")
     return f"{repository}@{done.stdout.strip()}"
 
 
@@ -237,5 +237,13 @@ def _install(
         argv = [str(cluster.program("helm")), *upgrade, "--values", str(values), *waiting]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            log = cluster.kubectl("-n", namespace, "logs", f"deploy/{OPERATOR}", "--tail=20")
-            raise SystemExit(f"helm: {done.stderr}\n{kube.story(namespace)}\n{log}")
+            details = f"{kube.story(namespace)}\n{_last_words(cluster, namespace)}"
+            raise StepError(f"helm upgrade: {done.stderr.strip()}", details)
+
+
+def _last_words(cluster: Cluster, namespace: str) -> str:
+    """The end of an operator's log; empty when no container of it has started."""
+    try:
+        return cluster.kubectl("-n", namespace, "logs", f"deploy/{OPERATOR}", "--tail=20", stderr=subprocess.DEVNULL)
+    except subprocess.CalledProcessError:
+        return ""

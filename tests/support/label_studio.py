@@ -1,20 +1,22 @@
-"""Label Studio as a restricted pod, with the settings that a cluster needs."""
+"""Label Studio as a restricted pod: the manifests of examples/label-studio, for one or several of them."""
 
+from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import yaml
 from tests.support.kube import Kube
 from tests.support.user import LabelStudioUser
 from tests.support.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
 
-IMAGE = "docker.io/labelloop/label-studio:dev"
+EXAMPLE = Path(__file__).parents[2] / "examples/label-studio/label-studio.yaml"
 NAMESPACE = "label-studio"
 NAME = "label-studio"
 PORT = 8080
-_UID = 1001
-_LABELS = {"app.kubernetes.io/name": NAME}
+_GUARD = ("LABEL_STUDIO_ML_BLOCK_LOCAL_IP", "LABEL_STUDIO_SSRF_PROTECTION_ENABLED")
 
 
 @dataclass(frozen=True)
@@ -36,83 +38,33 @@ class LabelStudio:
         return LabelStudioUser(self.url, self.token)
 
 
-def settings(url: str, guarded: bool) -> dict[str, str]:
-    """Label Studio's environment, apart from the account and what the image sets (tests/label_studio/Dockerfile).
-
-    `url` is where browsers reach it: pages load their scripts from there.
-    `guarded` leaves the guard against private addresses closed, as it is by default since 1.23.1.
-    """
-    opened = (
-        {} if guarded else {"LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false", "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "false"}
-    )
-    return opened | {
-        "LABEL_STUDIO_HOST": url,
-        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-    }
-
-
 def manifests(
     namespace: str, name: str, node_address: str, node_port: int, account: dict[str, str], guarded: bool = False
 ) -> list[Json]:
-    """Secret with the account, Deployment, Service for pods, Service on a port of the node for people."""
-    labels = _LABELS | {"app.kubernetes.io/instance": name}
-    environment = settings(f"http://{node_address}:{node_port}", guarded)
-    container = {
-        "name": "label-studio",
-        "image": IMAGE,
-        "imagePullPolicy": "Never",
-        "env": [{"name": key, "value": value} for key, value in environment.items()],
-        "envFrom": [{"secretRef": {"name": f"{name}-account"}}],
-        "ports": [{"name": "http", "containerPort": PORT}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1, "failureThreshold": 600},
-        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "data", "mountPath": "/label-studio/data"}, {"name": "tmp", "mountPath": "/tmp"}],
-    }
-    pod = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "runAsGroup": _UID,
-            "fsGroup": _UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
-    }
-    ports = [{"name": "http", "port": PORT, "targetPort": "http"}]
+    """The example's Secret, Deployment and Service under other names, and a Service on a port of the node for people.
 
-    def named(kind: str, version: str, suffix: str = "", **rest: Any) -> Json:
-        metadata = {"name": name + suffix, "namespace": namespace, "labels": labels}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
-
-    return [
-        named("Secret", "v1", "-account", stringData=account),
-        named(
-            "Deployment",
-            "apps/v1",
-            spec={
-                "replicas": 1,
-                "strategy": {"type": "Recreate"},
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
-            },
-        ),
-        named("Service", "v1", spec={"selector": labels, "ports": ports}),
-        named(
-            "Service",
-            "v1",
-            "-browser",
-            spec={"type": "NodePort", "selector": labels, "ports": [{**ports[0], "nodePort": node_port}]},
-        ),
-    ]
+    `guarded` leaves the guard against private addresses closed, as it is by default since 1.23.1.
+    """
+    secret, deployment, service = (
+        found for found in yaml.safe_load_all(EXAMPLE.read_text()) if found["kind"] != "Namespace"
+    )
+    labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": name}
+    for manifest, suffix in ((secret, "-account"), (deployment, ""), (service, "")):
+        manifest["metadata"] = {"name": name + suffix, "namespace": namespace, "labels": labels}
+    secret["stringData"] = account
+    deployment["spec"]["selector"]["matchLabels"] = labels
+    deployment["spec"]["template"]["metadata"]["labels"] = labels
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    settings = {entry["name"]: entry["value"] for entry in container["env"]}
+    settings["LABEL_STUDIO_HOST"] = f"http://{node_address}:{node_port}"
+    kept = {key: value for key, value in settings.items() if not (guarded and key in _GUARD)}
+    container["env"] = [{"name": key, "value": value} for key, value in kept.items()]
+    container["envFrom"] = [{"secretRef": {"name": secret["metadata"]["name"]}}]
+    service["spec"]["selector"] = labels
+    browser = deepcopy(service)
+    browser["metadata"]["name"] += "-browser"
+    browser["spec"] |= {"type": "NodePort", "ports": [{**service["spec"]["ports"][0], "nodePort": node_port}]}
+    return [secret, deployment, service, browser]
 
 
 def remove(kube: Kube, label_studio: LabelStudio) -> None:

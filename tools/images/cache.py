@@ -33,7 +33,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another build, which holds {path}", flush=True)
+            print(f"waiting for another build, which holds {path} ...", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -11,7 +11,6 @@ from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.status import Cut, Failure, ModelVersion, TrainingStatus
-from labelloop_operator.api.times import format_time
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.images import discard, discard_pushed
 from labelloop_operator.core.job_inputs import inputs_digest
@@ -21,6 +20,7 @@ from labelloop_operator.core.running_training import WAY_OUT, adopt, tell_runnin
 from labelloop_operator.core.views import Child, our_jobs, result_of
 from labelloop_operator.policy.job_trouble import STUCK
 from labelloop_operator.policy.outcome import OUTDATED, Outcome, OutcomeKind, failed, read_outcome
+from labelloop_operator.policy.retry import tried_again
 from labelloop_operator.policy.rollout import may_roll_out
 from labelloop_operator.policy.training import backoff
 
@@ -126,7 +126,7 @@ def _record_failure(draft: Draft, spec: Spec, outcome: Outcome, training: Traini
     inputs = job.annotations.get(names.ANNOTATION_INPUTS) if job else inputs_digest(draft, spec)
     failures = training.consecutive_failures + 1
     again = draft.now + timedelta(seconds=backoff(failures, spec.training.backoff))
-    message = f"{outcome.message.rstrip('. ')}. Failed {failures} times in a row; tried again at {format_time(again)}."
+    message = tried_again(outcome.message, failures, again)
     draft.set_training(
         replace(
             training,

@@ -8,8 +8,8 @@ from labelloop_operator.api.conditions import ConditionStatus, Reason
 from labelloop_operator.api.names import is_cold
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.status import ModelVersion
-from labelloop_operator.api.times import format_time
 from labelloop_operator.policy.chain import Check, first_verdict
+from labelloop_operator.policy.retry import tried_again
 from labelloop_operator.policy.training import TURN_PAUSE
 
 
@@ -130,8 +130,7 @@ def backing_off(given: RebaseInput) -> RebaseVerdict | None:
     """The newest Job failed a moment ago."""
     if given.rebase is None or given.rebase.not_before is None or given.now >= given.rebase.not_before:
         return None
-    again = format_time(given.rebase.not_before)
-    message = f"{given.rebase.message} Failed {given.rebase.failures} times in a row; tried again at {again}."
+    message = tried_again(given.rebase.message, given.rebase.failures, given.rebase.not_before)
     return RebaseVerdict(False, ConditionStatus.FALSE, Reason.BACKING_OFF, message, given.rebase.not_before)
 
 

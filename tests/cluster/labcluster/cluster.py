@@ -29,6 +29,11 @@ class Cluster:
         """Start a fresh cluster; it ends with `delete`, not with this process."""
         return cls(lifecycle.create(name, None, os.getpid()))
 
+    @staticmethod
+    def check_free(name: str) -> None:
+        """Raise ClusterError when `create` would refuse the name: it is malformed, or such a cluster is in use."""
+        lifecycle.check_free(name)
+
     @classmethod
     def get(cls, name: str) -> Self:
         """A cluster that runs."""

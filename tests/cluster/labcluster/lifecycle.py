@@ -42,6 +42,14 @@ def create(name: str, kubeconfig: Path | None, caller: int, retain: bool = False
         return records.complete(record, processes.identity(node.init) or "", kubeconfig and kubeconfig.absolute())
 
 
+def check_free(name: str) -> None:
+    """Raise ClusterError when the name cannot be used: it is malformed, or somebody uses a cluster of that name."""
+    checked_name(name)
+    old = records.read(name)
+    if old and old.usable and processes.alive(old.caller):
+        raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}, in use by {old.caller}")
+
+
 def delete(name: str) -> None:
     """Remove a cluster completely; none of that name is no error."""
     with records.locked(f"cluster-{name}"):
@@ -76,9 +84,8 @@ def _is_ours(file: Path) -> bool:
 
 
 def _clear(name: str) -> None:
+    check_free(name)
     old = records.read(name)
-    if old and old.usable and processes.alive(old.caller):
-        raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}, in use by {old.caller}")
     if old:
         print(f"Removing what is left of an earlier cluster {name!r} ...", file=sys.stderr)
         _remove(old)

@@ -64,9 +64,9 @@ def _apt(*arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     # Somebody else may be installing just now.
     argv = ["apt-get", "-qq", "-o", f"DPkg::Lock::Timeout={_APT_PATIENCE}", *arguments]
-    done = subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ClusterError(f"apt-get {arguments[0]} failed with exit code {done.returncode}")
+        raise ClusterError(f"apt-get {arguments[0]} failed with exit code {done.returncode}: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager

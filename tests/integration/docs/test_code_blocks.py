@@ -77,6 +77,7 @@ class Folder:
             "localhost:9090": f"localhost:{self.port}",
             "registry.tools:5000/": f"{registry.host}/",
             " build/images/backend.tar": f" {path}/backend.tar",
+            "PYTHONPATH=bento_service:operator:. ": "",  # relative to the checkout
         }
         self.variables = {
             "PATH": f"{programs(path.parent / 'programs')}:/usr/bin:/bin",
@@ -122,7 +123,8 @@ def folder(tmp_path: Path, registry: Registry) -> Iterator[Folder]:
             for text, label in (line.split(",") for line in TABLE.splitlines()[1:]):
                 fake.add_labelled(number, text, label)
         path = tmp_path / "page"
-        path.mkdir()
+        (path / ".venv/bin").mkdir(parents=True)
+        (path / ".venv/bin/python").symlink_to(tmp_path / "programs/python")
         for name in ("tickets.csv", "unseen.csv"):
             (path / name).write_text(TABLE)
         train(path / "my-model")

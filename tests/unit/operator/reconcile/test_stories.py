@@ -194,7 +194,7 @@ def test_a_technical_failure_is_tried_again_under_a_new_name_after_its_back_off(
     world.reconcile()
     training = world.typed.training
     assert world.condition("TrainingSucceeded") == ("False", "RegistryUnreachable")
-    assert "registry:5000" in world.message("TrainingSucceeded")
+    assert "registry:5000 does not answer. Failed once; tried again at 20" in world.message("TrainingSucceeded")
     assert (training.consecutive_failures, training.attempt, training.cut and training.cut.size) == (1, 1, 0)
     assert training.next_not_before == world.now + timedelta(seconds=30)
     world.pass_time(29)

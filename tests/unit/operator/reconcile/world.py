@@ -175,7 +175,7 @@ class World:
         annotations = manifest["metadata"]["annotations"]
         version, base = annotations[names.ANNOTATION_MODEL_VERSION], annotations[names.ANNOTATION_BASE_IMAGE]
         if outcome == "Failed":
-            return {"outcome": outcome, "reason": "RegistryUnreachable", "message": "registry:5000 does not answer."}
+            return {"outcome": outcome, "reason": "RegistryUnreachable", "message": "registry:5000 does not answer"}
         if outcome == "NeedsTraining":
             return {"outcome": outcome, "reason": "RebaseNeedsTraining", "message": "golden prediction 3 of 26 differs"}
         image = self.rebased_image(version, base)
@@ -199,7 +199,7 @@ class World:
         }
         outcome = self.outcomes.popleft() if self.outcomes else ""
         if outcome == "Failed":
-            return {"outcome": "Failed", "reason": "RegistryUnreachable", "message": "registry:5000 does not answer."}
+            return {"outcome": "Failed", "reason": "RegistryUnreachable", "message": "registry:5000 does not answer"}
         if outcome == "NotEnoughData":
             return {"outcome": outcome, "reason": "TooFewLabels", "message": "one label only", "cut": cut}
         version = self.trained_version()
