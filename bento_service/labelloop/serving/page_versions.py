@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from labelloop.datasets.files import FILE_TIME
+from labelloop.datasets.exports import FILE_TIME
 from labelloop.serving.doubtful import as_list, as_mapping, as_number, as_text, as_time
 from labelloop.serving.page_facts import Facts
 from labelloop.serving.page_figures import Figure, share

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from labelloop.counting import Cut
 from labelloop.datasets.example_columns import labels_of
-from labelloop.datasets.files import FILE_TIME
+from labelloop.datasets.exports import FILE_TIME
 from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model
