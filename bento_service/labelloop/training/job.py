@@ -13,7 +13,14 @@ from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError, Scope
-from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError, NotFound, Unauthorized
+from labelloop.label_studio import (
+    AddressRefused,
+    Credentials,
+    LabelStudioError,
+    NotFound,
+    NotLabelStudio,
+    Unauthorized,
+)
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models import own
 from labelloop.models.model import Model, ModelFileError, load_model
@@ -93,6 +100,8 @@ def _unread(error: Exception) -> Result:
             reason = "ConnectionAddressRefused"
         case NotFound():
             reason = "ProjectNotFound"
+        case NotLabelStudio():
+            reason = "NotLabelStudio"
         case LabelStudioError() | RowError():
             reason = "LabelStudioUnreachable"
         case LabelConfigError():

@@ -47,7 +47,8 @@ def _training(before: Status, after: Status) -> Iterator[Emit]:
     message = current.message if current else ""
     if new.job and new.last_outcome is None and new.job != old.job:
         yield Emit(_NORMAL, str(Reason.TRAINING_STARTED), message)
-    if current is not None and current.reason in STUCK and _moved(before, current):
+    waits = current is not None and current.status is ConditionStatus.UNKNOWN and current.reason in STUCK
+    if waits and current is not None and _moved(before, current):
         yield Emit(_WARNING, current.reason, message)
     told = new.last_outcome is not None and (new.last_outcome, new.job) != (old.last_outcome, old.job)
     if told and new.last_outcome == OutcomeKind.REFUSED:

@@ -55,8 +55,10 @@ def label_config_changed(draft: Draft) -> bool:
 def missing_labels(draft: Draft, outcome: Outcome) -> tuple[str, ...]:
     """Labels of annotations that the configuration has now, and did not have when the training read it."""
     facts = draft.observed.label_studio
-    project = facts.project if facts else None
-    if project is None or outcome.label_config in (None, project.label_config_digest):
+    project, training = facts.project if facts else None, draft.status.training
+    if project is None or training.label_config is None or training.label_config_confirmed:
+        return ()  # nothing to compare with, or the digests never agree
+    if training.label_config == project.label_config_digest:
         return ()
     return tuple(label for label in outcome.removed_labels if label in project.labels)
 

@@ -35,6 +35,7 @@ from labelloop_operator.policy.rollout import (
     decide,
     drained_at,
     may_roll_out,
+    retry_pause,
     to_retry,
 )
 from labelloop_operator.policy.serving import ServingInput, explain, fully_available, judge
@@ -114,6 +115,7 @@ def roll_out(draft: Draft, spec: Spec) -> None:
     in_place = _is_in_place(draft.status.model)
     view = _view(draft, spec, candidate)
     trouble = explain(view)
+    passing = trouble is not None and trouble.reason in (Reason.PODS_REFUSED, Reason.UNSCHEDULABLE)
     verdict = decide(
         RolloutInput(
             now=draft.now,
@@ -123,7 +125,7 @@ def roll_out(draft: Draft, spec: Spec) -> None:
             held=_held(draft, spec),
             progress_deadline=spec.progress_deadline,
             trouble=trouble.message if trouble else None,
-            passing=trouble is not None and trouble.reason in (Reason.PODS_REFUSED, Reason.UNSCHEDULABLE),
+            retry_after=retry_pause(draft.status.model.refused, candidate) if passing else None,
             in_place=in_place,
         )
     )

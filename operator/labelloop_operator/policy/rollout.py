@@ -15,8 +15,8 @@ from labelloop_operator.policy.chain import Check, first_verdict
 DRAIN_SECONDS = 10
 """Between the switch of the Service and the end of the old pods: longer than kube-proxy's delay and preStop."""
 
-RETRY_REFUSED = 900.0
-"""Seconds after which a version is rolled out again whose pods the cluster did not let run."""
+RETRY_SHORTEST, RETRY_LONGEST = 900.0, 14400.0
+"""Seconds after which a version is rolled out again whose pods the cluster did not let run; doubled each time."""
 _NOT_READY = "its pods run without getting ready; their log, and /readyz, say why"
 
 
@@ -47,8 +47,8 @@ class RolloutInput:
     """Why its pods do not serve."""
     in_place: bool = False
     """It is the version that serves, on another base image."""
-    passing: bool = False
-    """The trouble is the cluster's, not the version's: its pods are refused, or no node takes them."""
+    retry_after: float | None = None
+    """Seconds to wait when the trouble is the cluster's, not the version's: pods are refused, or no node takes them."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,14 @@ def to_retry(refused: Sequence[Refusal], active: ModelVersion) -> Refusal | None
     if newest is None or newest.retry_at is None or newest.at is None:
         return None
     return None if active.at is not None and active.at > newest.at else newest
+
+
+def retry_pause(refused: Sequence[Refusal], candidate: ModelVersion) -> float:
+    """Seconds until a version is tried again that is refused now, perhaps not for the first time."""
+    before = next((item for item in refused if item.image == candidate.image), None)
+    if before is None or before.at is None or before.retry_at is None:
+        return RETRY_SHORTEST
+    return min(RETRY_LONGEST, 2 * (before.retry_at - before.at).total_seconds())
 
 
 def drained_at(promoted_at: datetime) -> datetime:
@@ -129,7 +137,7 @@ def too_late(given: RolloutInput) -> RolloutVerdict | None:
     edit = is_cold(given.candidate.version) or given.in_place
     again = "change the resource" if edit else "press Start Training"
     before = "image" if given.in_place else "version"
-    retry_at = given.now + timedelta(seconds=RETRY_REFUSED) if given.passing else None
+    retry_at = None if given.retry_after is None else given.now + timedelta(seconds=given.retry_after)
     then = f"mend the cause and {again} to try again."
     if retry_at is not None:
         then = f"it is tried again at {format_time(retry_at)}; fix the cause, and {again} to try at once."

@@ -1,6 +1,8 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from examples.tickets.generator import LABELS, tickets
@@ -215,6 +217,21 @@ def test_mistakes_and_faults_are_results_with_a_reason(tmp_path, capsys, variabl
     assert (code, result.outcome, result.reason) == (1, "Failed", reason)
     assert told in result.message
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_web_page_at_the_address_has_the_reason_that_registered_has(tmp_path):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<html>log in</html>")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        code, result = run(tmp_path, f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (code, result.outcome, result.reason) == (1, "Failed", "NotLabelStudio")
 
 
 def test_an_unusable_labelling_configuration_is_told(tmp_path):

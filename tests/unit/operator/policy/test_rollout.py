@@ -8,8 +8,17 @@ import pytest
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.api.status import ModelVersion, Refusal
-from labelloop_operator.policy.rollout import DRAIN_SECONDS, RolloutInput, Step, decide, drained_at, may_roll_out
+from labelloop_operator.api.status import ModelStatus, ModelVersion, Refusal
+from labelloop_operator.policy.rollout import (
+    DRAIN_SECONDS,
+    RolloutInput,
+    Step,
+    decide,
+    drained_at,
+    may_roll_out,
+    retry_pause,
+    to_retry,
+)
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 CANDIDATE = ModelVersion("model-2", "r/x@sha256:2", at=NOW - timedelta(seconds=299))
@@ -65,3 +74,18 @@ def test_a_refused_image_is_not_rolled_out_again_by_itself() -> None:
 def test_old_pods_drain_longer_than_proxies_take_to_notice() -> None:
     assert drained_at(NOW) == NOW + timedelta(seconds=DRAIN_SECONDS)
     assert DRAIN_SECONDS > 3 + 2
+
+
+def test_what_the_cluster_refused_is_tried_again_later_each_time() -> None:
+    model, pauses = ModelStatus(), []
+    candidate = ModelVersion("model-2", "r/x@sha256:2", at=NOW)
+    for _ in range(6):
+        pauses.append(retry_pause(model.refused, candidate))
+        model = model.with_refused(candidate, "ProgressDeadlineExceeded", NOW, NOW + timedelta(seconds=pauses[-1]))
+        model = ModelStatus.from_dict(model.to_dict())
+    assert pauses == [900, 1800, 3600, 7200, 14400, 14400]
+    served_since = ModelVersion("model-3", "r/x@sha256:3", at=NOW + timedelta(seconds=1))
+    assert to_retry(model.refused, served_since) is None
+    found = to_retry(model.refused, ModelVersion("model-1", "r/x@sha256:1", at=NOW - timedelta(seconds=1)))
+    assert found is not None
+    assert found.candidate == replace(candidate, at=None)
