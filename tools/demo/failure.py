@@ -17,7 +17,9 @@ from labcluster import Cluster
 Json = Mapping[str, Any]
 SHOWN = 3
 """Conditions and pods that the paragraph names."""
-LONGEST = 240
+FIRST = 2
+"""Conditions that come before the pods."""
+LONGEST = 200
 """Characters of one message in the paragraph."""
 _ASKED = ("labelstudiobackends.labelloop.dev", "pods")
 _KUBECTL_TIMEOUT = 30.0
@@ -52,7 +54,8 @@ def unexpected_state(found: Mapping[str, Sequence[Json] | None]) -> list[str] | 
     resources, pods = (found[kind] for kind in _ASKED)
     if pods is None:
         return ["the API server (it does not answer)"]
-    return [*unmet_conditions(resources or ()), *unready_pods(pods)]
+    conditions = list(unmet_conditions(resources or ()))
+    return [*conditions[:FIRST], *unready_pods(pods), *conditions[FIRST:]]
 
 
 def paragraph(error: Exception, step: str, unexpected: Sequence[str] | None, folder: Path) -> str:
@@ -77,7 +80,10 @@ def unmet_conditions(resources: Sequence[Json]) -> Iterator[str]:
             yield f"LabelStudioBackend {name} has no status: the operator has not acted on it"
         expected = {condition["type"]: "True" for condition in conditions} | {"Suspended": "False"}
         unmet = [condition for condition in conditions if condition["status"] != expected[condition["type"]]]
-        for condition in sorted(unmet, key=lambda condition: condition["status"] == "Unknown"):
+        distinct: dict[tuple[str, str], Json] = {}
+        for condition in unmet:  # Ready comes first, and repeats what another condition says
+            distinct.setdefault((condition["reason"], condition.get("message", "")), condition)
+        for condition in sorted(distinct.values(), key=lambda condition: condition["status"] == "Unknown"):
             message = shorten(condition.get("message", ""), LONGEST).rstrip(".")
             yield f"condition {condition['type']}={condition['status']}/{condition['reason']} of {name} ({message})"
 

@@ -88,6 +88,24 @@ def test_false_conditions_come_before_unknown_ones() -> None:
     ]
 
 
+def test_what_ready_repeats_of_another_condition_is_said_once() -> None:
+    pulling = ("False", "ImagePullFailed", "no such image")
+    found = resource(
+        condition("Ready", *pulling), condition("Serving", *pulling), condition("Registered", "False", "No")
+    )
+    assert [told.split()[1] for told in unmet_conditions([found])] == [
+        "Ready=False/ImagePullFailed",
+        "Registered=False/No",
+    ]
+
+
+def test_pods_are_named_after_the_first_two_conditions() -> None:
+    conditions = [condition(f"C{number}", "False", f"R{number}") for number in range(4)]
+    found = {"labelstudiobackends.labelloop.dev": [resource(*conditions)], "pods": [pod("Pending")]}
+    told = [text.split()[1].partition("=")[0] for text in unexpected_state(found) or ()]
+    assert told == ["C0", "C1", "demo/intents-ml-1", "C2", "C3"]
+
+
 def test_a_resource_without_status_is_named() -> None:
     assert list(unmet_conditions([resource()])) == [
         "LabelStudioBackend demo/intents has no status: the operator has not acted on it"
