@@ -1,7 +1,6 @@
 """An API server as far as the operator uses one: paged lists, watches, server-side apply, status, finalizers.
 
-Ownership is kept per field manager as the last manifest it applied: what it no longer says is removed, unless another
-manager says it. Custom resources, Services, Deployments, Jobs, Secrets, Pods, Leases, Events and Namespaces.
+Ownership of fields is kept as in tests/fakes/server_side_apply.py. Custom resources, Services, Deployments, Jobs, Secrets, Pods, Leases, Events and Namespaces.
 """
 
 import asyncio
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from tests.fakes.server_side_apply import applied, clone, merged
+from tests.fakes.server_side_apply import applied, clone, merged, updated
+from tests.fakes.validation import Refused, defaulted, validate
 
 Object = dict[str, Any]
 Place = tuple[str, str, str]
@@ -61,6 +61,9 @@ class Seen:
         return self.method != "GET"
 
 
+OTHER = "kubectl-edit"
+"""The field manager of what a test changes."""
+
 Interceptor = Callable[[web.Request, Seen, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
 """Answers a request instead of the server; the last argument carries it out."""
 
@@ -77,12 +80,13 @@ class FakeKubernetes:
     oldest: int = 0
     """Watches from before this resource version are refused with 410."""
     interceptor: Interceptor | None = None
+    webhook: Callable[[str, Object], None] = lambda plural, item: None
+    """A mutating admission webhook: it changes what a request is about to store."""
     withheld: Callable[[int, str], bool] = lambda version, plural: False
     """Whether watches keep the event of this resource version to themselves."""
 
     def __post_init__(self) -> None:
         self._objects: dict[Place, Object] = {}
-        self._applied: dict[tuple[Place, str, str], Object] = {}
         self._history: list[tuple[int, str, str, Object]] = []
         self._version = 100
         self._changed = asyncio.Condition()
@@ -137,15 +141,17 @@ class FakeKubernetes:
         place = (plural, namespace, metadata["name"])
         before = self._objects.get(place)
         metadata.setdefault("uid", before["metadata"]["uid"] if before else str(uuid.uuid4()))
-        return self._store(place, item, before)
+        return self._update(place, item, before, OTHER)
 
-    def patch(self, plural: str, namespace: str, name: str, change: Callable[[Object], None]) -> Object:
-        """Change an object in place."""
+    def patch(
+        self, plural: str, namespace: str, name: str, change: Callable[[Object], None], manager: str = OTHER
+    ) -> Object:
+        """Change an object in place. Refused when the API server would not allow it."""
         place = (plural, namespace, name)
         before = self._objects[place]
         item = clone(before)
         change(item)
-        return self._store(place, item, before)
+        return self._update(place, item, before, manager)
 
     def remove(self, plural: str, namespace: str, name: str) -> None:
         """Delete at once, whatever finalizers say."""
@@ -180,12 +186,15 @@ class FakeKubernetes:
 
     def become(self, other: "FakeKubernetes") -> None:
         """Hold what the other holds, its history included."""
-        self._objects, self._applied = clone(other._objects), clone(other._applied)
+        self._objects = clone(other._objects)
         self._history, self._version = list(other._history), other._version
 
     def own(self, place: Place, manager: str, subresource: str, said: Object) -> None:
-        """What a field manager applied last."""
-        self._applied[place, manager, subresource] = said
+        """What a field manager applied last, of an object that was put."""
+        item = self._objects[place]
+        managed = applied(None, said, manager, subresource)["metadata"]["managedFields"]
+        others = [entry for entry in item["metadata"].get("managedFields") or [] if entry["manager"] != OTHER]
+        item["metadata"]["managedFields"] = [*others, *managed]
 
     def writes(self) -> list[Seen]:
         """Writes but for those of leases."""
@@ -216,7 +225,10 @@ class FakeKubernetes:
         plural, name, subresource = (*rest, "", "")[:3]
         if plural in self.missing or plural not in GROUPS.get(version, {}):
             return _status(404, "NotFound", "the server could not find the requested resource")
-        return await self._answer(request, plural, namespace, name, subresource)
+        try:
+            return await self._answer(request, plural, namespace, name, subresource)
+        except Refused as refused:
+            return _status(422, "Invalid", f"{GROUPS[version][plural]} {name!r} is invalid: {refused}")
 
     async def _answer(
         self, request: web.Request, plural: str, namespace: str, name: str, subresource: str
@@ -241,15 +253,16 @@ class FakeKubernetes:
         if request.method == "GET":
             return self._get(place) if name else self._list(request, plural, namespace)
         body = json.loads(await request.read() or b"{}")
+        manager = request.query.get("fieldManager", "unknown")
         if request.method == "POST":
-            return self._create(body, plural, namespace)
+            return self._create(place, body, manager)
         if request.method == "DELETE":
             return self._delete(place, body)
         if request.method == "PUT":
-            return self._replace(place, body)
+            return self._replace(place, body, manager)
         if request.headers["Content-Type"].startswith("application/merge-patch"):
-            return self._merge(place, body)
-        return self._apply(place, body, request.query["fieldManager"], subresource)
+            return self._merge(place, body, manager)
+        return self._apply(place, body, manager, subresource)
 
     def _refusal(self, method: str, plural: str) -> Refusal | None:
         for refusal in self.refusals:
@@ -311,19 +324,22 @@ class FakeKubernetes:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._version > since)  # noqa: B023 - waited for at once
 
-    def _create(self, body: Object, plural: str, namespace: str) -> web.Response:
+    def _create(self, place: Place, body: Object, manager: str) -> web.Response:
+        plural, namespace, _ = place
         place = (plural, namespace, body["metadata"]["name"])
         if place in self._objects:
             return _status(409, "AlreadyExists", f"{plural} {place[2]!r} already exists")
-        return web.json_response(self.put(plural, body, namespace), status=201)
+        body["metadata"] |= {"uid": str(uuid.uuid4())} | ({"namespace": namespace} if namespace else {})
+        self.webhook(plural, body)
+        return web.json_response(self._update(place, body, None, manager), status=201)
 
-    def _replace(self, place: Place, body: Object) -> web.Response:
+    def _replace(self, place: Place, body: Object, manager: str) -> web.Response:
         found = self._objects.get(place)
         if found is None:
             return _not_found(place)
         if body["metadata"].get("resourceVersion") not in (None, found["metadata"]["resourceVersion"]):
             return _status(409, "Conflict", "the object has been modified")
-        return web.json_response(self._store(place, body, found))
+        return web.json_response(self._update(place, body, found, manager))
 
     def _delete(self, place: Place, options: Object) -> web.Response:
         found = self._objects.get(place)
@@ -344,13 +360,17 @@ class FakeKubernetes:
         elif "deletionTimestamp" not in found["metadata"]:
             self.patch(*place, lambda item: item["metadata"].update(deletionTimestamp=at))
 
-    def _merge(self, place: Place, body: Object) -> web.Response:
+    def _merge(self, place: Place, body: Object, manager: str) -> web.Response:
         found = self._objects.get(place)
         if found is None:
             return _not_found(place)
-        if body.get("metadata", {}).get("uid") not in (None, found["metadata"]["uid"]):
-            return _status(409, "Conflict", "the UID in the precondition does not match")
-        return web.json_response(self._store(place, merged(found, body), found))
+        said = body.get("metadata", {})
+        for key, message in (("uid", "the UID in the precondition does not match"), ("resourceVersion", "modified")):
+            if said.get(key) not in (None, found["metadata"][key]):
+                return _status(409, "Conflict", message)
+        item = clone(merged(found, body))
+        self.webhook(place[0], item)
+        return web.json_response(self._update(place, item, found, manager))
 
     def _apply(self, place: Place, body: Object, manager: str, subresource: str) -> web.Response:
         found = self._objects.get(place)
@@ -366,18 +386,24 @@ class FakeKubernetes:
         said = {"status": said.get("status", {})} if subresource else {**said, "metadata": _ours(wanted)}
         if found is not None and place[0] == "events" and _fixed(found) != _fixed(body):
             return _status(422, "Invalid", "field is immutable")
-        owner = (place, manager, subresource)
-        others = [item for (where, who, _), item in self._applied.items() if where == place and who != manager]
+        item = applied(found, said, manager, subresource)
         if found is None:
-            item: Object = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": {}}
+            item |= {"apiVersion": body["apiVersion"], "kind": body["kind"]}
             item["metadata"] |= {"name": place[2], "namespace": place[1], "uid": str(uuid.uuid4())}
-        else:
-            item = clone(found)
-        item = applied(item, said, self._applied.get(owner, {}), others)
-        self._applied[owner] = said
+        if not subresource:
+            self.webhook(place[0], item)
         return web.json_response(self._store(place, item, found), status=200 if found else 201)
 
+    def _update(self, place: Place, item: Object, before: Object | None, manager: str) -> Object:
+        """Store what was written other than by an apply."""
+        item = defaulted(place[0], item, before)
+        validate(place[0], item, before)
+        item["metadata"]["managedFields"] = updated(before, item, manager)
+        return self._store(place, item, before)
+
     def _store(self, place: Place, item: Object, before: Object | None) -> Object:
+        item = defaulted(place[0], item, before)
+        validate(place[0], item, before)
         metadata = item["metadata"]
         metadata.setdefault("creationTimestamp", "2026-11-22T06:00:00Z")
         if before is not None and _content(before) == _content(item):
@@ -398,8 +424,6 @@ class FakeKubernetes:
     def _drop(self, place: Place, last: Object | None = None) -> None:
         item = clone(last or self._objects[place])
         del self._objects[place]
-        for owner in [owner for owner in self._applied if owner[0] == place]:
-            del self._applied[owner]
         self._version += 1
         item["metadata"]["resourceVersion"] = str(self._version)
         self._tell("DELETED", place[0], item)

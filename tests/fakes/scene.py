@@ -231,7 +231,7 @@ class Scene:
 
     def rebased(self, job: Json) -> Json:
         """What a rebase's Job says: the same version, in another image when its base is another one."""
-        said = job["metadata"]["annotations"]
+        said = job["spec"]["template"]["metadata"]["annotations"]
         version = said["labelloop.dev/model-version"]
         return {
             "outcome": "Rebased",

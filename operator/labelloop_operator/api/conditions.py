@@ -51,6 +51,8 @@ class Reason(StrEnum):
     IMMUTABLE_FIELD = "ImmutableField"
     QUOTA_EXCEEDED = "QuotaExceeded"
     ADMISSION_DENIED = "AdmissionDenied"
+    CHILD_REFUSED = "ChildRefused"
+    CHILD_DISPUTED = "ChildDisputed"
     DELETING = "Deleting"
     INTERNAL_ERROR = "InternalError"
     # SpecValid
@@ -150,6 +152,7 @@ class Reason(StrEnum):
     TRAINING_SUCCEEDED = "TrainingSucceeded"
     TRAINING_FAILED = "TrainingFailed"
     JOB_SET_RIGHT = "JobSetRight"
+    CHILD_RESTORED = "ChildRestored"
     CANDIDATE_REFUSED = "CandidateRefused"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_FAILED = "RolloutFailed"

@@ -51,7 +51,9 @@ def job_manifest(
         "containers": [last],
         "volumes": shared,
     }
-    template = {"metadata": {"labels": names.common_labels(owner.name, component)}, "spec": pod}
+    # In the template too: there nobody can change them while the Job runs.
+    labels = names.common_labels(owner.name, component)
+    template = {"metadata": {"labels": labels, "annotations": dict(annotations)}, "spec": pod}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

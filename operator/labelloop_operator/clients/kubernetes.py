@@ -13,10 +13,10 @@ import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
+from labelloop_operator.api.names import FIELD_MANAGER
 from labelloop_operator.clients.errors import ApiError, NotLeading
 from labelloop_operator.clients.kinds import Kind, Manifest
 
-FIELD_MANAGER = "labelloop"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 PAGE_SIZE = 100
@@ -144,7 +144,7 @@ class Kubernetes:
         return await self._write("PUT", path, manifest, query={"fieldManager": FIELD_MANAGER})
 
     async def merge(self, kind: Kind, namespace: str, name: str, patch: Manifest, field_manager: str) -> Object:
-        """JSON merge patch by a field manager of its own: our manager's full manifest must not lose or gain from it."""
+        """JSON merge patch. With `metadata.resourceVersion` in it: ApiError 409 when the object has changed since."""
         return await self._write("PATCH", kind.path(namespace, name), patch, MERGE, {"fieldManager": field_manager})
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str, propagation: str = "Background") -> None:

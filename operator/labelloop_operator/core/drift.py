@@ -1,17 +1,19 @@
 """Whether a live object still is what we want: then server-side apply is skipped, and a quiet resource costs no write.
 
-Two questions together: was exactly this manifest applied last (a digest in an annotation; it also notices what we want
-no more), and does the live object still cover it (it notices what others changed).
+Three questions together: was exactly this manifest applied last (a digest in an annotation; it also notices what we want
+no more), does the live object still cover it (it notices what others changed or removed), and did others add fields.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
 from labelloop_operator.api import names
+from labelloop_operator.core.routing import misrouted
+from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 Manifest = Mapping[str, Any]
 
@@ -29,8 +31,30 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
 
 
 def in_place(manifest: Manifest, live: Manifest) -> bool:
-    """Whether the live object covers the manifest. Lists leave kind and API version of their items out."""
-    return covers({name: value for name, value in manifest.items() if name not in ("apiVersion", "kind")}, live)
+    """Whether the live object covers the manifest, and others added nothing."""
+    return covers(_content(manifest), live) and not _added(manifest, live)
+
+
+def differences(manifest: Manifest, live: Manifest) -> dict[str, str]:
+    """Paths of the fields that keep a live object from being in place, with the manager of each, if known."""
+    managers = live.get(ADDED_BY_OTHERS) or {}
+    found = [path.removeprefix(".") for path in _differences(_content(manifest), live, "", "")]
+    return {path: _manager(path, managers) for path in (*found, *_added(manifest, live))}
+
+
+def _manager(path: str, managers: Mapping[str, str]) -> str:
+    """Of the field, of what it is a part of, or of a part of it."""
+    return next((who for owned, who in managers.items() if path.startswith(owned) or owned.startswith(path)), "")
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    """Lists of the API server leave kind and API version of their items out."""
+    return {name: value for name, value in manifest.items() if name not in ("apiVersion", "kind")}
+
+
+def _added(manifest: Manifest, live: Manifest) -> list[str]:
+    """Of a Service by value, whoever owns it."""
+    return misrouted(manifest, live) if manifest["kind"] == "Service" else list(live.get(ADDED_BY_OTHERS) or ())
 
 
 def covers(want: object, live: object) -> bool:
@@ -56,8 +80,29 @@ def _covers(want: object, live: object, key: str) -> bool:
     return _equal(want, live, key)
 
 
+def _differences(want: object, live: object, key: str, path: str) -> Iterator[str]:
+    """Slower than `_covers`, and only asked for a message."""
+    if _covers(want, live, key):
+        return
+    if key not in _QUANTITY_MAPS and isinstance(want, dict) and isinstance(live, dict):
+        for name, value in want.items():
+            yield from _differences(value, live.get(name), name, f"{path}.{name}")
+        return
+    merge_key = _merge_key(want) if isinstance(want, list) and isinstance(live, list) else None
+    if merge_key is None or not isinstance(want, list) or not isinstance(live, list):
+        yield path
+        return
+    by_key = {item.get(merge_key): item for item in live if isinstance(item, dict)}
+    for item in want:
+        yield from _differences(item, by_key.get(item[merge_key]), "", f"{path}[{merge_key}={item[merge_key]}]")
+
+
+def _merge_key(items: Sequence[Any]) -> str | None:
+    return next((key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in items)), None)
+
+
 def _covers_list(want: Sequence[Any], live: Sequence[Any]) -> bool:
-    merge_key = next((key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in want)), None)
+    merge_key = _merge_key(want)
     if merge_key is None:
         return len(want) == len(live) and all(_covers(one, other, "") for one, other in zip(want, live, strict=True))
     by_key = {item.get(merge_key): item for item in live if isinstance(item, dict)}

@@ -162,7 +162,8 @@ class Engine:
         """Plan and act; a foreign object found on the way is planned around. True: Label Studio is still at it."""
         for _ in range(_REPLANS):
             # No await between counting the other trainings and claiming a place beside them.
-            observed = replace(observed, other_trainings=self._slots.beside(key))
+            disputed = self._executor.disputed(key)
+            observed = replace(observed, other_trainings=self._slots.beside(key), disputed=disputed)
             planned = plan(observed, self._clock())
             trains = any(isinstance(action, Create) for action in planned.actions)
             try:
@@ -187,12 +188,14 @@ class Engine:
                 self._registry.perform(key, action)
             else:
                 try:
-                    await self._executor.run(subject, action)
+                    repaired = await self._executor.run(subject, action)
                 except ApiError as error:
                     trouble = problem(error, described(action))
                     if trouble is None:
                         raise
                     raise _Refused(error, trouble) from error
+                if repaired is not None:
+                    await self._emit(subject, repaired)
         return False
 
     async def _tell_refusal(self, key: Key, subject: Subject, observed: Observed, trouble: Problem) -> None:
@@ -262,6 +265,7 @@ class Engine:
         self._requests.forget(key)
         self._conflicts.pop(key, None)
         self._metrics.forget(*key)
+        self._executor.forget(key)
         await self._gatherer.forget(key)
 
     def _next_look(self, key: Key, observed: Observed, planned: Plan, waiting: bool) -> float | None:
@@ -275,6 +279,9 @@ class Engine:
             pauses.append(SECRET_PAUSE)
         if any(needs_pods(item) for item in (*observed.children.deployments, *observed.children.jobs)):
             pauses.append(PODS_PAUSE)
+        disputed = self._executor.look_again_after(key)
+        if disputed is not None:
+            pauses.append(disputed)
         return min(pauses, default=None)
 
 

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelloop_operator.api import names
+from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.spec import Problem
 from labelloop_operator.builders.relay_secret import still_kept
 from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, SECRET, Kind, kind_named
+from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, JOB, SECRET, Kind, kind_named
 from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.core.drift import ANNOTATION_MANIFEST, in_place, stamped
+from labelloop_operator.clients.managed_fields import added_by_others
+from labelloop_operator.core.drift import ANNOTATION_MANIFEST, differences, in_place, stamped
 from labelloop_operator.core.observed import Conflict, Manifest
 from labelloop_operator.core.ownership import is_ours
-from labelloop_operator.core.plan import Apply, Create, Delete, ReleaseRelaySecret, SetFinalizer
-from labelloop_operator.watch.cache import Cache
+from labelloop_operator.core.plan import Apply, Create, Delete, Emit, ReleaseRelaySecret, SetFinalizer
+from labelloop_operator.core.repairs import Fields, Key, Repairs, listed
+from labelloop_operator.core.restore import restore
+from labelloop_operator.watch.cache import ADDED_BY_OTHERS, Cache
 
 RECHECK = 600.0
 """Seconds after which an object that is not watched (the relay Secret) is looked at again."""
@@ -55,15 +60,16 @@ class Executor:
     """Runs actions; answers to writes go into the cache, so that the next reconcile sees them."""
 
     def __init__(self, kubernetes: Kubernetes, cache: Cache) -> None:
+        self._repairs = Repairs()
         self._kubernetes = kubernetes
         self._cache = cache
         self._checked: dict[tuple[str, str, str], tuple[str, float]] = {}
 
-    async def run(self, subject: Subject, action: KubernetesAction) -> None:
-        """Run one action. Raises ApiError, ConflictFound, NotLeading."""
+    async def run(self, subject: Subject, action: KubernetesAction) -> Emit | None:
+        """Run one action; returns the Event of a repair. Raises ApiError, ConflictFound, NotLeading."""
         match action:
             case Apply(manifest):
-                await self._apply(subject, manifest)
+                return await self._apply(subject, manifest)
             case Create(manifest):
                 await self._create(subject, manifest)
             case Delete(kind, namespace, name, uid, propagation):
@@ -72,10 +78,23 @@ class Executor:
                 await self._set_finalizer(subject, present)
             case ReleaseRelaySecret(name):
                 await self._release(subject, name)
+        return None
 
     def recheck(self, namespace: str, name: str) -> None:
         """Look again at what is not watched, at the next apply."""
         self._checked.pop((SECRET.kind, namespace, names.relay_secret_name(name)), None)
+
+    def disputed(self, key: Key) -> tuple[Problem, ...]:
+        """Children of the resource that another client keeps changing."""
+        return self._repairs.disputed(key, asyncio.get_running_loop().time())
+
+    def look_again_after(self, key: Key) -> float | None:
+        """Seconds until a disputed child may be repaired again; None without one."""
+        return self._repairs.look_again_after(key, asyncio.get_running_loop().time())
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone."""
+        self._repairs.forget(key)
 
     async def write_status(self, subject: Subject, status: dict[str, Any]) -> None:
         """The full status, guarded by the resource version. ApiError 404: gone; 409: changed meanwhile."""
@@ -87,14 +106,14 @@ class Executor:
         live = await self._kubernetes.get(kind_named(conflict.kind), namespace, conflict.name)
         return live is not None and not is_ours(live, uid)
 
-    async def _apply(self, subject: Subject, manifest: Manifest) -> None:
+    async def _apply(self, subject: Subject, manifest: Manifest) -> Emit | None:
         kind, wanted = kind_named(manifest["kind"]), stamped(manifest)
         namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
         digest = wanted["metadata"]["annotations"][ANNOTATION_MANIFEST]
         entry, now = (kind.kind, namespace, name), asyncio.get_running_loop().time()
         known, checked_at = self._checked.get(entry, ("", -RECHECK))
         if kind not in CHILD_KINDS and known == digest and now - checked_at < RECHECK:
-            return
+            return None
         live = await self._live(kind, namespace, name)
         self._refuse_foreign(subject, kind, name, live)
         if kind is SECRET and live is not None:
@@ -102,11 +121,27 @@ class Executor:
             if live["metadata"].get("deletionTimestamp"):  # somebody deleted it: ours holds it no longer than this
                 await self._release(subject, name)
                 live = None
+        told = None
         if live is None or not in_place(wanted, live):
-            await self._ensure_current(subject)
-            self._remember(kind, await self._kubernetes.apply(kind, wanted))
+            told = await self._write(subject, kind, wanted, live)
         if kind not in CHILD_KINDS:
             self._checked[entry] = (digest, now)
+        return told
+
+    async def _write(self, subject: Subject, kind: Kind, wanted: Manifest, live: Manifest | None) -> Emit | None:
+        """Make the live object what is wanted, unless somebody else changes it again and again."""
+        key, child = (subject.namespace, subject.name), f"{kind.kind} {wanted['metadata']['name']}"
+        digest, now = wanted["metadata"]["annotations"][ANNOTATION_MANIFEST], asyncio.get_running_loop().time()
+        if not self._repairs.allowed(key, child, digest, now):
+            return None
+        await self._ensure_current(subject)
+        fields = {"(deleted)": ""} if live is None else differences(wanted, live)
+        made = await restore(self._kubernetes, kind, wanted, live)
+        self._remember(kind, made)
+        if live is not None and made["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]:
+            return None  # a mutating webhook has its way
+        self._repairs.wrote(key, child, digest, fields, now)
+        return _told(kind, child, digest, fields, live)
 
     async def _create(self, subject: Subject, manifest: Manifest) -> None:
         kind = kind_named(manifest["kind"])
@@ -187,7 +222,8 @@ class Executor:
     async def _live(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """From the cache; what it does not know is read, since a foreign object carries none of our labels."""
         cached = self._cache.child(kind, namespace, name) if kind in CHILD_KINDS else None
-        return cached or await self._kubernetes.get(kind, namespace, name)
+        live = cached or await self._kubernetes.get(kind, namespace, name)
+        return live if live is None or cached else {**live, ADDED_BY_OTHERS: added_by_others(kind, live)}
 
     def _refuse_foreign(self, subject: Subject, kind: Kind, name: str, live: Manifest | None) -> None:
         if live is not None and not is_ours(live, subject.uid):
@@ -210,3 +246,11 @@ class Executor:
             "kind": BACKEND.kind,
             "metadata": {"name": subject.name, "namespace": subject.namespace, **metadata},
         }
+
+
+def _told(kind: Kind, child: str, digest: str, fields: Fields, live: Manifest | None) -> Emit | None:
+    """The Event of a repair: none when the manifest changed, or when the plan has one of its own (for Jobs)."""
+    if live is None or kind is JOB or (live["metadata"].get("annotations") or {}).get(ANNOTATION_MANIFEST) != digest:
+        return None
+    note = f"{child}: {listed(fields)} did not agree with the resource and is restored"
+    return Emit("Warning", str(Reason.CHILD_RESTORED), note)

@@ -220,6 +220,8 @@ class Observed:
     """Name and resource version of the Secrets that a training Job uses."""
     promoted: Mapping[str, Any] | None = None
     """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
+    disputed: tuple[Problem, ...] = ()
+    """Children of ours that another client keeps changing."""
     last_error: Problem | None = None
     """Why an action on the Kubernetes API failed in this reconcile, when a person must act (permission, quota,
     immutable field). The engine plans without it and executes; after such a failure it plans once more with it: that

@@ -81,7 +81,7 @@ def _collect_problems(draft: Draft) -> Problem | None:
         )
         for item in draft.foreign()
     ]
-    found = (*conflicts, asking, observed.connection.basic_auth_problem)
+    found = (*conflicts, *observed.disputed, asking, observed.connection.basic_auth_problem)
     draft.problems.extend(problem for problem in found if problem is not None)
     return asking
 

@@ -9,6 +9,8 @@ from labelloop_operator.core.plan import Action, Apply, Create, Delete
 
 _RBAC = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
 _UNFIT = re.compile(r"failed to create typed patch object|cannot be handled as a")
+_IMMUTABLE = re.compile("immutable|may not change once set")
+_FIXED = ("Service ", "Secret ")
 _LIMIT = 600
 
 
@@ -21,8 +23,11 @@ def problem(error: ApiError, what: str) -> Problem | None:
         told = f"{what} does not fit the API server's schema ({message}): check spec's podTemplates"
         return Problem("", "", told, Reason.INVALID_SPEC)
     if error.severity is Severity.INVALID:
-        if "immutable" in message:
+        if _IMMUTABLE.search(message):
             return Problem("", "", f"{what} cannot be changed in place ({message}): delete it", Reason.IMMUTABLE_FIELD)
+        if what.startswith(_FIXED):  # nothing of the spec is in these
+            told = f"{what} was refused ({message}): delete it, and the operator creates it again"
+            return Problem("", "", told, Reason.CHILD_REFUSED)
         return Problem("", "", f"{what} was refused: {message}", Reason.INVALID_SPEC)
     if "admission webhook" in message and "denied" in message:
         return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)

@@ -12,8 +12,9 @@ from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.job_parts import job_as_wanted
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import Manifest
-from labelloop_operator.core.plan import Apply, Emit
+from labelloop_operator.core.plan import Apply, Delete, Emit
 from labelloop_operator.core.views import Child
+from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 _LEFT_OUT: Mapping[str, Any] = {"suspend": False, "parallelism": 1}
 """What Kubernetes takes when a Job does not say."""
@@ -25,11 +26,15 @@ def set_right(draft: Draft, spec: Spec, job: Child, component: str) -> None:
     live = next(item for item in draft.observed.children.jobs if item["metadata"]["uid"] == job.uid)
     wanted = job_as_wanted(draft.owner, spec, job.name, job.uid, component)
     changed = list(_changed(wanted, live))
-    if changed:
+    told = f"Job {job.name}: {', '.join(changed)} did not agree with the resource"
+    if any(path.startswith("spec.template") for path in changed):
+        # It could be changed while the Job was suspended, and cannot be changed back once its pod has started.
+        draft.act(Delete("Job", draft.owner.namespace, job.name, job.uid))
+        draft.act(Emit("Warning", str(Reason.JOB_SET_RIGHT), f"{told}; it is deleted and created again"))
+    elif changed:
         draft.act(Apply(wanted))
-    if changed and not (draft.edited and changed == [_DEADLINE]):  # else it follows the edit of the resource
-        told = f"Job {job.name}: {', '.join(changed)} did not agree with the resource and is set right"
-        draft.act(Emit("Warning", str(Reason.JOB_SET_RIGHT), told))
+        if not (draft.edited and changed == [_DEADLINE]):  # else it follows the edit of the resource
+            draft.act(Emit("Warning", str(Reason.JOB_SET_RIGHT), f"{told} and is set right"))
 
 
 def _changed(wanted: Manifest, live: Manifest) -> Iterator[str]:
@@ -39,3 +44,4 @@ def _changed(wanted: Manifest, live: Manifest) -> Iterator[str]:
     for name, value in wanted["spec"].items():
         if live["spec"].get(name, _LEFT_OUT.get(name)) != value:
             yield f"spec.{name}"
+    yield from live.get(ADDED_BY_OTHERS) or ()

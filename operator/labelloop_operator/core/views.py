@@ -1,7 +1,7 @@
 """Live objects as the policies see them: typed, tolerant of what is missing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labelloop_operator.api import names
@@ -49,11 +49,18 @@ def our_rebase_jobs(children: Children, uid: str) -> list[Child]:
 
 def _jobs(children: Children, uid: str, rebases: bool) -> list[Child]:
     found = [
-        child("Job", item)
+        _job(item)
         for item in children.jobs
         if is_ours(item, uid) and (_component(item) == names.COMPONENT_REBASE) == rebases
     ]
     return sorted(found, key=lambda item: (item.created, item.name))
+
+
+def _job(manifest: Manifest) -> Child:
+    """With the annotations of its pods: nobody can change those. Jobs of earlier versions have them only themselves."""
+    found = child("Job", manifest)
+    template = manifest["spec"]["template"].get("metadata", {}).get("annotations") or {}
+    return replace(found, annotations={**found.annotations, **template})
 
 
 def _component(manifest: Manifest) -> str:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.clients.kinds import BACKEND, CACHED_KINDS, JOB, Kind
+from labelloop_operator.clients.kinds import BACKEND, CACHED_KINDS, CHILD_KINDS, JOB, Kind
+from labelloop_operator.clients.managed_fields import added_by_others
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]
@@ -33,6 +34,10 @@ _METADATA = (
 )
 
 
+ADDED_BY_OTHERS = "addedByOthers"
+"""Of a kept child: paths of fields that others added, with their managers."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """The children of one resource."""
@@ -43,10 +48,13 @@ class Seen:
     succeeded_pods: tuple[Object, ...] = ()
 
 
-def slim(item: Object) -> Object:
-    """The object without what nobody here reads; `managedFields` alone is most of it."""
+def slim(kind: Kind, item: Object) -> Object:
+    """The object without what nobody here reads. Of `managedFields`, which are most of it, only the fields that other
+    clients added are kept: usually none."""
     metadata = item["metadata"]
     kept = {key: value for key, value in item.items() if key in ("spec", "status")}
+    if kind in CHILD_KINDS and (added := added_by_others(kind, item)):
+        kept[ADDED_BY_OTHERS] = added
     return {**kept, "metadata": {key: metadata[key] for key in _METADATA if key in metadata}}
 
 
@@ -105,7 +113,7 @@ class Cache:
             return
         if self._gone.get((kind, metadata["uid"]), -1) >= version(item):
             return
-        self._on_change(self._store(kind, key, slim(item)))
+        self._on_change(self._store(kind, key, slim(kind, item)))
 
     def remove(self, kind: Kind, item: Object) -> None:
         """A DELETED event. A successor of the same name that is known already stays."""

@@ -1,0 +1,53 @@
+"""Writes a child so that the live object is exactly what is wanted, whatever other clients did to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from labelloop_operator.api.names import FIELD_MANAGER
+from labelloop_operator.clients.errors import ApiError
+from labelloop_operator.clients.kinds import SERVICE, Kind
+from labelloop_operator.clients.kubernetes import Kubernetes, Object
+from labelloop_operator.clients.managed_fields import OWNERS_CLEARED, added_by_others, taken_over
+from labelloop_operator.core.drift import in_place
+from labelloop_operator.core.routing import misrouted, replacing
+from labelloop_operator.watch.cache import ADDED_BY_OTHERS
+
+Manifest = Mapping[str, Any]
+
+
+async def restore(kubernetes: Kubernetes, kind: Kind, wanted: Manifest, live: Manifest | None) -> Object:
+    """Write `wanted`; returns the object as it is then. ApiError 409: it has changed meanwhile."""
+    if kind is SERVICE:
+        return await _restore_service(kubernetes, wanted, live)
+    if live is not None and live.get(ADDED_BY_OTHERS) and OWNERS_CLEARED not in live[ADDED_BY_OTHERS]:
+        # Taken over first, so that one write both restores and removes: the pods of a Deployment are replaced once.
+        found = await kubernetes.get(kind, live["metadata"]["namespace"], live["metadata"]["name"])
+        if found is None or found["metadata"]["uid"] != live["metadata"]["uid"]:
+            raise _changed(kind, live)
+        await _take_over(kubernetes, kind, found)
+    made = await kubernetes.apply(kind, wanted)
+    if added_by_others(kind, made):
+        await _take_over(kubernetes, kind, made)
+        made = await kubernetes.apply(kind, wanted)
+    return made
+
+
+async def _take_over(kubernetes: Kubernetes, kind: Kind, item: Object) -> None:
+    """Own what others added: the next apply removes it."""
+    metadata = item["metadata"]
+    owned = {"resourceVersion": metadata["resourceVersion"], "managedFields": taken_over(kind, item)}
+    await kubernetes.merge(kind, metadata["namespace"], metadata["name"], {"metadata": owned}, FIELD_MANAGER)
+
+
+async def _restore_service(kubernetes: Kubernetes, wanted: Manifest, live: Manifest | None) -> Object:
+    """In one write when the API server allows it: requests fail until then."""
+    if live is None or not misrouted(wanted, live):
+        return await kubernetes.apply(SERVICE, wanted)
+    namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+    made = await kubernetes.merge(SERVICE, namespace, name, replacing(wanted, live), FIELD_MANAGER)
+    return made if in_place(wanted, made) else await kubernetes.apply(SERVICE, wanted)
+
+
+def _changed(kind: Kind, live: Manifest) -> ApiError:
+    path = kind.path(live["metadata"]["namespace"], live["metadata"]["name"])
+    return ApiError("GET", path, 409, "Conflict", "the object has been replaced")
