@@ -89,6 +89,8 @@ class Reason(StrEnum):
     REGISTERING = "Registering"
     NOT_PRIMARY = "NotPrimary"
     NOT_CONNECTED = "NotConnected"
+    OTHER_MODEL_VERSION_SELECTED = "OtherModelVersionSelected"
+    PREDICTIONS_OFF = "PredictionsOff"
     DEREGISTRATION_INCOMPLETE = "DeregistrationIncomplete"
     # LabelConfigSupported
     SUPPORTED = "Supported"

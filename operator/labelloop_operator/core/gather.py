@@ -149,6 +149,8 @@ class Gatherer:
             uid=resource.uid,
             project=spec.label_studio.project,
             url=names.service_url(resource.name, resource.namespace, self._operator.cluster_domain),
+            cluster=self._operator.cluster_id,
+            resource=f"{resource.namespace}/{resource.name}",
         )
         secret = webhook_secret(self._key, resource.uid)
         assert found.credentials is not None  # noqa: S101 - returned above

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook, ShownPredictions
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import Cut, Status
 
@@ -29,6 +29,7 @@ __all__ = [
     "RegisteredWebhook",
     "RegistryFacts",
     "Resource",
+    "ShownPredictions",
 ]
 
 Manifest = Mapping[str, Any]
@@ -162,7 +163,8 @@ class ProjectFacts:
     label_config_digest: str | None
     """None when the configuration is not supported; `label_config_problem` says why."""
     label_config_problem: str | None
-    model_version: str
+    created_at: datetime | None = None
+    """Tells a project from another one with the same id, in a new or another Label Studio."""
     label_config_ignored: tuple[str, ...] = ()
     """Why some of its controls are left out, a sentence each, while others are learned."""
 
@@ -194,6 +196,10 @@ class LabelStudioFacts:
     backends: tuple[RegisteredBackend, ...] = ()
     """All of the project, foreign ones too: the lowest id is the one that annotators' Label Studio asks."""
     webhooks: tuple[RegisteredWebhook, ...] = ()
+    shown: ShownPredictions | None = None
+    """None: not known, or there is no ML backend of ours."""
+    release: str = ""
+    """Of Label Studio, as in "1.23.2"; empty: not known."""
     registration_known: bool = False
     """`backends` and `webhooks` were read in this process at least once."""
     count_waits: float = field(default=0.0, compare=False)

@@ -76,6 +76,10 @@ class EnsureBackend:
     extra_params: Mapping[str, Any]
     basic_auth: tuple[str, str] | None = None
     remove: tuple[int, ...] = ()
+    select: bool = False
+    """Have annotators shown its predictions, unless somebody chose others: of the project's first ML backend only."""
+    other_titles: tuple[str, ...] = ()
+    """Of the project's other ML backends."""
 
 
 @dataclass(frozen=True)

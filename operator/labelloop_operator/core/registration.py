@@ -10,6 +10,7 @@ from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhoo
 from labelloop_operator.policy.registration import (
     RegistrationInput,
     backend_is_right,
+    is_primary,
     judge,
     may_act,
     our_backend,
@@ -84,6 +85,7 @@ def _registration_input(
         serving_since=available.last_transition_time if serving and available else None,
         backends=facts.backends,
         webhooks=facts.webhooks,
+        shown=facts.shown,
     )
 
 
@@ -111,6 +113,8 @@ def _ensure(draft: Draft, given: RegistrationInput) -> None:
                 extra_params=mark(draft),
                 basic_auth=draft.observed.connection.basic_auth,
                 remove=tuple(sorted(item.id for item in given.backends if item.ours and item is not backend)),
+                select=is_primary(given.backends),
+                other_titles=tuple(sorted(item.title for item in given.backends if not item.ours)),
             )
         )
         draft.look_again_after(LOOK_AGAIN_SECONDS)
