@@ -92,6 +92,9 @@ class Reason(StrEnum):
     OTHER_MODEL_VERSION_SELECTED = "OtherModelVersionSelected"
     PREDICTIONS_OFF = "PredictionsOff"
     DEREGISTRATION_INCOMPLETE = "DeregistrationIncomplete"
+    REGISTRATION_LEFT_BEHIND = "RegistrationLeftBehind"
+    PROJECT_CHANGED = "ProjectChanged"
+    RELEASE_UNSUPPORTED = "ReleaseUnsupported"
     # LabelConfigSupported
     SUPPORTED = "Supported"
     LABELS_REMOVED = "LabelsRemoved"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from labelloop_operator.api.conditions import Condition
+from labelloop_operator.api.label_studio_status import LabelStudioStatus
 from labelloop_operator.api.rebase_status import Rebase
 from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.times import format_time, parse_time
@@ -262,25 +263,6 @@ class ModelStatus:
 
 
 @dataclass(frozen=True)
-class LabelStudioStatus:
-    """What we made in Label Studio."""
-
-    backend_id: int | None = None
-    webhook_id: int | None = None
-    title: str | None = None
-
-    @classmethod
-    def from_dict(cls, data: object) -> "LabelStudioStatus":
-        """Anything unusable counts as absent."""
-        fields = _mapping(data)
-        return cls(_whole(fields.get("backendID")), _whole(fields.get("webhookID")), _text(fields.get("title")))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in status."""
-        return _without_nothing(backendID=self.backend_id, webhookID=self.webhook_id, title=self.title)
-
-
-@dataclass(frozen=True)
 class Status:
     """The whole status; `==` is semantic equality."""
 
@@ -292,7 +274,7 @@ class Status:
     training: TrainingStatus = TrainingStatus()
     model: ModelStatus = ModelStatus()
     registry: RegistryStatus = field(default_factory=RegistryStatus)
-    label_studio: LabelStudioStatus = LabelStudioStatus()
+    label_studio: LabelStudioStatus = field(default_factory=LabelStudioStatus)
 
     @classmethod
     def from_dict(cls, data: object) -> "Status":

@@ -41,6 +41,8 @@ class Training:
     has_ca: bool = False
     address_policy: str = ""
     """Where Label Studio may be, as JSON; no part of what the training is."""
+    project_created_at: str = ""
+    """Tells the project from another one with the same id."""
 
 
 def job_name(owner: Owner, spec: Spec, training: Training) -> str:
@@ -56,6 +58,7 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "base_image": training.base_image,
         "attempt": training.attempt,
         "request_id": training.request_id,
+        "project_created_at": training.project_created_at,
     }
     if spec.model.type is not None:
         inputs["model_type"] = spec.model.type
@@ -87,6 +90,8 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
         names.ANNOTATION_CUT: cut_text(training.cut),
         names.ANNOTATION_BASE_IMAGE: training.base_image,
     }
+    if training.project_created_at:
+        annotations[names.ANNOTATION_PROJECT_CREATED_AT] = training.project_created_at
     if training.request_id:
         annotations[names.ANNOTATION_REQUEST_ID] = training.request_id
     mounts = registry_mounts(spec)

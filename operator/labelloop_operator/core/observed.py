@@ -16,6 +16,7 @@ __all__ = [
     "Children",
     "Conflict",
     "ConnectionFacts",
+    "FormerFacts",
     "JobOutcome",
     "LabelStudioFacts",
     "Manifest",
@@ -85,8 +86,19 @@ class ConnectionFacts:
     basic_auth_problem: Problem | None = None
     basic_auth: tuple[str, str] | None = None
     """User and password given to Label Studio with the backend's URL, when spec asks for basic auth."""
+    former_address: str = ""
+    """Of the Label Studio whose credentials the relay Secret keeps, when the resource may not belong there any more."""
     kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The Secret's values, to be kept beside the relay secrets for a time when it is gone; never told anywhere."""
+
+
+@dataclass(frozen=True)
+class FormerFacts:
+    """How far the removal from the Label Studio at `address`, which the resource no longer belongs to, has come."""
+
+    address: str
+    removed: bool = False
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,7 @@ class Observed:
     conflicts: tuple[Conflict, ...] = ()
     other_trainings: OtherTrainings = OtherTrainings()
     registry: RegistryFacts = RegistryFacts()
+    former: FormerFacts | None = None
     promoted: Mapping[str, Any] | None = None
     """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
     last_error: Problem | None = None

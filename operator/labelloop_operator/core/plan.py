@@ -96,6 +96,16 @@ class Deregister:
 
 
 @dataclass(frozen=True)
+class DeregisterFormer:
+    """Remove ML backend and webhook from the Label Studio at `address`, to which the resource belonged before; done
+    beside the reconciles, reported by `Observed.former`."""
+
+    project: int
+    url: str
+    address: str
+
+
+@dataclass(frozen=True)
 class TagPromoted:
     """Let the tag `promoted` name this image; done beside the reconciles, told by `Observed.registry`."""
 
@@ -132,6 +142,7 @@ Action = (
     | EnsureWebhook
     | EnsureBackend
     | Deregister
+    | DeregisterFormer
     | TagPromoted
     | RemoveImages
     | Emit

@@ -1,9 +1,10 @@
 """Label Studio in one reconcile: our webhook and our ML backend stand there as they should, or not at all."""
 
+from dataclasses import replace
+
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition, is_true
 from labelloop_operator.api.names import FINALIZER
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import LabelStudioStatus
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import LabelStudioFacts
 from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook, SetFinalizer
@@ -42,7 +43,8 @@ def register(draft: Draft, spec: Spec, problem: Problem | None, serving: bool) -
     backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
     if given.known:
         draft.set_label_studio(
-            LabelStudioStatus(
+            replace(
+                draft.status.label_studio,
                 backend_id=backend.id if backend else None,
                 webhook_id=webhook.id if webhook else None,
                 title=backend.title if backend else None,
@@ -127,7 +129,7 @@ def _withdraw(draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Proble
     known = draft.status.label_studio
     present = our_backend(facts.backends) is not None or our_webhook(facts.webhooks) is not None
     if FINALIZER not in draft.observed.resource.finalizers:
-        draft.set_label_studio(LabelStudioStatus())
+        draft.set_label_studio(replace(known, backend_id=None, webhook_id=None, title=None))
     elif facts.registration_known and not present and facts.registration_problem is None:
         draft.act(SetFinalizer(present=False))
     elif problem is None:
