@@ -25,3 +25,9 @@ class RequestError(Exception):
         told = orjson.dumps({key: text for key, text in body.items() if text is not None})
         headers = {"Retry-After": "5"} if self.status in (429, 503) else None
         return Response(told, ReasonedStatus(self.status, self.error), headers, "application/json")
+
+
+def unknown_path(path: str) -> Response:
+    """The answer to a request for a path that is not served."""
+    remedy = "See docs/serving.md for the routes."
+    return RequestError(404, "There is nothing at this path", field="path", value=path, remedy=remedy).response()
