@@ -14,6 +14,14 @@ class LabelConfigError(ValueError):
     """The configuration cannot be used; the message names tag or attribute, its value and the remedy."""
 
 
+class BrokenXmlError(LabelConfigError):
+    """It cannot be read as XML, or not safely."""
+
+
+class EmptyConfigError(LabelConfigError):
+    """There is nothing in it: Label Studio's own `<View></View>` of a project that is not configured yet."""
+
+
 class _BoundedBuilder(TreeBuilder):
     """Stops at limits while reading, before a hostile document has cost its memory."""
 
@@ -26,7 +34,7 @@ class _BoundedBuilder(TreeBuilder):
         self._depth += 1
         self._elements += 1
         if self._depth > MAX_DEPTH or self._elements > MAX_ELEMENTS:
-            raise LabelConfigError(
+            raise BrokenXmlError(
                 f"The labelling configuration nests deeper than {MAX_DEPTH} tags or has more than {MAX_ELEMENTS}: "
                 "make it smaller."
             )
@@ -40,7 +48,7 @@ class _BoundedBuilder(TreeBuilder):
 def parse_xml(xml: str) -> Element:
     """The root element. Raises LabelConfigError when it is no XML, too large, or has entities."""
     if len(xml) > MAX_CHARACTERS:
-        raise LabelConfigError(
+        raise BrokenXmlError(
             f"The labelling configuration has {len(xml):,} characters, more than {MAX_CHARACTERS:,}: make it smaller."
         )
     if not xml.strip():
@@ -52,15 +60,15 @@ def parse_xml(xml: str) -> Element:
         parser.feed(xml)
         root: Element = parser.close()
     except DefusedXmlException:
-        raise LabelConfigError("The labelling configuration has a DOCTYPE or entities: remove them.") from None
+        raise BrokenXmlError("The labelling configuration has a DOCTYPE or entities: remove them.") from None
     except UnicodeEncodeError:
-        raise LabelConfigError(
+        raise BrokenXmlError(
             "The labelling configuration has half of a surrogate pair, which no document can hold: remove it."
         ) from None
     except (ParseError, ValueError) as error:
         if isinstance(error, LabelConfigError):
             raise
-        raise LabelConfigError(f"The labelling configuration is not well-formed XML ({error}): correct it.") from None
+        raise BrokenXmlError(f"The labelling configuration is not well-formed XML ({error}): correct it.") from None
     return root
 
 

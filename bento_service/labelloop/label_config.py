@@ -16,10 +16,30 @@ from xml.etree.ElementTree import Element
 
 from labelloop import choice_tree
 from labelloop.choice_tree import Choice, ChoiceTree
-from labelloop.config_xml import LabelConfigError, attribute, is_true, parse_xml, short, told
+from labelloop.config_xml import (
+    BrokenXmlError,
+    EmptyConfigError,
+    LabelConfigError,
+    attribute,
+    is_true,
+    parse_xml,
+    short,
+    told,
+)
 from labelloop.task_text import TASK_VARIABLE, text_of
 
-__all__ = ["TEXT_SCOPE", "Choice", "Control", "LabelConfigError", "Schema", "Scope", "parse_label_config", "text_of"]
+__all__ = [
+    "TEXT_SCOPE",
+    "BrokenXmlError",
+    "Choice",
+    "Control",
+    "EmptyConfigError",
+    "LabelConfigError",
+    "Schema",
+    "Scope",
+    "parse_label_config",
+    "text_of",
+]
 
 OBJECT_TYPES = ("Text", "HyperText", "Paragraphs")
 CONTROL_TYPES = ("Choices", "Taxonomy")
@@ -107,7 +127,8 @@ def parse_label_config(xml: str, scope: Scope = TEXT_SCOPE) -> Schema:
             except LabelConfigError as error:
                 ignored.append(str(error))
     if not controls:
-        raise LabelConfigError(_nothing_usable(root, ignored, scope))
+        kind = EmptyConfigError if not len(root) else LabelConfigError
+        raise kind(_nothing_usable(root, ignored, scope))
     _refuse_duplicate_names(controls)
     return Schema(tuple(controls), _digest(controls, scope), tuple(dict.fromkeys(ignored)), scope.whole_tasks)
 

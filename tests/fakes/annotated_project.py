@@ -121,21 +121,24 @@ class AnnotatedProject:
         """The answer to a GET."""
         if path == f"/api/projects/{self.number}":
             self.requests["project"] += 1
-            document: Json = {
-                **self.counters(),
-                "title": "Tickets",
-                "created_at": moment(self.created_at),
-                "label_config": self.label_config,
-                "model_version": "",
-            }
-        elif path == "/api/projects/counts":
+            document = self._described()
+        elif path == "/api/projects":
             self.requests["counters"] += 1
-            document = {"count": 1, "results": [self.counters()]}
+            document = {"count": 1, "results": [self._described()]}
         elif path == "/api/tasks" and query["project"] == str(self.number):
             document = self._page(query)
         else:
             return _response(404, {"detail": "Not found."})
         return _response(200, document)
+
+    def _described(self) -> Json:
+        return {
+            **self.counters(),
+            "title": "Tickets",
+            "created_at": moment(self.created_at),
+            "label_config": self.label_config,
+            "model_version": "",
+        }
 
     def _page(self, query: dict[str, str]) -> Json:
         view = json.loads(query["query"])

@@ -61,6 +61,9 @@ class Project:
     model_version: str = ""
     created_at: str = "2026-11-22T05:00:00.000000Z"
     tasks: dict[int, Task] = field(default_factory=dict)
+    shows_predictions: bool = True
+    predictions: dict[str, int] = field(default_factory=dict)
+    """How many are stored of each version."""
 
 
 Interceptor = Callable[[web.Request, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
@@ -78,6 +81,7 @@ class FakeLabelStudio:
         self.backends: dict[int, dict[str, Any]] = {}
         self.calls: Counter[tuple[str, str]] = Counter()
         self.token = TOKEN
+        self.release: str | None = "1.23.2"
         self.broken: int | None = None
         """Status that every request gets."""
         self.held: Callable[[], bool] = lambda: False
@@ -168,12 +172,14 @@ class FakeLabelStudio:
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         parts = [part for part in request.path.split("/") if part]
         match (request.method, parts):
-            case ("GET", ["api", "projects", "counts"]):
-                return self._counts(request)
+            case ("GET", ["api", "version"]) if self.release is not None:
+                return web.json_response({"release": self.release})
             case ("GET", ["api", "projects"]):
                 return self._described(request)
-            case ("GET", ["api", "projects", number]):
-                return self._project(int(number))
+            case (method, ["api", "projects", number]):
+                return await self._project(request, method, int(number))
+            case ("GET", ["api", "projects", number, "model-versions"]):
+                return web.json_response(self.projects[int(number)].predictions)
             case ("GET", ["api", "tasks"]):
                 return self._tasks(request)
             case (method, ["api", "webhooks", *rest]):
@@ -181,11 +187,6 @@ class FakeLabelStudio:
             case (method, ["api", "ml", *rest]):
                 return await self._backends(request, method, rest)
         return web.json_response({"detail": "Not found."}, status=404)
-
-    def _counts(self, request: web.Request) -> web.Response:
-        ids = [int(item) for item in request.query["ids"].split(",")]
-        results = [self._counters(self.projects[number]) for number in ids if number in self.projects]
-        return web.json_response({"count": len(results), "results": results})
 
     def _counters(self, project: Project) -> dict[str, Any]:
         found = [annotation for task in project.tasks.values() for annotation in task.annotations.values()]
@@ -197,11 +198,20 @@ class FakeLabelStudio:
             "skipped_annotations_number": skipped,
         }
 
-    def _project(self, number: int) -> web.Response:
+    async def _project(self, request: web.Request, method: str, number: int) -> web.Response:
         project = self.projects.get(number)
         if project is None:
-            return web.json_response({"detail": "Not found."}, status=404)
+            return _gone()
+        if method == "PATCH":
+            version = (await request.json())["model_version"]
+            if version and version not in (*self._titles(number), *project.predictions):
+                refusal = "Model version doesn't exist either as live model or as static predictions."
+                return web.json_response({"validation_errors": {"model_version": [refusal]}}, status=400)
+            project.model_version = version
         return web.json_response(self._description(project))
+
+    def _titles(self, number: int) -> list[str]:
+        return [item["title"] for item in self.backends.values() if item["project"] == number]
 
     def _described(self, request: web.Request) -> web.Response:
         ids = [int(item) for item in request.query["ids"].split(",")]
@@ -215,6 +225,7 @@ class FakeLabelStudio:
             "created_at": project.created_at,
             "label_config": project.label_config,
             "model_version": project.model_version,
+            "show_collab_predictions": project.shows_predictions,
         }
 
     def _tasks(self, request: web.Request) -> web.Response:
@@ -267,7 +278,7 @@ class FakeLabelStudio:
 
     async def _backends(self, request: web.Request, method: str, rest: list[str]) -> web.Response:
         if method == "DELETE":
-            return _gone() if self.backends.pop(int(rest[0]), None) is None else web.Response(status=204)
+            return web.Response(status=204) if self.remove_backend(int(rest[0])) else _gone()
         if method == "GET" and rest:
             found = self.backends.get(int(rest[0]))
             return _gone() if found is None else web.json_response({**found, "state": self.backend_state})
@@ -287,8 +298,23 @@ class FakeLabelStudio:
             return _gone()
         if "url" not in body or "project" not in body:
             return web.json_response({"detail": "missing 1 required positional argument"}, status=500)
-        self.backends[number] |= body
+        before = self.backends[number]
+        self._retitled(before["project"], before["title"], body.get("title", before["title"]))
+        before |= body
         return web.json_response(self._shown(number))
+
+    def remove_backend(self, number: int) -> bool:
+        """As somebody does under Settings > Model: the webhook stays. False: there is none."""
+        gone = self.backends.pop(number, None)
+        if gone is not None:
+            self._retitled(gone["project"], gone["title"], "")
+        return gone is not None
+
+    def _retitled(self, number: int, before: str, after: str) -> None:
+        """The project's model version follows the title that it equalled."""
+        project = self.projects.get(number)
+        if project is not None and project.model_version == before:
+            project.model_version = after
 
     async def _connect(self, body: dict[str, Any]) -> web.Response:
         number = next(self._ids)
@@ -298,6 +324,9 @@ class FakeLabelStudio:
             return web.json_response({"detail": SSRF}, status=403)
         if not any(item["url"] == hook for item in self.webhooks.values()):
             await self._make_own_webhook(body["project"], hook)
+        project = self.projects.get(body["project"])
+        if project is not None and project.shows_predictions and not project.model_version:
+            project.model_version = body["title"]
         return web.json_response(self._shown(number), status=201)
 
     async def _make_own_webhook(self, project: int, url: str) -> None:

@@ -150,9 +150,9 @@ def _good(method: str, path: str) -> object:
     """What Label Studio answers, near enough."""
     if path.endswith("/api/token/refresh/"):
         return {"access": _jwt("access")}
-    if path.endswith("/counts"):
+    if path.endswith("/api/projects"):
         counters = {"total_annotations_number": 3, "skipped_annotations_number": 1, "task_number": 9}
-        return {"count": 1, "results": [{"id": 7, **counters}]}
+        return {"count": 1, "results": [{**_sample("api_project_create_response"), **counters}]}
     if "/api/projects/" in path:
         return _sample("api_project_create_response")
     if path.endswith("/api/tasks"):

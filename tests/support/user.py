@@ -101,7 +101,7 @@ class LabelStudioUser:
 
     def counters(self, project: int) -> Json:
         """`total_annotations_number`, `skipped_annotations_number`, `task_number` and others."""
-        counted: Json = self.call("GET", "/api/projects/counts", ids=project)["results"][0]
+        counted: Json = self.call("GET", "/api/projects", ids=project)["results"][0]
         return counted
 
     # Annotations

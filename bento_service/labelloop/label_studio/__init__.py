@@ -26,8 +26,10 @@ from labelloop.label_studio.errors import (
     unreachable,
 )
 from labelloop.label_studio.prediction_api import import_predictions
+from labelloop.label_studio.prelabeling import Prelabeling, Selection, prelabeling, select, selected, selection
 from labelloop.label_studio.project_api import Counters, Project, counters, project, projects
 from labelloop.label_studio.protocol import Operation, Request, Response
+from labelloop.label_studio.release import release, too_old
 from labelloop.label_studio.task_api import (
     AnnotationTimes,
     Task,
@@ -57,10 +59,12 @@ __all__ = [
     "NotFound",
     "NotLabelStudio",
     "Operation",
+    "Prelabeling",
     "Project",
     "Rejected",
     "Request",
     "Response",
+    "Selection",
     "Task",
     "TaskTimes",
     "Unauthorized",
@@ -77,9 +81,15 @@ __all__ = [
     "import_predictions",
     "labelled_tasks",
     "newest_change",
+    "prelabeling",
     "project",
     "projects",
+    "release",
     "scan",
+    "select",
+    "selected",
+    "selection",
+    "too_old",
     "unlabelled_tasks",
     "unreachable",
     "update_backend",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from labelloop.label_config import LabelConfigError, Schema, Scope, parse_label_config
+from labelloop.label_config import (
+    BrokenXmlError,
+    EmptyConfigError,
+    LabelConfigError,
+    Schema,
+    Scope,
+    parse_label_config,
+)
 from labelloop.serving import presentation
 from labelloop.serving.addresses import AddressWatch
 from labelloop.serving.batching import Batcher
@@ -111,17 +118,14 @@ class Backend:
     async def setup(self, label_config: str, project: object = None) -> str:
         """The version served; RequestError 422 when the labelling configuration cannot be used, 503 without a model.
 
+        A project that is not configured yet can be connected; its tasks get no results.
+
         `project` is what the request names, as `<id>.<unix time of creation>`.
         """
         predictor = self._base_predictor() if self._local is None else await self._local.setup(project)
         schema = self._schema[label_config]
-        if isinstance(schema, LabelConfigError):
-            raise RequestError(
-                422,
-                str(schema),
-                field="schema",
-                remedy="Change the labelling configuration in Label Studio (Settings > Labeling Interface).",
-            )
+        if isinstance(schema, LabelConfigError) and not isinstance(schema, EmptyConfigError):
+            raise _unusable(schema, "schema")
         return predictor.version
 
     async def predict(
@@ -129,15 +133,20 @@ class Backend:
     ) -> list[Entry]:
         """One entry per task, in order. `size` of the request in bytes decides where the work is done.
 
+        RequestError 422 when the labelling configuration cannot be read; one without a control that can be answered
+        gets entries without a result.
+
         `context`: what an annotator has drawn, for interactive pre-annotation by a model of one's own.
         """
         predictor = self._base_predictor() if self._local is None else await self._local.predictor(project)
+        schema = self._schema[label_config]
+        if isinstance(schema, BrokenXmlError):
+            raise _unusable(schema, "label_config")
         if not isinstance(predictor, Predictor):
             asked = partial(predictor.answer, tasks, label_config, context)
             answered = await anyio.to_thread.run_sync(asked, limiter=self._own, abandon_on_cancel=True)
             self.metrics.faults.inc(sum("error" in entry for entry in answered))
             return answered
-        schema = self._schema[label_config]
         known = None if isinstance(schema, LabelConfigError) else schema
         if known is not None:
             self._addresses.look(project, tasks, known)
@@ -195,7 +204,12 @@ def _read_schema(label_config: str, scope: Scope) -> Schema | LabelConfigError:
     except LabelConfigError as error:
         log.warning("Labelling configuration not supported: %s", error)
         # Another one: with this one its trace would be kept, and with that the whole document as a tree.
-        return LabelConfigError(str(error))
+        return type(error)(str(error))
+
+
+def _unusable(error: LabelConfigError, field: str) -> RequestError:
+    remedy = "Change the labelling configuration in Label Studio (Settings > Labeling Interface)."
+    return RequestError(422, str(error), field=field, remedy=remedy)
 
 
 def _schema_bytes(label_config: str, schema: Schema | LabelConfigError) -> int:

@@ -11,7 +11,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from labelloop.serving.request_error import unknown_path
 
 Handler = Callable[[Request], Awaitable[Response]]
 Teller = Callable[[Request, Exception], Awaitable[Response]]
@@ -42,7 +44,7 @@ class DirectRoutes:
             return
         handler = self._handlers.get((scope["method"], scope["path"]))
         if handler is None:
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
         scope["app"] = self._application
         request = Request(scope, receive, send)
@@ -51,6 +53,20 @@ class DirectRoutes:
         except Exception as error:
             response = await self._told(request, error)
         await response(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """BentoML answers unknown paths in plain text: the answer is replaced by ours, which is JSON."""
+        is_replaced = False
+
+        async def send_json(message: Message) -> None:
+            nonlocal is_replaced
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                is_replaced = True
+                await unknown_path(scope["path"])(scope, receive, send)
+            elif not is_replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_json)
 
     async def _told(self, request: Request, error: Exception) -> Response:
         for kind in type(error).__mro__:

@@ -39,3 +39,9 @@ class UnknownProjectError(RequestError):
         )
         super().__init__(404, f"no project {project[:40]}", field="project", value=project, remedy=remedy)
         self.projects = projects
+
+
+def unknown_path(path: str) -> Response:
+    """The answer to a request for a path that is not served."""
+    remedy = "See docs/serving.md for the routes."
+    return RequestError(404, "There is nothing at this path", field="path", value=path, remedy=remedy).response()

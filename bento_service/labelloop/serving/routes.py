@@ -15,7 +15,7 @@ from starlette.routing import Route
 from labelloop.serving import presentation
 from labelloop.serving.authentication import is_webhook_bearer
 from labelloop.serving.request_bodies import require_list, require_object, require_text
-from labelloop.serving.request_error import RequestError, UnknownProjectError
+from labelloop.serving.request_error import RequestError, UnknownProjectError, unknown_path
 from labelloop.serving.webhook_events import START_TRAINING, read_event
 
 if TYPE_CHECKING:
@@ -143,8 +143,9 @@ async def _tell_request_error(_request: Request, error: Exception) -> Response:
 
 async def _tell_http_exception(request: Request, raised: Exception) -> Response:
     error = cast("HTTPException", raised)
-    allowed = (error.headers or {}).get("Allow", "")
-    remedy = f"Use {allowed}." if allowed else "See docs/serving.md for the routes."
+    if error.status_code == 404:
+        return unknown_path(request.scope["path"])
+    remedy = f"Use {(error.headers or {}).get('Allow', 'another method')}."
     told = RequestError(error.status_code, error.detail, field="method", value=request.method, remedy=remedy)
     response = told.response()
     response.headers.update(error.headers or {})

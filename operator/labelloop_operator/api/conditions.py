@@ -91,7 +91,12 @@ class Reason(StrEnum):
     REGISTERING = "Registering"
     NOT_PRIMARY = "NotPrimary"
     NOT_CONNECTED = "NotConnected"
+    OTHER_MODEL_VERSION_SELECTED = "OtherModelVersionSelected"
+    PREDICTIONS_OFF = "PredictionsOff"
     DEREGISTRATION_INCOMPLETE = "DeregistrationIncomplete"
+    REGISTRATION_LEFT_BEHIND = "RegistrationLeftBehind"
+    PROJECT_CHANGED = "ProjectChanged"
+    RELEASE_UNSUPPORTED = "ReleaseUnsupported"
     # LabelConfigSupported
     SUPPORTED = "Supported"
     LABELS_REMOVED = "LabelsRemoved"

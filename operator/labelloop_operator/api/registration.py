@@ -1,4 +1,4 @@
-"""What stands in Label Studio about one project: ML backends and webhooks, as far as we look at them."""
+"""What Label Studio holds about one project: ML backends, webhooks, and which predictions annotators get."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ WEBHOOK_ACTIONS = (
 )
 """Everything that can change the count or the labelling configuration."""
 CONNECTED = "CO"
+LIVE, UNSELECTED, OTHER, OFF = "Live", "Unselected", "Other", "Off"
+"""Values of `ShownPredictions.state`, as in the library's `Prelabeling`."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,12 @@ class RegisteredWebhook:
     send_for_all_actions: bool
     authorized: bool
     """It carries our present bearer secret."""
+
+
+@dataclass(frozen=True)
+class ShownPredictions:
+    """Which predictions the project shows annotators, as seen from our ML backend."""
+
+    state: str
+    version: str
+    """The project's `model_version`."""

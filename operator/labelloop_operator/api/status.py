@@ -10,6 +10,7 @@ from typing import Any
 
 from labelloop_operator.api.conditions import Condition
 from labelloop_operator.api.json_values import list_of, mapping, text, time_text, whole, without_nothing
+from labelloop_operator.api.label_studio_status import LabelStudioStatus
 from labelloop_operator.api.rebase_status import Rebase
 from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.times import parse_time
@@ -163,25 +164,6 @@ class ModelStatus:
 
 
 @dataclass(frozen=True)
-class LabelStudioStatus:
-    """What we made in Label Studio."""
-
-    backend_id: int | None = None
-    webhook_id: int | None = None
-    title: str | None = None
-
-    @classmethod
-    def from_dict(cls, data: object) -> "LabelStudioStatus":
-        """Anything unusable counts as absent."""
-        fields = mapping(data)
-        return cls(whole(fields.get("backendID")), whole(fields.get("webhookID")), text(fields.get("title")))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in status."""
-        return without_nothing(backendID=self.backend_id, webhookID=self.webhook_id, title=self.title)
-
-
-@dataclass(frozen=True)
 class Status:
     """The whole status; `==` is semantic equality."""
 
@@ -193,7 +175,7 @@ class Status:
     training: TrainingStatus = field(default_factory=TrainingStatus)
     model: ModelStatus = ModelStatus()
     registry: RegistryStatus = field(default_factory=RegistryStatus)
-    label_studio: LabelStudioStatus = LabelStudioStatus()
+    label_studio: LabelStudioStatus = field(default_factory=LabelStudioStatus)
 
     @classmethod
     def from_dict(cls, data: object) -> "Status":

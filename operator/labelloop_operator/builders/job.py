@@ -51,6 +51,8 @@ class Training:
     """The training before it: name of its Job and when it ended."""
     inputs: str = ""
     """Digest of what the Job is made of, apart from the data (core/job_inputs.py)."""
+    project_created_at: str = ""
+    """Tells the project from another one with the same id."""
 
 
 def job_name(owner: Owner, spec: Spec, training: Training) -> str:
@@ -68,6 +70,7 @@ def job_name(owner: Owner, spec: Spec, training: Training) -> str:
         "attempt": training.attempt,
         "request_id": training.request_id,
         "after": training.after,
+        "project_created_at": training.project_created_at,
     }
     if spec.model.type is not None:
         inputs["model_type"] = spec.model.type
@@ -100,6 +103,8 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
         names.ANNOTATION_BASE_IMAGE: training.base_image,
         names.ANNOTATION_INPUTS: training.inputs,
     }
+    if training.project_created_at:
+        annotations[names.ANNOTATION_PROJECT_CREATED_AT] = training.project_created_at
     if training.request_id:
         annotations[names.ANNOTATION_REQUEST_ID] = training.request_id
     mounts = registry_mounts(spec)

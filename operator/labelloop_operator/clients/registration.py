@@ -4,7 +4,7 @@ Order and traps: label-studio-protocol notes 2 and 7. The webhook comes first, s
 secret otherwise; a PATCH carries everything anew; a create that the SSRF guard refused halfway is cleaned up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from labelloop.label_studio import (
     Backend,
     NotFound,
     Operation,
+    Selection,
     Webhook,
     backends,
     create_backend,
     create_webhook,
     delete_backend,
     delete_webhook,
+    select,
     update_backend,
     update_webhook,
     webhooks,
@@ -27,6 +29,8 @@ from labelloop_operator.api.registration import WEBHOOK_ACTIONS
 
 OWNER_HEADER = "Labelloop-Owner"
 """Of our webhooks: the resource's uid. In two clusters resources of one name have webhooks to one address."""
+CLUSTER_HEADER = "Labelloop-Cluster"
+"""Of our webhooks: the cluster's id. A resource that was made again takes over what it left under another uid."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Owner:
     uid: str
     project: int
     url: str
+    cluster: str = ""
+    """The cluster's id; empty: not known."""
+    resource: str = ""
+    """namespace/name."""
 
     @property
     def webhook_url(self) -> str:
@@ -43,16 +51,30 @@ class Owner:
         return webhook_url(self.url)
 
     def owns(self, found: Backend) -> bool:
-        """Ours by its mark, or unmarked and with our address (made by hand)."""
+        """Ours by its mark, or unmarked and with our address (made by hand).
+
+        One cluster has one resource of a name at a time: what carries another uid was left by a predecessor.
+        """
         mark = _mark(found.extra_params)
-        if mark is not None:
-            return mark.get("uid") == self.uid
-        return found.url.rstrip("/") == self.url.rstrip("/")
+        if mark is None:
+            return found.url.rstrip("/") == self.url.rstrip("/")
+        same = bool(self.cluster) and (mark.get("cluster"), mark.get("resource")) == (self.cluster, self.resource)
+        return same or mark.get("uid") == self.uid
 
     def owns_webhook(self, found: Webhook) -> bool:
-        """To our address, and not marked as that of another resource."""
-        marked = next((value for name, value in found.headers.items() if name.lower() == OWNER_HEADER.lower()), None)
-        return found.url == self.webhook_url and marked in (None, self.uid)
+        """To our address, and not marked as that of another resource; a predecessor's is ours, as in `owns`."""
+        marked, cluster = _header(found, OWNER_HEADER), _header(found, CLUSTER_HEADER)
+        same = bool(self.cluster) and cluster == self.cluster
+        return found.url == self.webhook_url and (same or marked in (None, self.uid))
+
+    def headers(self, secret: str) -> dict[str, str]:
+        """What our webhook carries."""
+        marks = {OWNER_HEADER: self.uid, CLUSTER_HEADER: self.cluster} if self.cluster else {OWNER_HEADER: self.uid}
+        return {"Authorization": authorization(secret), **marks}
+
+    def authorizes(self, found: Webhook, secret: str) -> bool:
+        """Whether a webhook carries exactly that."""
+        return all(_header(found, name) == value for name, value in self.headers(secret).items())
 
 
 def webhook_url(url: str) -> str:
@@ -72,26 +94,26 @@ def ensure_webhook(
 
     The list is read first, and again afterwards: a webhook that was made meanwhile is adopted or removed.
     """
-    headers = {"Authorization": authorization(secret), OWNER_HEADER: owner.uid}
+    headers = owner.headers(secret)
     present = yield from _our_webhooks(owner)
     chosen = next((hook for hook in present if hook.id == webhook_id), present[0] if present else None)
     if chosen is None:
         chosen = yield from create_webhook(owner.project, owner.webhook_url, WEBHOOK_ACTIONS, headers)
-    elif not is_right(chosen, secret):
+    elif not is_right(owner, chosen, secret):
         chosen = yield from update_webhook(chosen.id, owner.webhook_url, WEBHOOK_ACTIONS, headers)
     for hook_id in {*remove, *(hook.id for hook in present)} - {chosen.id}:
         yield from delete_webhook(hook_id)
     return (yield from _our_webhooks(owner))
 
 
-def is_right(hook: Webhook, secret: str) -> bool:
-    """Whether a webhook already sends what we need, with our secret."""
+def is_right(owner: Owner, hook: Webhook, secret: str) -> bool:
+    """Whether a webhook already sends what we need, with our secret and marks."""
     return (
         hook.is_active
         and hook.send_payload
         and not hook.send_for_all_actions
         and set(hook.actions) == set(WEBHOOK_ACTIONS)
-        and hook.headers.get("Authorization") == authorization(secret)
+        and owner.authorizes(hook, secret)
     )
 
 
@@ -102,8 +124,12 @@ def ensure_backend(
     extra_params: Mapping[str, Any],
     basic_auth: tuple[str, str] | None = None,
     remove: Sequence[int] = (),
-) -> Operation[list[Backend]]:
-    """Create our ML backend or set the known one right; returns all of the project, or only the updated one."""
+    select_for: Collection[str] | None = None,
+) -> Operation[tuple[list[Backend], Selection | None]]:
+    """Create or repair our ML backend; returns all of the project, or only the updated one, and what annotators get.
+
+    `select_for`: titles of the project's other backends when ours is the first, whose predictions are to be shown.
+    """
     if backend_id is not None:
         try:
             made = yield from update_backend(
@@ -114,7 +140,9 @@ def ensure_backend(
         else:
             for duplicate in set(remove) - {backend_id}:
                 yield from delete_backend(duplicate)
-            return [made]
+            if select_for is None:
+                return [made], None
+            return [made], (yield from select(owner.project, title, select_for))
     try:
         yield from create_backend(
             owner.project, owner.url, title, extra_params=dict(extra_params), basic_auth=basic_auth
@@ -127,7 +155,10 @@ def ensure_backend(
     ours = [found for found in present if owner.owns(found)]
     for extra in ours[1:]:
         yield from delete_backend(extra.id)
-    return [found for found in present if found not in ours[1:]]
+    left = [found for found in present if found not in ours[1:]]
+    if not ours or left[0] != ours[0]:
+        return left, None
+    return left, (yield from select(owner.project, title, [found.title for found in left[1:]]))
 
 
 def deregister(owner: Owner) -> Operation[None]:
@@ -155,6 +186,10 @@ def marked_resource(found: Backend) -> str:
     """namespace/name of the resource that made this backend; empty when none of ours did."""
     resource = (_mark(found.extra_params) or {}).get("resource")
     return resource if isinstance(resource, str) else ""
+
+
+def _header(hook: Webhook, wanted: str) -> str | None:
+    return next((value for name, value in hook.headers.items() if name.lower() == wanted.lower()), None)
 
 
 def _mark(extra_params: object) -> Mapping[str, Any] | None:

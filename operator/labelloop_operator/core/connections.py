@@ -95,9 +95,11 @@ async def connection(secrets: Secrets, namespace: str, spec: Spec, not_before: f
     return Connection(facts, credentials)
 
 
-async def kept_credentials(secrets: Secrets, namespace: str, relay_secret: str) -> Credentials | None:
-    """What the relay Secret keeps of a connection Secret that went before its resource did; None: nothing usable."""
-    kept = kept_connection(await secrets.read(namespace, relay_secret) or {})
+async def kept_credentials(
+    secrets: Secrets, namespace: str, relay_secret: str, not_before: float = 0.0
+) -> Credentials | None:
+    """What the relay Secret keeps of a connection Secret that is gone or says something else; None: nothing usable."""
+    kept = kept_connection(await secrets.read(namespace, relay_secret, not_before) or {})
     try:
         return Credentials(_text(kept["url"]), _text(kept["token"]), kept.get("ca.crt"))
     except (KeyError, InvalidConnection):

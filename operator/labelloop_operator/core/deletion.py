@@ -5,17 +5,17 @@ from datetime import datetime
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.api.status import LabelStudioStatus
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import LabelStudioFacts
 from labelloop_operator.core.plan import Deregister, Emit, ReleaseRelaySecret, SetFinalizer
+from labelloop_operator.core.project_change import report_former
 from labelloop_operator.policy.deletion import DeletionInput, Departure, decide, gives_up_at
 
 
 def delete(draft: Draft, requested_at: datetime) -> None:
     """The next step of the deletion."""
     resource = draft.observed.resource
-    registered = _may_be_registered(draft)
+    registered, former = _may_be_registered(draft), draft.status.label_studio.former
     given = DeletionInput(
         now=draft.now,
         requested_at=requested_at,
@@ -34,12 +34,14 @@ def delete(draft: Draft, requested_at: datetime) -> None:
         draft.look_again(gives_up_at(given))
     elif departure is Departure.ABANDON or (given.skip and registered):
         draft.act(Emit("Warning", str(Reason.DEREGISTRATION_INCOMPLETE), _what_stays(draft, given.skip)))
+    if former is not None and resource.spec is not None:
+        report_former(draft, resource.spec, former, "the resource was deleted before they were removed")
     draft.act(ReleaseRelaySecret(names.relay_secret_name(draft.owner.name)), SetFinalizer(present=False))
 
 
 def _may_be_registered(draft: Draft) -> bool:
     spec = draft.observed.resource.spec
-    return draft.status.label_studio != LabelStudioStatus() or spec is None or spec.label_studio.register
+    return draft.status.label_studio.registered or spec is None or spec.label_studio.register
 
 
 def _deregister(draft: Draft) -> None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, set_condition
+from labelloop_operator.api.label_studio_status import LabelStudioStatus
 from labelloop_operator.api.names import service_name
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.api.status import LabelStudioStatus, ModelStatus, Status, TrainingStatus
+from labelloop_operator.api.status import ModelStatus, Status, TrainingStatus
 from labelloop_operator.builders.metadata import Owner
 from labelloop_operator.core.observed import Conflict, Observed
 from labelloop_operator.core.ownership import is_ours
@@ -53,6 +54,10 @@ class Draft:
         generation = self.observed.resource.generation
         conditions = set_condition(self.status.conditions, type_, status, reason, message, generation, self.now)
         self.status = replace(self.status, conditions=conditions)
+
+    def forget(self, *types: ConditionType) -> None:
+        """Remove conditions that say nothing any more."""
+        self.status = replace(self.status, conditions=tuple(c for c in self.status.conditions if c.type not in types))
 
     def set_training(self, training: TrainingStatus) -> None:
         """Replace `status.training`."""

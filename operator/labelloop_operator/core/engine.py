@@ -22,6 +22,7 @@ from labelloop_operator.core.plan import (
     Action,
     Create,
     Deregister,
+    DeregisterFormer,
     Emit,
     EnsureBackend,
     EnsureWebhook,
@@ -186,6 +187,8 @@ class Engine:
                     return True
             elif isinstance(action, TagPromoted | RemoveImages):
                 self._registry.perform(key, action)
+            elif isinstance(action, DeregisterFormer):
+                self._watch.former.remove(key)
             else:
                 try:
                     repaired = await self._executor.run(subject, action)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labelloop_operator.api import names
+from labelloop_operator.api.label_studio_status import LabelStudioStatus
 from labelloop_operator.api.spec import Spec, parse
 from labelloop_operator.api.status import Cut, Status, TrainingStatus
 from labelloop_operator.api.times import parse_time
@@ -86,6 +87,7 @@ class Gatherer:
             children=children,
             outcomes=await self._finished(key, resource, children),
             label_studio=label_studio,
+            former=self._watch.former.facts(key),
             registry=self._registry.facts(key),
             secret_versions=versions,
             promoted=await self._promoted(key, resource, children),
@@ -103,6 +105,7 @@ class Gatherer:
         self._outcomes.pop(key, None)
         self._pods.forget(*key)
         await self._watch.forget(key)
+        await self._watch.former.forget(key)
         await self._registry.forget(key)
 
     async def _promoted(self, key: Key, resource: Resource, children: Children) -> Mapping[str, Any] | None:
@@ -157,11 +160,28 @@ class Gatherer:
             uid=resource.uid,
             project=spec.label_studio.project,
             url=names.service_url(resource.name, resource.namespace, self._operator.cluster_domain),
+            cluster=self._operator.cluster_id,
+            resource=f"{resource.namespace}/{resource.name}",
         )
         secret = webhook_secret(self._key, resource.uid)
         assert found.credentials is not None  # noqa: S101 - returned above
         target = Target(found.credentials, owner, secret, status.training.cut or Cut())
-        return found.facts, await self._watch.observe(key, target)
+        former = await self._former(key, resource, status.label_studio, target)
+        return replace(found.facts, former_address=former), await self._watch.observe(key, target)
+
+    async def _former(self, key: Key, resource: Resource, known: LabelStudioStatus, target: Target) -> str:
+        """Where the Label Studio is to which the resource belonged before, while its credentials are kept."""
+        moved = known.registered and known.address not in (None, target.credentials.url)
+        if not moved and known.former is None:
+            await self._watch.former.forget(key)
+            return ""
+        now = asyncio.get_running_loop().time()
+        name = names.relay_secret_name(resource.name)
+        kept = await kept_credentials(self._secrets, resource.namespace, name, not_before=now)
+        if kept is None:
+            return ""
+        await self._watch.former.know(key, kept, target.owner, self._watch.addresses)
+        return kept.url
 
     def _not_before(self, key: Key, resource: Resource) -> float:
         """Secrets read before this loop time are read again: the resource changed, Label Studio refused, or a training

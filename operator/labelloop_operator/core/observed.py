@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook, ShownPredictions
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import Cut, Status
 
@@ -16,6 +16,7 @@ __all__ = [
     "Children",
     "Conflict",
     "ConnectionFacts",
+    "FormerFacts",
     "JobOutcome",
     "LabelStudioFacts",
     "Manifest",
@@ -29,6 +30,7 @@ __all__ = [
     "RegisteredWebhook",
     "RegistryFacts",
     "Resource",
+    "ShownPredictions",
 ]
 
 Manifest = Mapping[str, Any]
@@ -84,8 +86,19 @@ class ConnectionFacts:
     basic_auth_problem: Problem | None = None
     basic_auth: tuple[str, str] | None = None
     """User and password given to Label Studio with the backend's URL, when spec asks for basic auth."""
+    former_address: str = ""
+    """Of the Label Studio whose credentials the relay Secret keeps, when the resource may not belong there any more."""
     kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The Secret's values, to be kept beside the relay secrets for a time when it is gone; never told anywhere."""
+
+
+@dataclass(frozen=True)
+class FormerFacts:
+    """How far the removal from the Label Studio at `address`, which the resource no longer belongs to, has come."""
+
+    address: str
+    removed: bool = False
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,8 @@ class ProjectFacts:
     label_config_digest: str | None
     """None when the configuration is not supported; `label_config_problem` says why."""
     label_config_problem: str | None
-    model_version: str
+    created_at: datetime | None = None
+    """Tells a project from another one with the same id, in a new or another Label Studio."""
     label_config_ignored: tuple[str, ...] = ()
     """Why some of its controls are left out, a sentence each, while others are learned."""
     labels: frozenset[str] = frozenset()
@@ -196,6 +210,10 @@ class LabelStudioFacts:
     backends: tuple[RegisteredBackend, ...] = ()
     """All of the project, foreign ones too: the lowest id is the one that annotators' Label Studio asks."""
     webhooks: tuple[RegisteredWebhook, ...] = ()
+    shown: ShownPredictions | None = None
+    """None: not known, or there is no ML backend of ours."""
+    release: str = ""
+    """Of Label Studio, as in "1.23.2"; empty: not known."""
     registration_known: bool = False
     """`backends` and `webhooks` were read in this process at least once."""
     count_waits: float = field(default=0.0, compare=False)
@@ -218,6 +236,7 @@ class Observed:
     registry: RegistryFacts = RegistryFacts()
     secret_versions: tuple[str, ...] = ()
     """Name and resource version of the Secrets that a training Job uses."""
+    former: FormerFacts | None = None
     promoted: Mapping[str, Any] | None = None
     """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
     disputed: tuple[Problem, ...] = ()

@@ -76,6 +76,10 @@ class EnsureBackend:
     extra_params: Mapping[str, Any]
     basic_auth: tuple[str, str] | None = None
     remove: tuple[int, ...] = ()
+    select: bool = False
+    """Have annotators shown its predictions, unless somebody chose others: of the project's first ML backend only."""
+    other_titles: tuple[str, ...] = ()
+    """Of the project's other ML backends."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,16 @@ class Deregister:
     url: str
     backend_id: int | None = None
     webhook_id: int | None = None
+
+
+@dataclass(frozen=True)
+class DeregisterFormer:
+    """Remove ML backend and webhook from the Label Studio at `address`, to which the resource belonged before; done
+    beside the reconciles, reported by `Observed.former`."""
+
+    project: int
+    url: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,7 @@ Action = (
     | EnsureWebhook
     | EnsureBackend
     | Deregister
+    | DeregisterFormer
     | TagPromoted
     | RemoveImages
     | Emit

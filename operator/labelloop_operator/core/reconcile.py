@@ -1,8 +1,8 @@
 """The heart: what was observed and the time in, a plan out. Pure, so every story can be told in a table of tests.
 
-Order of a reconcile: outcome of the newest training, the candidate's roll-out, children, counting and the next
-training, Label Studio, the end of old Deployments. Everything derives from the objects in the cluster and the status;
-nothing is remembered in the process.
+Order of a reconcile: which project answers, outcome of the newest training, the candidate's roll-out, children,
+counting and the next training, Label Studio, the end of old Deployments. Everything derives from the objects in the
+cluster and the status; nothing is remembered in the process.
 """
 
 from datetime import datetime
@@ -18,6 +18,7 @@ from labelloop_operator.core.observed import Observed
 from labelloop_operator.core.outcomes import record_outcome
 from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Plan
+from labelloop_operator.core.project_change import follow_project
 from labelloop_operator.core.rebase import rebase_if_due, record_rebase
 from labelloop_operator.core.registration import hold, register
 from labelloop_operator.core.rollout import apply_children, choose_models, judge_serving, remove_old, roll_out
@@ -48,6 +49,7 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     _tell_suspended(draft, spec)
     label_studio_problem = _collect_problems(draft)
     hold(draft, spec)
+    follow_project(draft, spec)
     record_outcome(draft, spec)
     record_rebase(draft, spec)
     choose_models(draft, spec, place(draft, spec).base_image)

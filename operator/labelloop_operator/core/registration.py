@@ -1,15 +1,17 @@
 """Label Studio in one reconcile: our webhook and our ML backend stand there as they should, or not at all."""
 
+from dataclasses import replace
+
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition, is_true
 from labelloop_operator.api.names import FINALIZER
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.api.status import LabelStudioStatus
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import LabelStudioFacts
 from labelloop_operator.core.plan import Deregister, EnsureBackend, EnsureWebhook, SetFinalizer
 from labelloop_operator.policy.registration import (
     RegistrationInput,
     backend_is_right,
+    is_primary,
     judge,
     may_act,
     our_backend,
@@ -41,7 +43,8 @@ def register(draft: Draft, spec: Spec, problem: Problem | None, serving: bool) -
     backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
     if given.known:
         draft.set_label_studio(
-            LabelStudioStatus(
+            replace(
+                draft.status.label_studio,
                 backend_id=backend.id if backend else None,
                 webhook_id=webhook.id if webhook else None,
                 title=backend.title if backend else None,
@@ -84,6 +87,7 @@ def _registration_input(
         serving_since=available.last_transition_time if serving and available else None,
         backends=facts.backends,
         webhooks=facts.webhooks,
+        shown=facts.shown,
     )
 
 
@@ -111,6 +115,8 @@ def _ensure(draft: Draft, given: RegistrationInput) -> None:
                 extra_params=mark(draft),
                 basic_auth=draft.observed.connection.basic_auth,
                 remove=tuple(sorted(item.id for item in given.backends if item.ours and item is not backend)),
+                select=is_primary(given.backends),
+                other_titles=tuple(sorted(item.title for item in given.backends if not item.ours)),
             )
         )
         draft.look_again_after(LOOK_AGAIN_SECONDS)
@@ -123,7 +129,7 @@ def _withdraw(draft: Draft, spec: Spec, facts: LabelStudioFacts, problem: Proble
     known = draft.status.label_studio
     present = our_backend(facts.backends) is not None or our_webhook(facts.webhooks) is not None
     if FINALIZER not in draft.observed.resource.finalizers:
-        draft.set_label_studio(LabelStudioStatus())
+        draft.set_label_studio(replace(known, backend_id=None, webhook_id=None, title=None))
     elif facts.registration_known and not present and facts.registration_problem is None:
         draft.act(SetFinalizer(present=False))
     elif problem is None:

@@ -17,6 +17,7 @@ from labelloop_operator.builders.service import service
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.images import trimmed
 from labelloop_operator.core.plan import Apply, Delete
+from labelloop_operator.core.project_change import keeps_former_connection
 from labelloop_operator.core.recovery import record, restored
 from labelloop_operator.core.views import (
     child,
@@ -160,7 +161,7 @@ def apply_children(draft: Draft, spec: Spec) -> None:
     if not draft.is_foreign("Secret", names.relay_secret_name(owner.name)):
         # Held only once the resource is: a resource that may go at any time must not leave a Secret that cannot.
         held = spec.label_studio.register and names.FINALIZER in draft.observed.resource.finalizers
-        kept = draft.observed.connection.kept if held else {}
+        kept = draft.observed.connection.kept if held and not keeps_former_connection(draft) else {}
         draft.act(Apply(relay_secret(owner, operator.relay_secret, operator.webhook_secret, kept)))
     for version in (model.active, model.candidate):
         if version is None or version.at is None:

@@ -132,6 +132,7 @@ def _start(
     draft: Draft, spec: Spec, where: Place, repository: str, request: str, verdict: TrainingVerdict
 ) -> tuple[Create, ...]:
     training, active = draft.status.training, draft.status.model.active
+    created_at = draft.status.label_studio.project_created_at
     facts = draft.observed.label_studio
     project = facts.project if facts else None
     inputs = Training(
@@ -149,6 +150,7 @@ def _start(
         address_policy=draft.observed.operator.address_policy,
         after=_previous(training),
         inputs=inputs_digest(draft, spec),
+        project_created_at=format_time(created_at) if created_at else "",
     )
     name = job_name(draft.owner, spec, inputs)
     if draft.is_foreign("Job", name):

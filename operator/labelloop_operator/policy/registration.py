@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from labelloop_operator.api.conditions import ConditionStatus, Reason
-from labelloop_operator.api.registration import CONNECTED, WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.registration import (
+    CONNECTED,
+    OFF,
+    OTHER,
+    UNSELECTED,
+    WEBHOOK_ACTIONS,
+    RegisteredBackend,
+    RegisteredWebhook,
+    ShownPredictions,
+)
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.policy.chain import Check, first_verdict
 
@@ -33,6 +42,7 @@ class RegistrationInput:
     """None: no pod is ready."""
     backends: Sequence[RegisteredBackend]
     webhooks: Sequence[RegisteredWebhook]
+    shown: ShownPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -70,18 +80,21 @@ def webhook_is_right(given: RegistrationInput) -> bool:
 
 def backend_is_right(given: RegistrationInput) -> bool:
     """Exactly one backend of ours, with our URL and the user we ask for; the first one of its project also with the
-    served version as title. Another one keeps the title it has: Label Studio would take the project's version from it.
+    served version as title, and selected for annotators unless somebody chose other predictions. Another one keeps the
+    title it has: Label Studio would take the project's version from it.
     """
     found = our_backend(given.backends)
     if found is None or sum(item.ours for item in given.backends) > 1:
         return False
-    titled = found.title == given.title or not is_primary(given.backends)
-    return titled and (found.url.rstrip("/"), found.basic_auth_user) == (given.url, given.basic_auth_user)
+    primary = is_primary(given.backends)
+    titled = found.title == given.title or not primary
+    selected = given.shown is None or given.shown.state != UNSELECTED or not primary
+    return titled and selected and (found.url.rstrip("/"), found.basic_auth_user) == (given.url, given.basic_auth_user)
 
 
 def is_primary(backends: Sequence[RegisteredBackend]) -> bool:
     """Whether ours is the one that Label Studio asks for predictions: the first of the project."""
-    return min(backends, key=lambda item: item.id).ours
+    return not backends or min(backends, key=lambda item: item.id).ours
 
 
 def settled_at(given: RegistrationInput) -> datetime | None:
@@ -164,6 +177,21 @@ def _not_connected(given: RegistrationInput) -> RegistrationVerdict | None:
     )
 
 
+def _not_shown(given: RegistrationInput) -> RegistrationVerdict | None:
+    """Somebody's choice, which is reported and kept."""
+    if given.shown is None or given.shown.state not in (OTHER, OFF):
+        return None
+    where = f"under Settings > Annotation of project {given.project} in Label Studio"
+    if given.shown.state == OFF:
+        message = f"annotators get no predictions: turn on 'Use predictions to prelabel tasks' {where}"
+        return RegistrationVerdict(ConditionStatus.FALSE, Reason.PREDICTIONS_OFF, message)
+    message = (
+        f"annotators get the predictions of {given.shown.version!r}, which somebody selected; to get those of "
+        f"{given.title!r}, select it {where}"
+    )
+    return RegistrationVerdict(ConditionStatus.FALSE, Reason.OTHER_MODEL_VERSION_SELECTED, message)
+
+
 def _registered(given: RegistrationInput) -> RegistrationVerdict | None:
     backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
     if backend is None or webhook is None:
@@ -180,5 +208,6 @@ CHAIN: Sequence[Check[RegistrationInput, RegistrationVerdict]] = (
     _missing,
     _not_primary,
     _not_connected,
+    _not_shown,
     _registered,
 )

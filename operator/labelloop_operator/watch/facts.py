@@ -9,7 +9,7 @@ from labelloop.label_config import LabelConfigError, parse_label_config
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.registration import RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.clients.registration import Owner, authorization, marked_resource
+from labelloop_operator.clients.registration import Owner, marked_resource
 from labelloop_operator.core.observed import ProjectFacts
 
 Clock = Callable[[], float]
@@ -47,7 +47,7 @@ async def project_facts(project: library.Project) -> ProjectFacts:
         label_config=project.label_config,
         label_config_digest=digest,
         label_config_problem=trouble,
-        model_version=project.model_version,
+        created_at=project.created_at,
         label_config_ignored=ignored,
         labels=labels,
     )
@@ -89,7 +89,7 @@ def webhook_facts(found: Iterable[library.Webhook], owner: Owner, secret: str) -
             is_active=hook.is_active,
             send_payload=hook.send_payload,
             send_for_all_actions=hook.send_for_all_actions,
-            authorized=hook.headers.get("Authorization") == authorization(secret),
+            authorized=owner.authorizes(hook, secret),
         )
         for hook in found
         if owner.owns_webhook(hook)

@@ -8,6 +8,7 @@ from labelloop.label_studio import AddressPolicy, Credentials
 from labelloop_operator.clients.label_studio import LabelStudio
 from labelloop_operator.core.observed import LabelStudioFacts
 from labelloop_operator.ops.logging import resource_fields
+from labelloop_operator.watch.former import FormerRegistrations
 from labelloop_operator.watch.project import ProjectWatch
 from labelloop_operator.watch.server import Server
 from labelloop_operator.watch.steady import Steady
@@ -38,6 +39,7 @@ class LabelStudioWatch:
         self._projects: dict[Key, ProjectWatch] = {}
         self._late: set[Key] = set()
         self._inspection: Steady | None = None
+        self.former = FormerRegistrations(wake, may_write, observe_call)
         self._begun = asyncio.Event()
         self._begun.set()
         self.addresses: AddressPolicy | None = None
@@ -124,6 +126,7 @@ class LabelStudioWatch:
             await self._inspection.close()
         for key in tuple(self._projects):
             await self.forget(key)
+        await self.former.close()
 
     def overdue(self) -> int:
         """Resources whose count has been due for long."""

@@ -106,6 +106,8 @@ class ProjectWatch:
             pending=self._tally.facts,
             backends=self._registered.backends or (),
             webhooks=self._registered.webhooks or (),
+            shown=self._registered.shown,
+            release=self._server.release,
             registration_known=self._registered.known,
             count_waits=self._demand.waits,
         )
@@ -161,7 +163,7 @@ class ProjectWatch:
         """Whether the poll tells something that the newest count cannot know."""
         if self._problem is not None or counters is None or self._registered.disconnected is not None:
             return True
-        if self._registered.stale or self._registered.due:
+        if self._registered.stale or self._registered.due or self._registered.differs(counters):
             return True
         counted = self._tally.facts
         if counted is not None and counted.size != counters.size:
@@ -250,7 +252,9 @@ class ProjectWatch:
         return repeated
 
     async def _describe(self) -> None:
-        self._project = await project_facts(await self._client.run(library.project(self.project_id)))
+        project = await self._client.run(library.project(self.project_id))
+        self._project = await project_facts(project)
+        await self._registered.describe(project)
 
     async def _newest_change(self) -> datetime | None:
         newest = await self._client.run(library.newest_change(self.project_id))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from labelloop import label_studio as library
-from labelloop_operator.api.registration import CONNECTED, RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.registration import CONNECTED, RegisteredBackend, RegisteredWebhook, ShownPredictions
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.clients import registration
 from labelloop_operator.clients.label_studio import LabelStudio
@@ -35,6 +35,8 @@ class Registered:
         self.backends: tuple[RegisteredBackend, ...] | None = None
         """All of the project; None: not read yet."""
         self.webhooks: tuple[RegisteredWebhook, ...] | None = None
+        self.selection: library.Selection | None = None
+        """Which predictions the project shows; None: not read yet."""
         self.stale = False
         """Somebody else connected or removed a backend: which one is the first must be read anew."""
         self._others: frozenset[tuple[int, str]] | None = None
@@ -52,6 +54,24 @@ class Registered:
     def disconnected(self) -> int | None:
         """Our backend, when Label Studio could not reach it the last time we asked: then every poll asks again."""
         return next((item.id for item in self.backends or () if item.ours and item.state != CONNECTED), None)
+
+    @property
+    def shown(self) -> ShownPredictions | None:
+        """Which predictions annotators get, as seen from our backend; None: not known."""
+        ours = next((item for item in self.backends or () if item.ours), None)
+        if ours is None or self.selection is None:
+            return None
+        others = [item.title for item in self.backends or () if not item.ours]
+        state = library.prelabeling(self.selection, ours.title, others)
+        return ShownPredictions(state.value, self.selection.version)
+
+    def differs(self, counters: library.Counters) -> bool:
+        """Whether the project shows annotators something else than was read last."""
+        known = self.selection
+        return known is not None and (known.version, known.enabled) != (
+            counters.model_version,
+            counters.shows_predictions,
+        )
 
     @property
     def due(self) -> bool:
@@ -81,6 +101,16 @@ class Registered:
             self._failures = 0
             self.backends = backend_facts(found, self._target.owner)
 
+    async def describe(self, project: library.Project) -> None:
+        """The project as it was just read."""
+        known = self.selection
+        if known is not None and known.version and not project.model_version:
+            self.stale = True  # Label Studio clears it when the backend of that title is removed
+        if known is not None and known.stored and known.version == project.model_version:
+            self.selection = library.selected(project, stored=True)  # counting them costs more than it tells
+        else:
+            self.selection = await self._client.run(library.selection(project))
+
     async def read_one(self, backend_id: int) -> None:
         """Only this one, since Label Studio calls each backend it is asked about."""
         try:
@@ -99,11 +129,18 @@ class Registered:
             )
             self.webhooks = webhook_facts(hooks, owner, self._target.webhook_secret)
         elif isinstance(action, EnsureBackend):
-            found = await self._change(
+            found, selection = await self._change(
                 registration.ensure_backend(
-                    owner, action.title, action.backend_id, action.extra_params, action.basic_auth, action.remove
+                    owner,
+                    action.title,
+                    action.backend_id,
+                    action.extra_params,
+                    action.basic_auth,
+                    action.remove,
+                    action.other_titles if action.select else None,
                 )
             )
+            self.selection = selection or self.selection
             if action.backend_id not in {item.id for item in found}:
                 self.backends = None  # the answer is a complete list
             self._merge(backend_facts(found, owner), action.remove)

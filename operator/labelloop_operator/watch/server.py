@@ -65,6 +65,8 @@ class Server:
         self._left_alone = 0.0
         """Seconds that it asked for when it refused the newest poll."""
         self._described_at = -pace.scan
+        self.release = ""
+        """Of this Label Studio; empty: not known."""
         self._joined = asyncio.Event()
         self._loop = Steady(self._run, f"the poll of Label Studio at {client.address}")
 
@@ -141,6 +143,7 @@ class Server:
         now = asyncio.get_running_loop().time()
         if now - self._described_at < self._pace.scan:
             return {}
+        self.release = await self.client.run(library.release()) or self.release
         found = await self.client.run(library.projects({project.project_id for project in self.projects}))
         self._described_at = now
         return found

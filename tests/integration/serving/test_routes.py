@@ -76,7 +76,8 @@ def test_unusable_bodies_are_told(trained: Server, path: str, body: bytes):
 
 
 def test_unknown_addresses_and_methods(trained: Server):
-    assert trained.call("GET", "/nothing-here").status_code == 404
+    unknown = trained.call("GET", "/nothing-here")
+    assert (unknown.status_code, unknown.json()["value"]) == (404, "/nothing-here")
     assert trained.call("GET", "/setup").status_code == 405
 
 

@@ -176,8 +176,13 @@ class Server:
             return result
 
     def answer(self, request: Request) -> Response:
-        if request.path == "/api/projects/counts":
-            item = {"id": 7, "total_annotations_number": self.project.size, "skipped_annotations_number": 0}
+        if request.path == "/api/projects":
+            item = {
+                "id": 7,
+                "created_at": START.isoformat(),
+                "total_annotations_number": self.project.size,
+                "skipped_annotations_number": 0,
+            }
             return Response(200, {}, json.dumps({"results": [{**item, "task_number": TASKS}]}).encode())
         items = json.loads(dict(request.query)["query"])["filters"]["items"]
         filters = {item["filter"].removeprefix("filter:tasks:"): item["value"] for item in items}

@@ -12,7 +12,7 @@ from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.pending import SETTLE_SECONDS, Tally
 
 POLL, SCAN = 30.0, 1000.0
-COUNTS = ("GET", "/api/projects/counts")
+COUNTS = ("GET", "/api/projects")
 TASKS = ("GET", "/api/tasks")
 
 

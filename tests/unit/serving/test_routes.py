@@ -230,14 +230,31 @@ async def test_an_unusable_predict_request_names_field_and_remedy(
     assert answer.json()["remedy"]
 
 
-@pytest.mark.parametrize(
-    "schema", ["", "<View></View>", "<View", '<View><Image name="i" value="$i"/></View>', "<!DOCTYPE x><x/>"]
-)
+@pytest.mark.parametrize("schema", ["", "<View", '<View><Image name="i" value="$i"/></View>', "<!DOCTYPE x><x/>"])
 async def test_setup_refuses_a_configuration_it_cannot_answer(http: httpx.AsyncClient, schema: str):
     answer = await http.post("/setup", json={"schema": schema, "project": "1.1"})
     assert answer.status_code == 422
     assert answer.json()["field"] == "schema"
     assert "configuration" in answer.json()["error"]
+
+
+async def test_a_project_that_is_not_configured_yet_can_be_connected(http: httpx.AsyncClient):
+    for schema in ("<View></View>", "<View/>"):
+        answer = await http.post("/setup", json={"schema": schema, "project": "1.1"})
+        assert (answer.status_code, answer.json()) == (200, {"model_version": TRAINED_VERSION})
+
+
+@pytest.mark.parametrize("label_config", ["<View><Text", "<!DOCTYPE x><x/>", "no XML"])
+async def test_predict_refuses_a_configuration_that_is_no_xml(http: httpx.AsyncClient, label_config: str):
+    answer = await http.post("/predict", json={"tasks": [task("a")], "label_config": label_config})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "label_config"
+    assert "The labelling configuration" in answer.json()["error"]
+
+
+async def test_an_unknown_path_is_reported_as_json(http: httpx.AsyncClient):
+    answer = await http.get("/nothing-here")
+    assert (answer.status_code, answer.json()["field"], answer.json()["value"]) == (404, "path", "/nothing-here")
 
 
 async def test_setup_names_a_missing_schema(http: httpx.AsyncClient):

@@ -34,6 +34,14 @@ def titles(made: World) -> list[str]:
     return [item["title"] for _, item in sorted(made.label_studio.backends.items())]
 
 
+def collect_children(made: World) -> None:
+    """As Kubernetes does once their owner is gone."""
+    for plural in ("services", "deployments", "jobs", "secrets"):
+        for item in made.api.all(plural):
+            if item["metadata"].get("ownerReferences"):
+                made.api.remove(plural, NAMESPACE, item["metadata"]["name"])
+
+
 async def trains(made: World, name: str, version: str) -> None:
     """The resource's Job ends with this version, which then serves."""
 
@@ -62,6 +70,67 @@ def test_the_second_stands_by_trains_too_and_takes_over_title_and_predictions() 
         made.api.delete("labelstudiobackends", NAMESPACE, NAME, at=clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
         await until(made, lambda: made.condition("Registered", SECOND) == ("True", "Registered"))
         await until(made, lambda: titles(made) == ["model-b"])
+        await until(made, lambda: made.label_studio.projects[7].model_version == "model-b")
+
+    told(story)
+
+
+def test_a_backend_removed_by_hand_whose_webhook_stays_hands_over_within_a_few_polls() -> None:
+    async def story(made: World) -> None:
+        made.resource(SECOND, training={"everyUpdates": 10})
+        await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
+        made.label_studio.remove_backend(min(made.label_studio.backends))
+        await until(made, lambda: made.condition("Registered", SECOND) == ("True", "Registered"))
+        await until(made, lambda: made.label_studio.projects[7].model_version == titles(made)[0])
+
+    told(story)
+
+
+def test_a_cleared_model_version_is_selected_again() -> None:
+    async def story(made: World) -> None:
+        project = made.label_studio.projects[7]
+        assert project.model_version == titles(made)[0]
+        for stale in ("", "model-0123456789ab"):
+            project.model_version = stale
+            await until(made, lambda: project.model_version == titles(made)[0])
+        assert made.condition("Registered") == ("True", "Registered")
+
+    told(story)
+
+
+def test_predictions_that_somebody_chose_are_kept_and_reported() -> None:
+    async def story(made: World) -> None:
+        project = made.label_studio.projects[7]
+        project.predictions["imported"] = 3
+        project.model_version = "imported"
+        await until(made, lambda: made.condition("Registered") == ("False", "OtherModelVersionSelected"))
+        assert "'imported'" in message(made, NAME)
+        project.shows_predictions = False
+        await until(made, lambda: made.condition("Registered") == ("False", "PredictionsOff"))
+        await asyncio.sleep(HOUR)
+        assert project.model_version == "imported"
+        project.shows_predictions, project.model_version = True, titles(made)[0]
+        await until(made, lambda: made.condition("Registered") == ("True", "Registered"))
+
+    told(story)
+
+
+def test_a_resource_made_again_takes_over_what_its_predecessor_left() -> None:
+    async def story(made: World) -> None:
+        fake = made.label_studio
+        before = min(fake.backends)
+        fake.html = True
+        made.api.delete("labelstudiobackends", NAMESPACE, NAME, at=clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        await until(made, lambda: made.api.find("labelstudiobackends", NAMESPACE, NAME) is None)
+        fake.html = False
+        assert (len(fake.backends), len(fake.webhooks)) == (1, 1)
+        collect_children(made)
+        made.resource(training={"everyUpdates": 10})
+        await until(made, lambda: made.condition("Registered") == ("True", "Registered"))
+        assert list(fake.backends) == [before]
+        assert len(fake.webhooks) == 1
+        uid = made.found()["metadata"]["uid"]
+        assert next(iter(fake.webhooks.values()))["headers"]["Labelloop-Owner"] == uid
 
     told(story)
 

@@ -143,7 +143,7 @@ async def test_resources_of_one_server_share_the_poll_s_requests(fake: FakeLabel
     fake.annotate(22, 1)
     await until(lambda: watching.pending(("team-a", "p22")) == 1)
     polls = fake.calls["GET", "/api/webhooks/"] - before["GET", "/api/webhooks/"]
-    counts = fake.calls["GET", "/api/projects/counts"] - before["GET", "/api/projects/counts"]
+    counts = fake.calls["GET", "/api/projects"] - before["GET", "/api/projects"]
     assert counts <= polls + 4  # one a poll, and those before and after the one scan
 
 
