@@ -51,7 +51,7 @@ def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: 
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, PAUSE) as report:
         backend.apply(story.spec(project, EVERY, image=broken))
         refused = _at_the_deadline(backend, "does not start", story.spec(project, EVERY, image=broken, rollout=NOW))
-        assert "The image before goes on serving" in refused, refused
+        assert "The image before it keeps serving" in refused, refused
         backend.wait_for("Rebased", "False", "ProgressDeadlineExceeded")
         eventually(lambda: _images(backend.serving_pods) == [moved["image"]], PATIENCE, backend.told)
         project.import_annotated(EVERY)
@@ -71,7 +71,7 @@ def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: St
         backend.apply(story.spec(project, EVERY, image=missing))
         told = f"image {missing} cannot be pulled"
         refused = _at_the_deadline(backend, told, story.spec(project, EVERY, image=missing, rollout=NOW))
-        assert "The version before goes on serving" in refused, refused
+        assert "The version before it keeps serving" in refused, refused
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     assert backend.version == cold

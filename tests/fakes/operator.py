@@ -27,6 +27,7 @@ from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import Ask, ServiceProbes
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
@@ -106,6 +107,7 @@ class Operator:
         resync: float | None = None,
         may_write: Callable[[], bool] = lambda: True,
         registry: "FakeRegistry | None" = None,
+        ask: Ask | None = None,
         **changed: Any,
     ) -> None:
         self.kubernetes = connect(api).guarded(may_write)
@@ -119,6 +121,7 @@ class Operator:
         )
         secrets = Secrets(self.kubernetes)
         self._registry_work = RegistryWork(self.registry, secrets, self.queue.add, may_write)
+        self._probes = ServiceProbes(ask, 60.0, self.queue.add, clock)
         gatherer = Gatherer(
             self.cache,
             secrets,
@@ -127,11 +130,12 @@ class Operator:
             facts(**changed),
             KEY,
             self._registry_work,
+            self._probes,
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
             Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
-            self._registry_work, clock,
+            self._registry_work, self._probes, clock,
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),
@@ -167,6 +171,7 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.watch.close()
         await self._registry_work.close()
+        await self._probes.close()
         await self.kubernetes.close()
 
 

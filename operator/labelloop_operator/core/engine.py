@@ -26,6 +26,7 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    ProbeService,
     RemoveImages,
     SetFinalizer,
     TagPromoted,
@@ -35,6 +36,7 @@ from labelloop_operator.core.reconcile import plan
 from labelloop_operator.core.reconcile_requests import ReconcileRequests
 from labelloop_operator.core.refusals import described, problem
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import ServiceProbes
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops import story_metrics
 from labelloop_operator.ops.logging import resource_fields
@@ -77,6 +79,7 @@ class Engine:
         metrics: Metrics,
         slots: TrainingSlots,
         registry: RegistryWork,
+        probes: ServiceProbes,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._queue = queue
@@ -88,6 +91,7 @@ class Engine:
         self._metrics = metrics
         self._slots = slots
         self._registry = registry
+        self._probes = probes
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
         self._hearing = Hearing()
@@ -185,6 +189,8 @@ class Engine:
                     return True
             elif isinstance(action, TagPromoted | RemoveImages):
                 self._registry.perform(key, action)
+            elif isinstance(action, ProbeService):
+                self._probes.perform(key, action)
             else:
                 try:
                     await self._executor.run(subject, action)

@@ -31,6 +31,7 @@ from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.place import place_of
 from labelloop_operator.core.recovery import recovered
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import ServiceProbes
 from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
 from labelloop_operator.watch.target import Target
@@ -48,6 +49,7 @@ class Gatherer:
         operator: OperatorFacts,
         key: bytes,
         registry: RegistryWork,
+        probes: ServiceProbes,
     ) -> None:
         self._cache = cache
         self._secrets = secrets
@@ -56,6 +58,7 @@ class Gatherer:
         self._operator = operator
         self._key = key
         self._registry = registry
+        self._probes = probes
         self._generations: dict[Key, tuple[int, float]] = {}
         self._outcomes: dict[Key, dict[str, JobOutcome]] = {}
 
@@ -80,6 +83,7 @@ class Gatherer:
             outcomes=await self._finished(key, resource, children),
             label_studio=label_studio,
             registry=self._registry.facts(key),
+            probe=self._probes.facts(key),
             promoted=await self._promoted(key, resource, children),
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
@@ -96,6 +100,7 @@ class Gatherer:
         self._pods.forget(*key)
         await self._watch.forget(key)
         await self._registry.forget(key)
+        self._probes.forget(key)
 
     async def _promoted(self, key: Key, resource: Resource, children: Children) -> Mapping[str, Any] | None:
         """For a resource without any version: one that was promoted before, perhaps in another cluster."""

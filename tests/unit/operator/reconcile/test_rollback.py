@@ -13,7 +13,7 @@ FORMS = [
     pytest.param("CreateContainerConfigError", "secret not found", "cannot be configured", id="configuration"),
     pytest.param("Unschedulable", "0/3 nodes are available", "no node takes the pods", id="no node"),
     # Golden predictions that are wrong show as a pod that runs and is never ready (serving/loading.py).
-    pytest.param("", "", "run without getting ready", id="readiness or golden predictions"),
+    pytest.param("", "", "run without becoming ready", id="readiness or golden predictions"),
 ]
 
 
