@@ -14,6 +14,7 @@ from tests.fakes.kubernetes import FakeKubernetes, Object
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
+from labelloop_operator.clients.backend import NoAnswer
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, POD
@@ -187,8 +188,21 @@ class World:
         self.resync: float | None = None
         self.registry = FakeRegistry()
 
+    async def ask(self, url: str) -> str:
+        """The version that answers through the Service at `url`, as its pods and the Service are now."""
+        name, namespace = url.removeprefix("http://").split(".")[:2]
+        spec = (self.api.find("services", namespace, name) or {}).get("spec", {})
+        ports = [(item["port"], item.get("targetPort")) for item in spec.get("ports", [])]
+        for item in self.api.all("deployments"):
+            labels = item["spec"]["template"]["metadata"]["labels"]
+            selected = spec.get("selector", {}).items() <= labels.items()
+            if selected and (9090, "http") in ports and (item.get("status") or {}).get("availableReplicas"):
+                return str(item["metadata"]["annotations"]["labelloop.dev/model-version"])
+        raise NoAnswer("connection refused")
+
     async def run(self, **changed: Any) -> Operator:
         changed.setdefault("registry", self.registry)
+        changed.setdefault("ask", self.ask)
         made = Operator(self.api, self.pace, self.clock, self.resync, **changed)
         self.operator = await made.start()
         return self.operator
