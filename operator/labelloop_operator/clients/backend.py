@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import socket
+import os
 
 import aiohttp
 
@@ -66,6 +66,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the name cannot be resolved"
     inner = getattr(error, "os_error", error)
-    if isinstance(inner, OSError) and inner.strerror and not isinstance(inner, socket.gaierror):
-        return inner.strerror.lower()
+    if isinstance(inner, OSError) and inner.errno:
+        return os.strerror(inner.errno).lower()
     return str(inner) or type(inner).__name__
