@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
 from labelloop.environment import SettingsError
+from labelloop_operator.clients.backend import Backends
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kubernetes import Kubernetes
 from labelloop_operator.clients.registry import Registry
@@ -24,6 +26,7 @@ from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import ServiceProbes
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.hooks.peer import Peer
 from labelloop_operator.hooks.receiver import Receiver
@@ -85,6 +88,8 @@ class Parts:
     health: Health
     metrics: Metrics
     peer: Peer
+    backends: Backends
+    probes: ServiceProbes
 
 
 async def _run(settings: Settings) -> int:
@@ -107,6 +112,7 @@ async def _run(settings: Settings) -> int:
         await _step_down(parts)
         await server.cleanup()
         await parts.peer.close()
+        await parts.backends.close()
         await kubernetes.close()
 
 
@@ -123,8 +129,8 @@ async def _hold(leader: Leader) -> None:
 
 async def _step_down(parts: Parts) -> None:
     """Stop writing, then let the next one lead: it must not wait for what is slow to end here."""
-    closing = asyncio.create_task(parts.watch.close())
-    await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
+    closing = [asyncio.create_task(part.close()) for part in (parts.watch, parts.probes)]
+    await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
     await parts.leader.release()
 
 
@@ -155,6 +161,8 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
         lambda result: metrics.label_studio_calls.labels(result).inc(),
     )
     metrics.counts_overdue.set_function(watch.overdue)
+    backends = Backends()
+    ask = backends.version if settings.probe_enabled else None
     return Parts(
         kubernetes=kubernetes.guarded(leader.valid),
         leader=leader,
@@ -166,6 +174,8 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
         health=health,
         metrics=metrics,
         peer=Peer(leader.elsewhere),
+        backends=backends,
+        probes=ServiceProbes(ask, settings.probe_interval, queue.add, lambda: datetime.now(UTC)),
     )
 
 
@@ -208,7 +218,8 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         address_policy=parts.watch.addresses.to_json(),
     )
     registry = RegistryWork(Registry(), secrets, parts.queue.add, parts.leader.valid)
-    gatherer = Gatherer(parts.cache, secrets, Pods(parts.kubernetes), parts.watch, facts, settings.key, registry)
+    pods = Pods(parts.kubernetes)
+    gatherer = Gatherer(parts.cache, secrets, pods, parts.watch, facts, settings.key, registry, parts.probes)
     return Engine(
         parts.queue,
         parts.cache,
@@ -219,6 +230,7 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         parts.metrics,
         TrainingSlots(parts.cache, parts.watch.address),
         registry,
+        parts.probes,
     )
 
 

@@ -34,6 +34,9 @@ class Settings:
     scan_interval: float
     resync_interval: float
     deregister_timeout: float
+    probe_enabled: bool
+    """Ask backends through their Services whether they answer."""
+    probe_interval: float
     trainings_per_namespace: int
     trainings_per_label_studio: int
     """How many training Jobs may run at once; 0: no limit."""
@@ -63,6 +66,8 @@ class Settings:
             scan_interval=_duration(env, "LABELLOOP_SCAN_INTERVAL", "20m"),
             resync_interval=_duration(env, "LABELLOOP_RESYNC_INTERVAL", "5m"),
             deregister_timeout=_duration(env, "LABELLOOP_DEREGISTER_TIMEOUT", "60s"),
+            probe_enabled=env.flag("LABELLOOP_PROBE_ENABLED", default=True),
+            probe_interval=_duration(env, "LABELLOOP_PROBE_INTERVAL", "60s"),
             trainings_per_namespace=env.integer("LABELLOOP_TRAININGS_PER_NAMESPACE", 10, minimum=0),
             trainings_per_label_studio=env.integer("LABELLOOP_TRAININGS_PER_LABEL_STUDIO", 10, minimum=0),
             addresses=_addresses(env),

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+import requests
 from examples.tickets.generator import LABELS
 from tests.e2e.story import Project, Story
 from tests.support.backend import Backend
@@ -15,6 +16,7 @@ from tests.support.waiting import PATIENCE, eventually
 
 EVERY = 24
 PAUSE = 0.05
+REVISION = "labelloop.dev/revision"
 NOW = {"progressDeadline": "1s"}
 CRASHES = 'raise SystemExit("this base image is broken")\n'
 
@@ -51,7 +53,7 @@ def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: 
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, PAUSE) as report:
         backend.apply(story.spec(project, EVERY, image=broken))
         refused = _at_the_deadline(backend, "does not start", story.spec(project, EVERY, image=broken, rollout=NOW))
-        assert "The image before goes on serving" in refused, refused
+        assert "The image before it keeps serving" in refused, refused
         backend.wait_for("Rebased", "False", "ProgressDeadlineExceeded")
         eventually(lambda: _images(backend.serving_pods) == [moved["image"]], PATIENCE, backend.told)
         project.import_annotated(EVERY)
@@ -67,11 +69,18 @@ def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: St
     backend = story.running(project, EVERY)
     cold = backend.version
     missing = f"{story.lab.cluster.registry}/labelloop/missing:1"
+    told = f"image {missing} cannot be pulled"
+    backend.apply(story.spec(project, EVERY, image=missing))
+    eventually(lambda: told in backend.condition("RolloutSucceeded").get("message", ""), PATIENCE, backend.told)
+    for _ in range(2):
+        _point_the_service_at_the_candidate(backend, cold)
+        eventually(lambda: _answers(backend, cold), PATIENCE, backend.told)
+    assert backend.version == cold
+    assert len(backend.deployments) == 2
+    assert "ServiceRestored" in [event["reason"] for event in backend.events()]
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, PAUSE) as report:
-        backend.apply(story.spec(project, EVERY, image=missing))
-        told = f"image {missing} cannot be pulled"
         refused = _at_the_deadline(backend, told, story.spec(project, EVERY, image=missing, rollout=NOW))
-        assert "The version before goes on serving" in refused, refused
+        assert "The version before it keeps serving" in refused, refused
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     assert backend.version == cold
@@ -102,6 +111,31 @@ def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: S
         assert backend.status["model"]["active"]["image"] == active["image"]
         backend.wait_pending(0)
         assert not timeline.jobs()
+
+
+def _point_the_service_at_the_candidate(backend: Backend, active: str | None) -> None:
+    """Another client edits the selector of the Service; ends when the operator has set it back."""
+    revisions = {
+        item["metadata"]["annotations"]["labelloop.dev/model-version"] == active: item["metadata"]["labels"][REVISION]
+        for item in backend.deployments
+    }
+    core = backend.kube.core
+    body = {"spec": {"selector": {REVISION: revisions[False]}}}
+    core.patch_namespaced_service(backend.service, backend.namespace, body)
+
+    def is_back() -> bool:
+        service = core.read_namespaced_service(backend.service, backend.namespace)
+        return bool(service.spec.selector[REVISION] == revisions[True])
+
+    eventually(is_back, PATIENCE, backend.told)
+
+
+def _answers(backend: Backend, version: str | None) -> bool:
+    """Whether the version answers; kube-proxy may refuse for a moment."""
+    try:
+        return backend.answering == version
+    except requests.ConnectionError:
+        return False
 
 
 def _at_the_deadline(backend: Backend, told: str, shortened: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from tests.fakes.kubernetes import FakeKubernetes, Object
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
+from labelloop_operator.clients.backend import NoAnswer
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.events import Events
 from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, POD
@@ -27,6 +28,7 @@ from labelloop_operator.core.observed import OperatorFacts
 from labelloop_operator.core.pods import Pods
 from labelloop_operator.core.queue import WorkQueue
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import Ask, ServiceProbes
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.watch.cache import Cache, Key
@@ -106,6 +108,7 @@ class Operator:
         resync: float | None = None,
         may_write: Callable[[], bool] = lambda: True,
         registry: "FakeRegistry | None" = None,
+        ask: Ask | None = None,
         **changed: Any,
     ) -> None:
         self.kubernetes = connect(api).guarded(may_write)
@@ -119,6 +122,7 @@ class Operator:
         )
         secrets = Secrets(self.kubernetes)
         self._registry_work = RegistryWork(self.registry, secrets, self.queue.add, may_write)
+        self._probes = ServiceProbes(ask, 60.0, self.queue.add, clock)
         gatherer = Gatherer(
             self.cache,
             secrets,
@@ -127,12 +131,13 @@ class Operator:
             facts(**changed),
             KEY,
             self._registry_work,
+            self._probes,
             clock,
         )
         self.engine = Engine(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
             Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
-            self._registry_work, clock,
+            self._registry_work, self._probes, clock,
         )  # fmt: skip
         self.reflectors = [
             Reflector(self.kubernetes, self.cache, BACKEND, None),
@@ -168,6 +173,7 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.watch.close()
         await self._registry_work.close()
+        await self._probes.close()
         await self.kubernetes.close()
 
 
@@ -183,8 +189,21 @@ class World:
         self.resync: float | None = None
         self.registry = FakeRegistry()
 
+    async def ask(self, url: str) -> str:
+        """The version that answers through the Service at `url`, as its pods and the Service are now."""
+        name, namespace = url.removeprefix("http://").split(".")[:2]
+        spec = (self.api.find("services", namespace, name) or {}).get("spec", {})
+        ports = [(item["port"], item.get("targetPort")) for item in spec.get("ports", [])]
+        for item in self.api.all("deployments"):
+            labels = item["spec"]["template"]["metadata"]["labels"]
+            selected = spec.get("selector", {}).items() <= labels.items()
+            if selected and (9090, "http") in ports and (item.get("status") or {}).get("availableReplicas"):
+                return str(item["metadata"]["annotations"]["labelloop.dev/model-version"])
+        raise NoAnswer("connection refused")
+
     async def run(self, **changed: Any) -> Operator:
         changed.setdefault("registry", self.registry)
+        changed.setdefault("ask", self.ask)
         made = Operator(self.api, self.pace, self.clock, self.resync, **changed)
         self.operator = await made.start()
         return self.operator

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid"
     PODS_REFUSED = "PodsRefused"
     UNSCHEDULABLE = "Unschedulable"
+    SERVICE_UNREACHABLE = "ServiceUnreachable"
     BASIC_AUTH_SECRET_NOT_FOUND = "BasicAuthSecretNotFound"
     BASIC_AUTH_SECRET_KEY_MISSING = "BasicAuthSecretKeyMissing"
     # Registered
@@ -141,8 +142,10 @@ class Reason(StrEnum):
     BELOW_MINIMUM = "BelowMinimum"
     # RolloutSucceeded
     ROLLOUT_RUNNING = "RolloutRunning"
+    SWITCHING = "Switching"
     PROMOTED = "Promoted"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    ROLLED_BACK = "RolledBack"
     REFUSED_BEFORE = "RefusedBefore"
     PINNED_VERSION_UNKNOWN = "PinnedVersionUnknown"
     # Rebased
@@ -161,6 +164,7 @@ class Reason(StrEnum):
     CANDIDATE_REFUSED = "CandidateRefused"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_FAILED = "RolloutFailed"
+    SERVICE_RESTORED = "ServiceRestored"
     IMAGES_NOT_DELETED = "ImagesNotDeleted"
     RESUMED = "Resumed"
 

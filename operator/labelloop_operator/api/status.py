@@ -34,6 +34,10 @@ class ModelVersion:
     at: datetime | None = None
     base_image: str | None = None
     """What the model's layer stands on, as spec names it; None: cold, or not known."""
+    switched_at: datetime | None = None
+    """Candidates only: when the Service began to select its pods."""
+    rollback: bool = False
+    """Candidates only: it replaces an active version that does not serve."""
 
     @classmethod
     def from_dict(cls, data: object) -> "ModelVersion | None":
@@ -49,6 +53,8 @@ class ModelVersion:
             metrics={str(name): str(value) for name, value in sorted(mapping(fields.get("metrics")).items())},
             at=parse_time(fields.get("promotedAt", fields.get("startedAt"))),
             base_image=text(fields.get("baseImage")),
+            switched_at=parse_time(fields.get("switchedAt")),
+            rollback=fields.get("rollback") is True,
         )
 
     def to_dict(self, time_field: str = "promotedAt") -> dict[str, Any]:
@@ -60,6 +66,8 @@ class ModelVersion:
             "datasetDigest": self.dataset_digest,
             "metrics": dict(self.metrics),
             time_field: time_text(self.at),
+            "switchedAt": time_text(self.switched_at),
+            "rollback": self.rollback or None,
         }
         return without_nothing(**fields)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, set_condition
 from labelloop_operator.api.label_studio_status import LabelStudioStatus
-from labelloop_operator.api.names import service_name
+from labelloop_operator.api.names import service_name, service_url
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelStatus, Status, TrainingStatus
 from labelloop_operator.builders.metadata import Owner
@@ -34,6 +34,11 @@ class Draft:
     def edited(self) -> bool:
         """The spec changed since the newest status."""
         return self.before.observed_generation != self.observed.resource.generation
+
+    @property
+    def url(self) -> str:
+        """Where Label Studio asks the backend."""
+        return service_url(self.owner.name, self.owner.namespace, self.observed.operator.cluster_domain)
 
     def act(self, *actions: Action) -> None:
         """Add actions, executed in this order."""

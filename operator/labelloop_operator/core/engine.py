@@ -13,7 +13,7 @@ from labelloop_operator.api.status import Status
 from labelloop_operator.api.times import parse_time
 from labelloop_operator.clients.errors import ApiError, NotLeading, Severity
 from labelloop_operator.clients.events import Events
-from labelloop_operator.core.execute import ConflictFound, Executor, Subject, subject_of
+from labelloop_operator.core.execute import ConflictFound, Executor, KubernetesAction, Subject, subject_of
 from labelloop_operator.core.gather import Gatherer, needs_pods
 from labelloop_operator.core.hearing import Hearing
 from labelloop_operator.core.internal_error import told_internal_error
@@ -27,6 +27,7 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    ProbeService,
     RemoveImages,
     SetFinalizer,
     TagPromoted,
@@ -36,6 +37,7 @@ from labelloop_operator.core.reconcile import plan
 from labelloop_operator.core.reconcile_requests import ReconcileRequests
 from labelloop_operator.core.refusals import described, problem
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import ServiceProbes
 from labelloop_operator.core.training_slots import TrainingSlots
 from labelloop_operator.ops import story_metrics
 from labelloop_operator.ops.logging import resource_fields
@@ -78,6 +80,7 @@ class Engine:
         metrics: Metrics,
         slots: TrainingSlots,
         registry: RegistryWork,
+        probes: ServiceProbes,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._queue = queue
@@ -89,6 +92,7 @@ class Engine:
         self._metrics = metrics
         self._slots = slots
         self._registry = registry
+        self._probes = probes
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
         self._hearing = Hearing()
@@ -189,17 +193,23 @@ class Engine:
                 self._registry.perform(key, action)
             elif isinstance(action, DeregisterFormer):
                 self._watch.former.remove(key)
+            elif isinstance(action, ProbeService):
+                self._probes.perform(key, action)
             else:
-                try:
-                    repaired = await self._executor.run(subject, action)
-                except ApiError as error:
-                    trouble = problem(error, described(action))
-                    if trouble is None:
-                        raise
-                    raise _Refused(error, trouble) from error
-                if repaired is not None:
-                    await self._emit(subject, repaired)
+                await self._change(subject, action)
         return False
+
+    async def _change(self, subject: Subject, action: KubernetesAction) -> None:
+        """One action on the Kubernetes API. Raises _Refused when the answer names something a person must fix."""
+        try:
+            repaired = await self._executor.run(subject, action)
+        except ApiError as error:
+            trouble = problem(error, described(action))
+            if trouble is None:
+                raise
+            raise _Refused(error, trouble) from error
+        if repaired is not None:
+            await self._emit(subject, repaired)
 
     async def _tell_refusal(self, key: Key, subject: Subject, observed: Observed, trouble: Problem) -> None:
         """A person must act: a plan that knows the refusal has no actions, and tells it in its status."""

@@ -68,9 +68,15 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
     started = new.candidate is not None and new.candidate.at is not None
     if started and new.candidate and (old.candidate is None or old.candidate.at is None):
         yield Emit(_NORMAL, str(Reason.ROLLOUT_STARTED), f"rolling out {new.candidate.version} ({new.candidate.image})")
-    if new.active and (old.active is None or old.active.version != new.active.version):
-        yield Emit(_NORMAL, str(Reason.PROMOTED), f"{new.active.version} is the active version ({new.active.image})")
     current = condition(after.conditions, ConditionType.ROLLOUT_SUCCEEDED)
+    previous = condition(before.conditions, ConditionType.ROLLOUT_SUCCEEDED)
+    replaced = old.active is not None and new.active is not None and old.active.version != new.active.version
+    # A first version is promoted when it serves, without any candidate.
+    serves_first = old.candidate is None and previous is not None and previous.reason == Reason.ROLLOUT_RUNNING
+    if new.active and current and current.reason == Reason.PROMOTED and (replaced or serves_first or not previous):
+        yield Emit(_NORMAL, str(Reason.PROMOTED), f"{new.active.version} is the active version ({new.active.image})")
+    if replaced and current and current.reason == Reason.ROLLED_BACK:
+        yield Emit(_WARNING, str(Reason.ROLLED_BACK), current.message)
     moved = old.active and new.active and old.active.version == new.active.version
     if moved and old.active and new.active and old.active.image != new.active.image:
         note = f"{new.active.version} stands on {new.active.base_image} now ({new.active.image})"

@@ -34,6 +34,7 @@ from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.place import place_of
 from labelloop_operator.core.recovery import recovered
 from labelloop_operator.core.registry_work import RegistryWork
+from labelloop_operator.core.service_probes import ServiceProbes
 from labelloop_operator.policy.training import recheck_pause
 from labelloop_operator.watch.cache import Cache, Key
 from labelloop_operator.watch.label_studio import LabelStudioWatch
@@ -52,6 +53,7 @@ class Gatherer:
         operator: OperatorFacts,
         key: bytes,
         registry: RegistryWork,
+        probes: ServiceProbes,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache = cache
@@ -62,6 +64,7 @@ class Gatherer:
         self._key = key
         self._registry = registry
         self._clock = clock
+        self._probes = probes
         self._generations: dict[Key, tuple[int, float]] = {}
         self._outcomes: dict[Key, dict[str, JobOutcome]] = {}
 
@@ -90,6 +93,7 @@ class Gatherer:
             former=self._watch.former.facts(key),
             registry=self._registry.facts(key),
             secret_versions=versions,
+            probe=self._probes.facts(key),
             promoted=await self._promoted(key, resource, children),
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
@@ -107,6 +111,7 @@ class Gatherer:
         await self._watch.forget(key)
         await self._watch.former.forget(key)
         await self._registry.forget(key)
+        self._probes.forget(key)
 
     async def _promoted(self, key: Key, resource: Resource, children: Children) -> Mapping[str, Any] | None:
         """For a resource without any version: one that was promoted before, perhaps in another cluster."""

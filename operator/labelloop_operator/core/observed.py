@@ -25,6 +25,7 @@ __all__ = [
     "OtherTrainings",
     "PendingFacts",
     "PodProblem",
+    "ProbeFacts",
     "ProjectFacts",
     "RegisteredBackend",
     "RegisteredWebhook",
@@ -166,6 +167,23 @@ class RegistryFacts:
 
 
 @dataclass(frozen=True)
+class ProbeFacts:
+    """What the backend answered through its Service since the route to it last changed."""
+
+    enabled: bool = False
+    """False: the operator does not ask; available pods count as answering."""
+    route: str = ""
+    """The route that was probed (core/views.py)."""
+    version: str | None = None
+    """In the newest answer; None: there was none yet."""
+    failures: int = 0
+    """Probes without an answer since then."""
+    failing_since: datetime | None = None
+    error: str = ""
+    """Of the newest failure."""
+
+
+@dataclass(frozen=True)
 class ProjectFacts:
     """The project in Label Studio; `label_config` may be empty here, `plan` reads the digest only."""
 
@@ -237,6 +255,7 @@ class Observed:
     secret_versions: tuple[str, ...] = ()
     """Name and resource version of the Secrets that a training Job uses."""
     former: FormerFacts | None = None
+    probe: ProbeFacts = ProbeFacts()
     promoted: Mapping[str, Any] | None = None
     """Of a resource without any version: what the image tagged `promoted` in its repository says about itself."""
     disputed: tuple[Problem, ...] = ()

@@ -127,6 +127,18 @@ class RemoveImages:
 
 
 @dataclass(frozen=True)
+class ProbeService:
+    """Ask the backend at `url` which version answers, beside the reconciles; told by `Observed.probe`.
+
+    Asked again at once when `route` changes, and often until `version` answers.
+    """
+
+    url: str
+    version: str
+    route: str
+
+
+@dataclass(frozen=True)
 class Emit:
     """An Event on the resource; `type` is Normal or Warning."""
 
@@ -147,6 +159,7 @@ Action = (
     | DeregisterFormer
     | TagPromoted
     | RemoveImages
+    | ProbeService
     | Emit
 )
 

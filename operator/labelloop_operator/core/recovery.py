@@ -74,8 +74,8 @@ def _restored(status: Status, resource: Resource, children: Children) -> Status:
         return replace(status, training=replace(status.training, cut=Cut()))
     kept = _read_record(service)
     selected = service.get("spec", {}).get("selector", {}).get(names.LABEL_REVISION)
-    active = kept.model.active
-    if kept.training.cut and active and names.revision(active.version) == selected:
+    known = {names.revision(item.version) for item in (kept.model.active, kept.model.candidate) if item}
+    if kept.training.cut and kept.model.active and selected in known:
         training = replace(kept.training, consecutive_failures=0)
         return replace(status, training=training, model=replace(status.model, **_versions(kept.model)))
     found = next((item for item in deployments if _revision_of(item) == selected), None)

@@ -1,10 +1,14 @@
 """Live objects as the policies see them: typed, tolerant of what is missing."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from labelloop_operator.api import names
+from labelloop_operator.api.times import parse_time
 from labelloop_operator.core.observed import Children, Manifest, Observed, PodProblem
 from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.policy.job_trouble import JobTrouble, explain
@@ -92,12 +96,35 @@ def our_deployments(children: Children, uid: str) -> dict[str, Manifest]:
     return {_revision(item): item for item in children.deployments if is_ours(item, uid)}
 
 
-def selected_revision(children: Children, uid: str) -> str | None:
-    """The revision that the live Service sends requests to; None without a Service of ours."""
-    if children.service is None or not is_ours(children.service, uid):
-        return None
-    found = children.service.get("spec", {}).get("selector", {}).get(names.LABEL_REVISION)
-    return found if isinstance(found, str) else None
+def selects(children: Children, uid: str, name: str, version: str) -> bool:
+    """Whether the live Service, which must be ours, selects the pods of `version` and nothing else."""
+    service = children.service
+    if service is None or not is_ours(service, uid):
+        return False
+    return bool(service.get("spec", {}).get("selector") == names.serving_selector(name, version))
+
+
+def route_of(children: Children, uid: str) -> str:
+    """What decides who answers through the Service: its spec, and the state of each Deployment. A short digest."""
+    service = children.service or {}
+    deployments = [
+        (child("Deployment", item).uid, image_of(item), item.get("metadata", {}).get("generation"), *_counts(item))
+        for item in our_deployments(children, uid).values()
+    ]
+    text = json.dumps([service.get("spec"), service.get("metadata", {}).get("uid"), sorted(deployments, key=str)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _counts(deployment: Manifest) -> list[Any]:
+    status = deployment.get("status", {})
+    wanted = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    return [status.get(name, 0) for name in wanted]
+
+
+def progressed_at(deployment: Manifest) -> datetime | None:
+    """When a new ReplicaSet of the Deployment last progressed; None when it does not tell."""
+    conditions = deployment.get("status", {}).get("conditions") or []
+    return next((parse_time(item.get("lastUpdateTime")) for item in conditions if item["type"] == "Progressing"), None)
 
 
 def serving_input(

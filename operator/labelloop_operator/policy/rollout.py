@@ -1,4 +1,4 @@
-"""What to do with a candidate: switch to it, wait for it, or refuse it."""
+"""What to do with a candidate: start it, switch the Service to it, promote it when it answers, or refuse it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +11,27 @@ from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion, Refusal
 from labelloop_operator.api.times import format_time
 from labelloop_operator.policy.chain import Check, first_verdict
+from labelloop_operator.policy.serving import NOT_PROBED, Answer
 
 DRAIN_SECONDS = 10
-"""Between the switch of the Service and the end of the old pods: longer than kube-proxy's delay and preStop."""
+"""Between the promotion and the end of the old pods: other nodes' kube-proxies follow later than the operator's."""
+ANSWER_SECONDS = 15
+"""After the switch: a Service that answers nothing at all for so long is switched back."""
 
 RETRY_SHORTEST, RETRY_LONGEST = 900.0, 14400.0
 """Seconds after which a version is rolled out again whose pods the cluster did not let run; doubled each time."""
-_NOT_READY = "its pods run without getting ready; their log, and /readyz, say why"
+_NOT_READY = "its pods run without becoming ready; their log, and /readyz, say why"
 
 
 class Step(Enum):
     """What comes next."""
 
     HOLD = "hold"
-    """Not rolled out now; its Deployment goes, its time starts anew."""
+    """Not rolled out now; its Deployment is deleted and its time starts again later."""
     START = "start"
     WAIT = "wait"
+    SWITCH = "switch"
+    """Point the Service at the candidate; the active version stays as it is."""
     PROMOTE = "promote"
     REFUSE = "refuse"
 
@@ -37,18 +42,27 @@ class RolloutInput:
 
     now: datetime
     candidate: ModelVersion
-    switched: bool
-    """The Service already selects the candidate's pods: the operator was killed after that write."""
+    selected: bool
+    """The Service selects the candidate's pods."""
     available: bool
+    """All of the candidate's pods are ready."""
     held: Problem | None
     """Why roll-outs stand still: suspended, or the Service is not ours."""
     progress_deadline: float
     trouble: str | None
     """Why its pods do not serve."""
+    answer: Answer = NOT_PROBED
+    active_available: bool = True
+    """The active version has pods that are ready."""
     in_place: bool = False
-    """It is the version that serves, on another base image."""
+    """It is the active version on another base image."""
     retry_after: float | None = None
     """Seconds to wait when the trouble is the cluster's, not the version's: pods are refused, or no node takes them."""
+
+    @property
+    def switched(self) -> bool:
+        """The operator pointed the Service at the candidate."""
+        return self.selected and self.candidate.switched_at is not None
 
 
 @dataclass(frozen=True)
@@ -68,9 +82,8 @@ def decide(given: RolloutInput) -> RolloutVerdict:
     verdict = first_verdict(CHAIN, given)
     if verdict is not None:
         return verdict
-    end = _deadline(given)
     message = f"waiting for the pods of {given.candidate.version}" + (f": {given.trouble}" if given.trouble else "")
-    return RolloutVerdict(Step.WAIT, Reason.ROLLOUT_RUNNING, message, look_again_at=end)
+    return RolloutVerdict(Step.WAIT, Reason.ROLLOUT_RUNNING, message, look_again_at=_deadline(given))
 
 
 def may_roll_out(version: ModelVersion, refused: Sequence[Refusal], requested: bool) -> Refusal | None:
@@ -106,9 +119,11 @@ def _deadline(given: RolloutInput) -> datetime | None:
     return started + timedelta(seconds=given.progress_deadline) if started else None
 
 
-def already_switched(given: RolloutInput) -> RolloutVerdict | None:
-    """A switch that was made counts."""
-    return _promote(given) if given.switched else None
+def answers(given: RolloutInput) -> RolloutVerdict | None:
+    """The Service was switched, and the candidate answers through it."""
+    if not (given.switched and given.available and given.answer.comes_from(given.candidate.version)):
+        return None
+    return RolloutVerdict(Step.PROMOTE, Reason.PROMOTED, f"{given.candidate.version} serves")
 
 
 def held(given: RolloutInput) -> RolloutVerdict | None:
@@ -123,35 +138,83 @@ def not_started(given: RolloutInput) -> RolloutVerdict | None:
     return RolloutVerdict(Step.START, Reason.ROLLOUT_STARTED, f"rolling out {given.candidate.version}")
 
 
+def unreachable_before(given: RolloutInput) -> RolloutVerdict | None:
+    """The Service does not answer although pods of the active version are ready: a switch would prove nothing."""
+    if given.candidate.switched_at or not given.available or not given.active_available or given.in_place:
+        return None
+    if given.answer.error is None:
+        return None
+    message = f"{given.candidate.version} is ready and waits: the Service does not answer ({given.answer.error})"
+    return RolloutVerdict(Step.WAIT, Reason.SERVICE_UNREACHABLE, message)
+
+
 def ready(given: RolloutInput) -> RolloutVerdict | None:
-    """All its pods serve."""
-    return _promote(given) if given.available else None
+    """All its pods are ready: the Service is switched to them, once, or again when somebody switched it back."""
+    if not given.available or given.switched or _is_unanswered(given):
+        return None
+    return RolloutVerdict(Step.SWITCH, Reason.SWITCHING, _awaits_answer(given))
+
+
+def unanswered(given: RolloutInput) -> RolloutVerdict | None:
+    """The Service was switched, and something else answers, or nothing."""
+    if not given.available or given.candidate.switched_at is None:
+        return None
+    if not _is_unanswered(given):
+        ends = [given.candidate.switched_at + timedelta(seconds=seconds) for seconds in _patience(given)]
+        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given), look_again_at=min(ends))
+    seen = given.answer.error or f"{given.answer.version} answers"
+    what = f"did not answer within {min(_patience(given)):g} s of the switch of the Service"
+    return _refuse(given, Reason.SERVICE_UNREACHABLE, f"{what}: {seen}; check kube-proxy and network policies")
 
 
 def too_late(given: RolloutInput) -> RolloutVerdict | None:
-    """Its pods did not come up in time: what served goes on serving."""
+    """Its pods did not become ready in time: what served before still serves."""
     end = _deadline(given)
-    if end is None or given.now < end:
+    if given.available or end is None or given.now < end:
         return None
-    why = f": {given.trouble or _NOT_READY}"
+    what = f"did not serve within {given.progress_deadline:g} s (spec.rollout.progressDeadline)"
+    return _refuse(given, Reason.PROGRESS_DEADLINE_EXCEEDED, f"{what}: {given.trouble or _NOT_READY}")
+
+
+def _patience(given: RolloutInput) -> list[float]:
+    """Seconds after the switch: until the candidate must answer, and until anything must."""
+    return [given.progress_deadline, *([ANSWER_SECONDS] if given.answer.error else [])]
+
+
+def _is_unanswered(given: RolloutInput) -> bool:
+    switched = given.candidate.switched_at
+    if switched is None or given.answer.unknown:
+        return False
+    return given.now >= switched + timedelta(seconds=min(_patience(given)))
+
+
+def _awaits_answer(given: RolloutInput) -> str:
+    seen = given.answer.error or (f"{given.answer.version} answers" if given.answer.version else "not asked yet")
+    return f"all pods of {given.candidate.version} are ready; waiting for its answer through the Service ({seen})"
+
+
+def _refuse(given: RolloutInput, reason: Reason, what: str) -> RolloutVerdict:
     edit = is_cold(given.candidate.version) or given.in_place
     again = "change the resource" if edit else "press Start Training"
     before = "image" if given.in_place else "version"
     retry_at = None if given.retry_after is None else given.now + timedelta(seconds=given.retry_after)
-    then = f"mend the cause and {again} to try again."
+    then = f"fix the cause and {again} to try again."
     if retry_at is not None:
         then = f"it is tried again at {format_time(retry_at)}; fix the cause, and {again} to try at once."
     return RolloutVerdict(
         Step.REFUSE,
-        Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"pods of {given.candidate.version} did not serve within {given.progress_deadline:g} s "
-        f"(spec.rollout.progressDeadline){why}. The {before} before goes on serving; {then}",
+        reason,
+        f"{given.candidate.version} {what}. The {before} before it keeps serving; {then}",
         retry_at=retry_at,
     )
 
 
-def _promote(given: RolloutInput) -> RolloutVerdict:
-    return RolloutVerdict(Step.PROMOTE, Reason.PROMOTED, f"{given.candidate.version} serves")
-
-
-CHAIN: Sequence[Check[RolloutInput, RolloutVerdict]] = (already_switched, held, not_started, ready, too_late)
+CHAIN: Sequence[Check[RolloutInput, RolloutVerdict]] = (
+    answers,
+    held,
+    not_started,
+    unreachable_before,
+    ready,
+    unanswered,
+    too_late,
+)

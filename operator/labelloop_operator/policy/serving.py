@@ -39,6 +39,29 @@ class ServingInput:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What was answered through the Service since the route to the pods last changed."""
+
+    probed: bool
+    """False: the operator does not ask; available pods count as answering."""
+    version: str | None = None
+    error: str | None = None
+    """Why several probes in a row got no answer."""
+
+    @property
+    def unknown(self) -> bool:
+        """Not asked yet, or too few probes failed to call it a failure."""
+        return self.probed and self.version is None and self.error is None
+
+    def comes_from(self, version: str) -> bool:
+        """Whether this version answers."""
+        return not self.probed or (self.error is None and self.version == version)
+
+
+NOT_PROBED = Answer(probed=False)
+
+
+@dataclass(frozen=True)
 class ServingVerdict:
     """The condition Serving."""
 
@@ -52,8 +75,23 @@ def fully_available(given: ServingInput) -> bool:
     return given.exists and given.current and given.updated >= given.wanted and given.available >= given.wanted
 
 
-def judge(given: ServingInput) -> ServingVerdict:
-    """The condition Serving for the active version."""
+def judge(
+    given: ServingInput, answer: Answer = NOT_PROBED, url: str = "", served_before: bool = False
+) -> ServingVerdict:
+    """The condition Serving for the active version. `served_before`: it was True; nothing unknown makes it False."""
+    ready = f"pods of {given.version} are ready"
+    if given.available > 0 and answer.error is not None:
+        message = (
+            f"{ready}, but {url} does not answer the operator: {answer.error}. Check network policies and kube-proxy; "
+            "set the chart's probe.enabled to false where the operator may not reach Services."
+        )
+        return ServingVerdict(ConditionStatus.FALSE, Reason.SERVICE_UNREACHABLE, message)
+    if given.available > 0 and answer.unknown and not served_before:
+        return ServingVerdict(ConditionStatus.FALSE, Reason.STARTING, f"{ready}; waiting for an answer of {url}")
+    return _judge_pods(given)
+
+
+def _judge_pods(given: ServingInput) -> ServingVerdict:
     count = f"{given.available} of {given.wanted} pods of {given.version} serve"
     if fully_available(given):
         return ServingVerdict(ConditionStatus.TRUE, Reason.AVAILABLE, count)

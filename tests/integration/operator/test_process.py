@@ -48,6 +48,7 @@ class Process:
             "LABELLOOP_RELAY_URL": "http://labelloop-operator.labelloop.svc:8080",
             "LABELLOOP_POLL_INTERVAL": "300ms",
             "LABELLOOP_PORT": "0",
+            "LABELLOOP_PROBE_ENABLED": "false",
             "LABELLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8",
             "POD_NAMESPACE": "labelloop",
         }

@@ -15,7 +15,7 @@ from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.registration import WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion
-from labelloop_operator.policy import deletion, rebase, registration, rollout, serving, summary, training
+from labelloop_operator.policy import deletion, rebase, registration, rollback, rollout, serving, summary, training
 
 PAGE = Path(__file__).parents[4] / "docs/policies.md"
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -81,17 +81,33 @@ REBASE = about(
 )  # fmt: skip
 
 CANDIDATE = ModelVersion("model-2", "r/x@sha256:2", at=NOW - timedelta(seconds=300))
+SWITCHED = replace(CANDIDATE, switched_at=CANDIDATE.at)
+SILENT = serving.Answer(probed=True, error="connection refused")
 HELD = Problem("spec.suspend", "true", "no roll-out", Reason.SUSPENDED)
 ROLLOUT = about(
     rollout.RolloutInput(
-        now=NOW, candidate=CANDIDATE, switched=False, available=False, held=None, progress_deadline=300.0, trouble=None
+        now=NOW, candidate=CANDIDATE, selected=False, available=False, held=None, progress_deadline=300.0, trouble=None
     ),
-    already_switched={"switched": True, "held": HELD},
+    answers={"candidate": SWITCHED, "selected": True, "available": True, "held": HELD},
     held={"held": HELD, "candidate": replace(CANDIDATE, at=None)},
     not_started={"candidate": replace(CANDIDATE, at=None), "available": True},
+    unreachable_before={"available": True, "answer": SILENT},
     ready={"available": True},
+    unanswered={"candidate": SWITCHED, "selected": True, "available": True, "answer": SILENT},
     too_late={},
 )
+ROLLBACK = about(
+    rollback.RollbackInput(
+        now=NOW, active=ACTIVE, available=0, down_since=NOW - timedelta(seconds=300), progress_deadline=300.0,
+        cause=Reason.UNSCHEDULABLE, pinned=True, suspended=True, candidate=CANDIDATE, earlier=(), refused=(),
+    ),
+    serves={"available": 1},
+    replaced_already={"down_since": NOW},
+    too_early={"candidate": None, "down_since": NOW},
+    suspended={"candidate": None},
+    pinned={"candidate": None, "suspended": False},
+    common_cause={"candidate": None, "suspended": False, "pinned": False},
+)  # fmt: skip
 
 BACKEND = RegisteredBackend(4, "http://x:9090", "model-1", "model-1", ours=True, state="CO", basic_auth_user="u")
 WEBHOOK = RegisteredWebhook(2, "http://x:9090/webhook", WEBHOOK_ACTIONS, True, True, False, authorized=True)
@@ -170,6 +186,7 @@ CHAINS: list[tuple[str, Chain, dict[str, Any]]] = [
     ("Training", [*training.CHAIN, *training.TURNS], {**TRAINING, **TURNS}),
     ("Gate", gate_checks.CHAIN, GATE),
     ("Roll-out", rollout.CHAIN, ROLLOUT),
+    ("Rollback", rollback.CHAIN, ROLLBACK),
     ("Rebase", rebase.CHAIN, REBASE),
     ("Registration", registration.CHAIN, REGISTRATION),
     ("Serving", serving.TROUBLES, SERVING),
@@ -203,7 +220,7 @@ def test_no_chain_is_left_out() -> None:
     assert re.findall(r"^## (.+)$", PAGE.read_text(), re.MULTILINE) == [name for name, _, _ in CHAINS]
     there = [
         value
-        for module in (deletion, rebase, registration, rollout, serving, summary, training, gate_checks)
+        for module in (deletion, rebase, registration, rollback, rollout, serving, summary, training, gate_checks)
         for value in vars(module).values()
         if isinstance(value, tuple) and value and all(callable(item) and hasattr(item, "__name__") for item in value)
     ]

@@ -10,6 +10,7 @@ from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelStatus, ModelVersion, Refusal
 from labelloop_operator.policy.rollout import (
+    ANSWER_SECONDS,
     DRAIN_SECONDS,
     RolloutInput,
     Step,
@@ -19,12 +20,29 @@ from labelloop_operator.policy.rollout import (
     retry_pause,
     to_retry,
 )
+from labelloop_operator.policy.serving import Answer
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 CANDIDATE = ModelVersion("model-2", "r/x@sha256:2", at=NOW - timedelta(seconds=299))
 STARTING = RolloutInput(
-    now=NOW, candidate=CANDIDATE, switched=False, available=False, held=None, progress_deadline=300.0, trouble=None
+    now=NOW, candidate=CANDIDATE, selected=False, available=False, held=None, progress_deadline=300.0, trouble=None
 )
+OLD = Answer(probed=True, version="model-1")
+NEW = Answer(probed=True, version="model-2")
+UNKNOWN = Answer(probed=True)
+SILENT = Answer(probed=True, error="connection refused")
+JUST_SWITCHED = {
+    "candidate": replace(CANDIDATE, switched_at=NOW - timedelta(seconds=1)),
+    "selected": True,
+    "available": True,
+}
+
+
+def switched(seconds: float, answer: Answer, **more: Any) -> dict[str, Any]:
+    """So many seconds after the switch."""
+    return {**JUST_SWITCHED, "now": NOW + timedelta(seconds=seconds - 1), "answer": answer, **more}
+
+
 LATE = {"now": NOW + timedelta(seconds=1)}
 HELD = Problem("spec.suspend", "true", "no roll-out", Reason.SUSPENDED)
 UNSTARTED = replace(CANDIDATE, at=None)
@@ -34,16 +52,40 @@ UNSTARTED = replace(CANDIDATE, at=None)
     ("changes", "step"),
     [
         ({}, Step.WAIT),
-        ({"available": True}, Step.PROMOTE),
+        ({"available": True}, Step.SWITCH),
         (LATE, Step.REFUSE),
-        ({**LATE, "available": True}, Step.PROMOTE),
+        ({**LATE, "available": True}, Step.SWITCH),
         ({"candidate": UNSTARTED}, Step.START),
         ({"candidate": UNSTARTED, "available": True}, Step.START),
         ({"held": HELD}, Step.HOLD),
         ({"held": HELD, "available": True}, Step.HOLD),
         ({**LATE, "held": HELD}, Step.HOLD),
-        ({"switched": True}, Step.PROMOTE),
-        ({**LATE, "switched": True, "held": HELD}, Step.PROMOTE),
+        # Somebody else pointed the Service at pods that are not ready.
+        ({"selected": True}, Step.WAIT),
+        ({**LATE, "selected": True}, Step.REFUSE),
+        # The switch was made, its status was not written: made again.
+        ({"selected": True, "available": True}, Step.SWITCH),
+        # Without probes ready pods count as answering.
+        (JUST_SWITCHED, Step.PROMOTE),
+        (switched(1, UNKNOWN), Step.WAIT),
+        (switched(1, OLD), Step.WAIT),
+        (switched(1, NEW), Step.PROMOTE),
+        (switched(1, NEW, held=HELD), Step.PROMOTE),
+        (switched(1, OLD, held=HELD), Step.HOLD),
+        (switched(1, NEW, selected=False), Step.SWITCH),
+        (switched(1, NEW, available=False), Step.WAIT),
+        # What answered before still does: kube-proxy is late, and nobody misses anything.
+        (switched(299, OLD), Step.WAIT),
+        (switched(300, OLD), Step.REFUSE),
+        (switched(300, OLD, selected=False), Step.REFUSE),
+        (switched(300, UNKNOWN), Step.WAIT),
+        # Nothing answers at all.
+        (switched(ANSWER_SECONDS - 1, SILENT), Step.WAIT),
+        (switched(ANSWER_SECONDS, SILENT), Step.REFUSE),
+        # It did not answer before, either: a switch would prove nothing.
+        ({**LATE, "available": True, "answer": SILENT}, Step.WAIT),
+        ({"available": True, "answer": SILENT, "active_available": False}, Step.SWITCH),
+        ({"available": True, "answer": SILENT, "in_place": True}, Step.SWITCH),
     ],
 )
 def test_the_next_step(changes: dict[str, Any], step: Step) -> None:
@@ -62,6 +104,19 @@ def test_a_refusal_names_field_cause_and_remedy() -> None:
         assert told in message
     cold = replace(CANDIDATE, version="cold-1")
     assert "change the resource" in decide(replace(STARTING, **LATE, candidate=cold)).message
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds", "seen"),
+    [(OLD, 300, "model-1 answers"), (SILENT, ANSWER_SECONDS, "connection refused")],
+)
+def test_a_candidate_that_does_not_answer_is_refused_with_what_was_seen(
+    answer: Answer, seconds: float, seen: str
+) -> None:
+    verdict = decide(replace(STARTING, **switched(seconds, answer)))
+    assert verdict.reason is Reason.SERVICE_UNREACHABLE
+    assert seen in verdict.message
+    assert f"within {seconds:g} s of the switch" in verdict.message
 
 
 def test_a_refused_image_is_not_rolled_out_again_by_itself() -> None:

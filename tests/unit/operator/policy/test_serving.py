@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from labelloop_operator.api.conditions import ConditionStatus, Reason
-from labelloop_operator.policy.serving import PodTrouble, ServingInput, fully_available, judge
+from labelloop_operator.policy.serving import Answer, PodTrouble, ServingInput, fully_available, judge
 
 UP = ServingInput("model-1", "r/x", exists=True, current=True, wanted=2, updated=2, available=2)
 
@@ -32,6 +32,36 @@ def test_available_means_all_replicas_of_the_newest_manifest(changes: dict[str, 
 def test_the_condition(changes: dict[str, Any], status: ConditionStatus, reason: Reason) -> None:
     verdict = judge(replace(UP, **changes))
     assert (verdict.status, verdict.reason) == (status, reason)
+
+
+UNKNOWN, SILENT = Answer(probed=True), Answer(probed=True, error="connection refused")
+OTHER = Answer(probed=True, version="model-0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "served_before", "reason"),
+    [
+        ({}, UNKNOWN, False, Reason.STARTING),
+        ({}, UNKNOWN, True, Reason.AVAILABLE),
+        # During a roll-out an older version may answer: that is serving, too.
+        ({}, OTHER, False, Reason.AVAILABLE),
+        ({"available": 1}, OTHER, False, Reason.PARTIALLY_AVAILABLE),
+        ({}, SILENT, True, Reason.SERVICE_UNREACHABLE),
+        ({"available": 1}, SILENT, False, Reason.SERVICE_UNREACHABLE),
+        ({"available": 0}, SILENT, False, Reason.STARTING),
+        ({"available": 0, "refused": "exceeded quota"}, SILENT, True, Reason.PODS_REFUSED),
+    ],
+)
+def test_ready_pods_serve_only_when_the_service_answers(
+    changes: dict[str, Any], answer: Answer, served_before: bool, reason: Reason
+) -> None:
+    assert judge(replace(UP, **changes), answer, "http://x:9090", served_before).reason is reason
+
+
+def test_an_unreachable_service_names_address_error_and_remedies() -> None:
+    message = judge(UP, SILENT, "http://x:9090", served_before=True).message
+    for told in ("http://x:9090", "connection refused", "network policies", "kube-proxy", "probe.enabled"):
+        assert told in message
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,14 @@ def check(world: World) -> None:
             world.served = selected  # type: ignore[attr-defined]
     if served is not None and selected is not None:
         assert selected in deployments, "the Deployment that serves was deleted"
+    if world.routed is not None and not world.gone:
+        assert world.routed in deployments, "the Deployment that answers was deleted"
+    active = world.typed.model.active
+    known = getattr(world, "active", None)
+    if active is not None and active.version != known:
+        if known is not None:
+            assert world.answering() == active.version, "a version was promoted that does not answer"
+        world.active = active.version  # type: ignore[attr-defined]
 
 
 def tell(world: World, story: list[Deed]) -> None:

@@ -82,7 +82,7 @@ def test_a_rebased_image_that_does_not_serve_goes_back(late: bool) -> None:
     assert world.deployment(version)["spec"]["template"]["spec"]["containers"][0]["image"] == before
     assert [item.image for item in world.typed.model.refused] == [bad]
     assert world.condition("Rebased") == ("False", "ProgressDeadlineExceeded")
-    assert "The image before goes on serving" in world.message("RolloutSucceeded")
+    assert "The image before it keeps serving" in world.message("RolloutSucceeded")
     assert kinds(world) == ["train", "base"]
     if late:
         # Mended, and the resource edited: another chance, by the same digest.

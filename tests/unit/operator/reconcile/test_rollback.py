@@ -13,7 +13,7 @@ FORMS = [
     pytest.param("CreateContainerConfigError", "secret not found", "cannot be configured", id="configuration"),
     pytest.param("Unschedulable", "0/3 nodes are available", "no node takes the pods", id="no node"),
     # Golden predictions that are wrong show as a pod that runs and is never ready (serving/loading.py).
-    pytest.param("", "", "run without getting ready", id="readiness or golden predictions"),
+    pytest.param("", "", "run without becoming ready", id="readiness or golden predictions"),
 ]
 
 
@@ -91,3 +91,118 @@ def test_any_version_of_the_history_can_be_pinned_and_holds() -> None:
         assert (world.typed.training.next or "").startswith("Pinned")
         assert not set(world.registry.removed) & {item.image for item in world.typed.model.history}
     assert len(world.jobs_created) == 4
+
+
+def broken(world: World, reason: str = "ImagePullBackOff") -> str:
+    """The active version loses all its pods, and none comes up again; gives the version."""
+    assert world.typed.model.active is not None
+    active = world.typed.model.active
+    world.bad_images.add(active.image)
+    world.deployment(active.version)["status"]["availableReplicas"] = 0
+    world.pod_problems = (PodProblem(names.deployment_name("intents", active.version), reason, "details"),)
+    return active.version
+
+
+def twice_trained() -> World:
+    world = trained()
+    world.annotate(3)
+    world.settle()
+    return world
+
+
+def test_an_active_version_that_does_not_serve_is_rolled_back_to_the_one_before() -> None:
+    world = twice_trained()
+    earlier = world.typed.model.history[0].version
+    failed = broken(world)
+    world.reconcile()
+    world.progress()
+    world.pass_time(299)
+    world.reconcile()
+    assert world.typed.model.candidate is None
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == world.answering() == earlier
+    assert [(item.version, item.reason) for item in world.typed.model.refused] == [(failed, "RolledBack")]
+    assert failed not in [item.version for item in world.typed.model.history]
+    assert world.condition("RolloutSucceeded") == ("False", "RolledBack")
+    assert "Start Training" in world.message("RolloutSucceeded")
+    assert world.condition("Ready") == ("True", "Ready")
+    assert world.event_reasons().count("RolledBack") == 1
+    assert [item.title for item in world.backends] == [earlier]
+
+
+def test_a_new_training_follows_a_rollback() -> None:
+    world = twice_trained()
+    broken(world)
+    world.settle()
+    world.annotate(3)
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == world.answering() == world.trained_version()
+    assert world.condition("RolloutSucceeded") == ("True", "Promoted")
+
+
+def test_nothing_alternates_when_no_version_serves() -> None:
+    world = twice_trained()
+    history = [item.version for item in world.typed.model.history]
+    failed = broken(world)
+    world.bad_images |= {item.image for item in world.typed.model.history}
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == failed
+    assert world.deployment(failed)
+    assert sorted(item.version for item in world.typed.model.refused) == sorted(history)
+    assert "no earlier version is left" in world.message("Serving")
+    assert world.condition("Ready") == ("False", "ImagePullFailed")
+    writes = world.writes
+    world.pass_time(10_000)
+    world.settle()
+    assert world.writes == writes
+
+
+def test_a_version_that_recovers_meanwhile_stays() -> None:
+    world = twice_trained()
+    failed = broken(world)
+    world.bad_images |= {item.image for item in world.typed.model.history}
+    while world.typed.model.candidate is None:
+        planned = world.reconcile()
+        world.progress()
+        world.pass_time(planned.requeue_after or 1.0)
+    assert world.typed.model.candidate.rollback
+    world.bad_images.clear()
+    world.pod_problems = ()
+    world.progress()
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == failed
+    assert not world.typed.model.refused
+    assert world.condition("RolloutSucceeded") == ("True", "Promoted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [({"suspend": True}, "spec.suspend"), ({"model": {"pin": "active"}}, "spec.model.pin")],
+    ids=["suspended", "pinned"],
+)
+def test_a_person_s_word_stops_a_rollback(changes: dict[str, object], remark: str) -> None:
+    world = twice_trained()
+    assert world.typed.model.active is not None
+    version = world.typed.model.active.version
+    world.edit(**({"model": {"pin": version}} if "model" in changes else changes))
+    world.settle()
+    broken(world)
+    world.settle()
+    assert world.typed.model.active.version == version
+    assert remark in world.message("Serving")
+    assert world.condition("Ready")[0] == "False"
+
+
+@pytest.mark.parametrize("reason", ["Unschedulable", "CreateContainerConfigError"])
+def test_a_cause_that_all_versions_share_is_no_reason_to_roll_back(reason: str) -> None:
+    world = twice_trained()
+    version = broken(world, reason)
+    world.settle()
+    assert world.typed.model.active is not None
+    assert world.typed.model.active.version == version
+    assert list(world.by_revision()) == [names.revision(version)]
+    assert "not rolled back: the same cause would stop any other version" in world.message("Serving")

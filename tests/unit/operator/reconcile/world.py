@@ -1,7 +1,8 @@
 """A tiny in-memory Kubernetes and Label Studio, on which plans are executed one action at a time.
 
 It behaves like the real ones where the plan could notice: objects carry uid, generation and status; a Job is
-immutable; Deployments become available some time after they were applied; Jobs read what is annotated when they run.
+immutable; Deployments become available some time after they were applied; Jobs read what is annotated when they run;
+kube-proxy follows a Service after `proxy_lag`, and probes are answered by the pods that it leads to.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from labelloop_operator.core.observed import (
     OperatorFacts,
     PendingFacts,
     PodProblem,
+    ProbeFacts,
     ProjectFacts,
     RegistryFacts,
     Resource,
@@ -40,6 +42,7 @@ from labelloop_operator.core.plan import (
     EnsureBackend,
     EnsureWebhook,
     Plan,
+    ProbeService,
     ReleaseRelaySecret,
     RemoveImages,
     SetFinalizer,
@@ -81,6 +84,13 @@ class World:
     """What the next rebases come to: Failed, NeedsTraining, or (default) Rebased."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
+    mute: set[str] = field(default_factory=set)
+    """Versions whose pods are ready and do not answer through the Service."""
+    proxy_lag: float = 0.0
+    """Seconds until kube-proxy follows the Service."""
+    routed: str | None = None
+    """Revision of the pods that kube-proxy leads to; None: connections are refused."""
+    probe: ProbeFacts = ProbeFacts(enabled=True)
     now: datetime = EPOCH
     generation: int = 1
     annotations: dict[str, str] = field(default_factory=dict)
@@ -118,6 +128,9 @@ class World:
     jobs_created: list[str] = field(default_factory=list)
     presses: int = 0
     writes: int = 0
+    asked: ProbeService | None = None
+    """What the operator asks backends for."""
+    _route_changed_at: datetime | None = None
     kill_after: int | None = None
     on_write: Callable[["World"], None] = lambda world: None
     _uids: int = 0
@@ -149,7 +162,7 @@ class World:
     # What the rest of the cluster does
 
     def progress(self) -> None:
-        """Deployments become available, Jobs finish."""
+        """Deployments become available, Jobs finish, kube-proxy follows, a probe is answered."""
         for (kind, name), manifest in list(self.objects.items()):
             if kind == "Deployment":
                 self._progress_deployment(manifest)
@@ -157,6 +170,49 @@ class World:
                 component = manifest["metadata"]["labels"][names.LABEL_COMPONENT]
                 rebase = component == names.COMPONENT_REBASE
                 manifest["status"] = {"result": self._rebase(manifest) if rebase else self._train(name, manifest)}
+        self._follow()
+        self._answer()
+
+    def _follow(self) -> None:
+        wanted = self.selected()
+        live = self.by_revision().get(wanted or "")
+        if live is None or not live["status"].get("availableReplicas"):
+            wanted = None
+        if wanted == self.routed:
+            self._route_changed_at = None
+        else:
+            self._route_changed_at = self._route_changed_at or self.now
+            if self.now >= self._route_changed_at + timedelta(seconds=self.proxy_lag):
+                self.routed, self._route_changed_at = wanted, None
+
+    def _answer(self) -> None:
+        """One probe, of what is asked now."""
+        if self.asked is None:
+            return
+        if self.probe.route != self.asked.route:
+            self.probe = ProbeFacts(enabled=True, route=self.asked.route, error=self.probe.error)
+        version = self.answering()
+        if version is None:
+            since = self.probe.failing_since or self.now
+            failures = self.probe.failures + 1
+            self.probe = replace(self.probe, failures=failures, failing_since=since, error="connection refused")
+        else:
+            self.probe = ProbeFacts(enabled=True, route=self.asked.route, version=version)
+
+    def answering(self) -> str | None:
+        """The version that a prediction through the Service is answered by now."""
+        live = self.by_revision().get(self.routed or "")
+        if live is None or not live["status"].get("availableReplicas"):
+            return None
+        version = str(live["metadata"]["annotations"][names.ANNOTATION_MODEL_VERSION])
+        return None if version in self.mute else version
+
+    def by_revision(self) -> dict[str, dict[str, Any]]:
+        return {
+            item["metadata"]["labels"][names.LABEL_REVISION]: item
+            for (kind, _), item in self.objects.items()
+            if kind == "Deployment"
+        }
 
     def _progress_deployment(self, manifest: dict[str, Any]) -> None:
         image = manifest["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -278,6 +334,7 @@ class World:
             conflicts=self.conflicts,
             registry=self.registry,
             secret_versions=self.secret_versions,
+            probe=self.probe,
             promoted=self.promoted if recovered(resource, children).model.active is None else None,
             last_error=self.last_error,
         )
@@ -293,7 +350,6 @@ class World:
                 label_config="",
                 label_config_digest=None if self.label_config_problem else self.label_config_digest,
                 label_config_problem=self.label_config_problem,
-                model_version="",
                 label_config_ignored=self.label_config_ignored,
                 labels=self.labels,
             ),
@@ -310,6 +366,13 @@ class World:
 
     def reconcile(self) -> Plan:
         """One reconcile; Killed is raised after the write at which the operator is to be killed."""
+        try:
+            return self._reconcile()
+        except Killed:
+            self.asked, self.probe = None, ProbeFacts(enabled=True)
+            raise
+
+    def _reconcile(self) -> Plan:
         planned = self.plan()
         for action in planned.actions:
             self.execute(action)
@@ -323,7 +386,7 @@ class World:
         """Reconcile until nothing changes any more, letting the cluster and the clock go on."""
         quiet = 0
         for _ in range(rounds):
-            before = self.writes
+            before, probe = self.writes, self.probe
             try:
                 planned = self.reconcile()
             except Killed:
@@ -333,10 +396,13 @@ class World:
                 return
             self.progress()
             if self.writes == before:
-                quiet += 1
-                if planned.requeue_after is None and quiet > 1:
+                told = replace(self.probe, failures=0) != replace(probe, failures=0) or 0 < self.probe.failures <= 3
+                quiet = 0 if told else quiet + 1
+                if planned.requeue_after is None and quiet > 1 and self._route_changed_at is None:
                     return
-                self.pass_time(planned.requeue_after or 0.0)
+                asking = self.asked is not None and self.probe.version != self.asked.version
+                patience = 5.0 if asking else 1e9
+                self.pass_time(min(patience, planned.requeue_after or (self.proxy_lag and 0.5)))
             else:
                 quiet = 0
                 self.pass_time(0.5)
@@ -364,6 +430,8 @@ class World:
             self.backends = [item for item in self.backends if not item.ours]
             self.webhooks = []
             self._wrote()
+        elif isinstance(action, ProbeService):
+            self.asked = action
         elif isinstance(action, TagPromoted):
             self.registry = replace(self.registry, promoted=action.image)
         elif isinstance(action, RemoveImages):
@@ -477,7 +545,7 @@ class World:
 
     def selected(self) -> str | None:
         service = self.objects.get(("Service", "intents-ml"))
-        return service["spec"]["selector"][names.LABEL_REVISION] if service else None
+        return service["spec"]["selector"].get(names.LABEL_REVISION) if service else None
 
     def deployment(self, version: str) -> dict[str, Any]:
         return self.objects["Deployment", names.deployment_name("intents", version)]

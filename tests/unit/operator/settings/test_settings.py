@@ -20,6 +20,7 @@ def test_defaults(variables: dict[str, str]) -> None:
     assert (settings.poll_interval, settings.scan_interval, settings.resync_interval) == (30, 1200, 300)
     assert (settings.deregister_timeout, settings.cluster_domain, settings.port) == (60, "cluster.local", 8080)
     assert (settings.watch_namespaces, settings.log_level) == ((), "INFO")
+    assert (settings.probe_enabled, settings.probe_interval) == (True, 60)
 
 
 def test_everything_set(variables: dict[str, str]) -> None:
@@ -31,6 +32,8 @@ def test_everything_set(variables: dict[str, str]) -> None:
             "LABELLOOP_REGISTRY_PLAIN_HTTP": "true",
             "LABELLOOP_WATCH_NAMESPACES": "a, b,a",
             "LABELLOOP_POLL_INTERVAL": "1m30s",
+            "LABELLOOP_PROBE_ENABLED": "false",
+            "LABELLOOP_PROBE_INTERVAL": "2m",
             "LOG_LEVEL": "debug",
             "POD_NAME": "operator-0",
             "POD_NAMESPACE": "labelloop",
@@ -43,6 +46,7 @@ def test_everything_set(variables: dict[str, str]) -> None:
     )
     assert settings.watch_namespaces == ("a", "b")
     assert (settings.poll_interval, settings.log_level) == (90, "DEBUG")
+    assert (settings.probe_enabled, settings.probe_interval) == (False, 120)
     assert (settings.pod_name, settings.pod_namespace) == ("operator-0", "labelloop")
 
 
