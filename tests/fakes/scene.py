@@ -29,6 +29,8 @@ QUIET = 25.0
 """Virtual seconds without a write after which nothing more is to come: longer than draining and two polls."""
 POLL = 5.0
 BACKENDS = "labelstudiobackends"
+THEIRS = "theirs"
+"""What another client puts in the place of a value of ours."""
 PLACE = (BACKENDS, NAMESPACE, NAME)
 
 
@@ -281,7 +283,7 @@ class Scene:
         self.jobs |= {item["metadata"]["uid"] for item in self.api.all("jobs") if is_training(item)}
         service = self.api.find("services", NAMESPACE, f"{NAME}-ml")
         revision = (service or {}).get("spec", {}).get("selector", {}).get("labelloop.dev/revision")
-        if revision is None:
+        if revision in (None, THEIRS):
             return
         named = self.api.find("deployments", NAMESPACE, f"{NAME}-ml-{revision}")
         if self.selected[-1:] != [revision]:

@@ -51,6 +51,8 @@ def validate(plural: str, item: Object, before: Object | None) -> None:
     spec, old = item.get("spec") or {}, (before or {}).get("spec") or {}
     if plural == "services":
         _service(spec, old)
+    if plural in ("deployments", "jobs"):
+        _pods(spec)
     if before is not None:
         for key in _IMMUTABLE.get(plural, ()):
             if spec.get(key) != old.get(key):
@@ -71,3 +73,21 @@ def _service(spec: Object, old: Object) -> None:
     changed = old.get("clusterIP") and spec.get("clusterIP") != old["clusterIP"]
     if changed and "ExternalName" not in (spec.get("type"), old.get("type")):
         raise Refused(f'spec.clusterIPs[0]: Invalid value: ["{spec["clusterIP"]}"]: may not change once set')
+
+
+def _pods(spec: Object) -> None:
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    containers = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
+    if not pod.get("containers") or not all(item.get("name") and item.get("image") for item in containers):
+        raise Refused("spec.template.spec.containers: Required value")
+    names = [item["name"] for item in containers]
+    if len(set(names)) < len(names):
+        raise Refused("spec.template.spec.containers: Duplicate value")
+    volumes = [item.get("name") for item in pod.get("volumes") or []]
+    mounts = [mount.get("name") for item in containers for mount in item.get("volumeMounts") or []]
+    if len(set(volumes)) < len(volumes) or None in volumes or not set(mounts) <= set(volumes):
+        raise Refused("spec.template.spec.volumes: Invalid value")
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if not ((spec.get("selector") or {}).get("matchLabels") or {}).items() <= labels.items():
+        raise Refused("spec.template.metadata.labels: Invalid value: `selector` does not match template `labels`")

@@ -138,8 +138,8 @@ class Executor:
         fields = {"(deleted)": ""} if live is None else differences(wanted, live)
         made = await restore(self._kubernetes, kind, wanted, live)
         self._remember(kind, made)
-        if live is not None and made["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]:
-            return None  # a mutating webhook has its way
+        if not in_place(wanted, _with_added(kind, made)):
+            return None  # a mutating webhook has changed what we wrote: it would do so every time
         self._repairs.wrote(key, child, digest, fields, now)
         return _told(kind, child, digest, fields, live)
 
@@ -223,7 +223,7 @@ class Executor:
         """From the cache; what it does not know is read, since a foreign object carries none of our labels."""
         cached = self._cache.child(kind, namespace, name) if kind in CHILD_KINDS else None
         live = cached or await self._kubernetes.get(kind, namespace, name)
-        return live if live is None or cached else {**live, ADDED_BY_OTHERS: added_by_others(kind, live)}
+        return live if live is None or cached else _with_added(kind, live)
 
     def _refuse_foreign(self, subject: Subject, kind: Kind, name: str, live: Manifest | None) -> None:
         if live is not None and not is_ours(live, subject.uid):
@@ -246,6 +246,11 @@ class Executor:
             "kind": BACKEND.kind,
             "metadata": {"name": subject.name, "namespace": subject.namespace, **metadata},
         }
+
+
+def _with_added(kind: Kind, item: Manifest) -> Manifest:
+    """An object from the API server, as `drift` looks at it."""
+    return {**item, ADDED_BY_OTHERS: added_by_others(kind, item)}
 
 
 def _told(kind: Kind, child: str, digest: str, fields: Fields, live: Manifest | None) -> Emit | None:

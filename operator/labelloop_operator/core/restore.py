@@ -9,7 +9,7 @@ from labelloop_operator.clients.kinds import SERVICE, Kind
 from labelloop_operator.clients.kubernetes import Kubernetes, Object
 from labelloop_operator.clients.managed_fields import OWNERS_CLEARED, added_by_others, taken_over
 from labelloop_operator.core.drift import in_place
-from labelloop_operator.core.routing import misrouted, replacing
+from labelloop_operator.core.routing import is_headless, misrouted, replacing
 from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 Manifest = Mapping[str, Any]
@@ -45,6 +45,9 @@ async def _restore_service(kubernetes: Kubernetes, wanted: Manifest, live: Manif
         return await kubernetes.apply(SERVICE, wanted)
     namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
     made = await kubernetes.merge(SERVICE, namespace, name, replacing(wanted, live), FIELD_MANAGER)
+    if is_headless(made):  # the API server keeps this value whatever is written, and does not refuse the write
+        path = SERVICE.path(namespace, name)
+        raise ApiError("PATCH", path, 422, "Invalid", "spec.clusterIP: None: field is immutable")
     return made if in_place(wanted, made) else await kubernetes.apply(SERVICE, wanted)
 
 

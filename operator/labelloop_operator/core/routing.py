@@ -24,13 +24,17 @@ def misrouted(wanted: Manifest, live: Manifest) -> list[str]:
 def replacing(wanted: Manifest, live: Manifest) -> dict[str, Any]:
     """A merge patch that makes the live Service route as wanted; refused when the Service has changed since."""
     spec = live.get("spec") or {}
-    allocated = () if _is_headless(spec) else _ALLOCATED
-    target = {**wanted["spec"], **{key: spec[key] for key in allocated if key in spec}}
+    target = {**wanted["spec"], **{key: spec[key] for key in _ALLOCATED if key in spec}}
     removed: dict[str, Any] = {"resourceVersion": live["metadata"]["resourceVersion"]}
     for kind in ("labels", "annotations"):
         if keys := [key for key in live["metadata"].get(kind) or {} if key.startswith(_PREFIX)]:
             removed[kind] = dict.fromkeys(keys)
     return {"metadata": removed, "spec": _patch(spec, target)}
+
+
+def is_headless(live: Manifest) -> bool:
+    """Whether the Service has no address of its own. Only a new Service gets one."""
+    return bool((live.get("spec") or {}).get("clusterIP") == "None")
 
 
 def _metadata(live: Manifest) -> Iterator[str]:
@@ -41,7 +45,7 @@ def _metadata(live: Manifest) -> Iterator[str]:
 
 
 def _spec(wanted: Manifest, live: Manifest) -> Iterator[str]:
-    if _is_headless(live):
+    if is_headless({"spec": live}):
         yield "spec.clusterIP"
     for key, value in live.items():
         if key == "selector":  # a changed value is applied: switching versions changes one
@@ -61,8 +65,3 @@ def _patch(live: Manifest, target: Manifest) -> dict[str, Any]:
         elif before != value:
             patch[key] = value
     return patch
-
-
-def _is_headless(spec: Manifest) -> bool:
-    """Whether the Service has no address of its own; the API server refuses to give it one."""
-    return bool(spec.get("clusterIP") == "None")
