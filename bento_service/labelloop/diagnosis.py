@@ -17,7 +17,9 @@ from labelloop.label_studio import (
     LabelStudioError,
     NotFound,
     NotLabelStudio,
+    Prelabeling,
     Project,
+    Selection,
     Unauthorized,
     Unreachable,
     Webhook,
@@ -25,12 +27,17 @@ from labelloop.label_studio import (
     create_webhook,
     delete_webhook,
     first_tasks,
+    prelabeling,
     project,
+    release,
+    selection,
+    too_old,
     update_webhook,
     webhooks,
 )
-from labelloop.label_studio.answers import SSRF_GUARD, SSRF_REMEDY
+from labelloop.label_studio.answers import BACKEND_GUARD, SSRF_GUARD, SSRF_REMEDY
 from labelloop.label_studio.client import LabelStudioClient
+from labelloop.label_studio.release import NEWEST_TESTED, OLDEST_SUPPORTED
 from labelloop.local.registration import WEBHOOK_ACTIONS, webhook_url
 from labelloop.task_text import looks_like_address
 
@@ -82,6 +89,7 @@ def diagnose(
             found.troubles = [_unanswered(error), *found.troubles][:1]
             return found
         found.facts["title"] = asked.title
+        found.troubles += _about_release(client.run(release()), found)
         found.troubles += _about_label_config(asked, found, scope)
         if url is not None:
             found.troubles += _about_url(url)
@@ -119,6 +127,16 @@ def _about_token(token: str, now: float) -> Iterator[Trouble]:
         )
 
 
+def _about_release(said: str, found: Diagnosis) -> Iterator[Trouble]:
+    found.facts["release"] = said or "unknown"
+    if too_old(said):
+        yield Trouble(
+            "ReleaseUnsupported",
+            f"Label Studio {said} is older than {OLDEST_SUPPORTED}, the oldest release that is supported",
+            f"upgrade Label Studio to {OLDEST_SUPPORTED} or newer; {NEWEST_TESTED} is the newest that was tested",
+        )
+
+
 def _unanswered(error: LabelStudioError) -> Trouble:
     """The first error that was raised says it all; the order is from the special to the general."""
     for kind, code, remedy in (
@@ -129,7 +147,7 @@ def _unanswered(error: LabelStudioError) -> Trouble:
         (Unreachable, "LabelStudioUnreachable", "start Label Studio, or correct LABEL_STUDIO_URL"),
     ):
         if isinstance(error, kind):
-            return Trouble(code, error.message, remedy)
+            return Trouble(code, error.fact, error.remedy or remedy)
     return Trouble("LabelStudioFailed", error.message, "see the log of Label Studio")
 
 
@@ -180,28 +198,43 @@ def _about_backend(
     found.facts["backends"] = [item.url for item in present]
     ours = next((item for item in present if url is None or item.url.rstrip("/") == url.rstrip("/")), None)
     if ours is None:
+        if url is not None:
+            yield from _about_guard(client, asked.id, url)
         yield Trouble(
             "NotConnected",
             f"project {asked.id} has no ML backend" + (f" at {url}" if url else ""),
             "connect it under Settings > Model, or let it register itself with LABELLOOP_REGISTER_URL",
         )
-        if url is not None:
-            yield from _about_guard(client, asked.id, url)
         return
-    yield from _about_connection(present[0], ours, asked, basic_auth=basic_auth)
+    yield from _about_connection(present[0], ours, basic_auth=basic_auth)
+    shown = client.run(selection(asked))
+    yield from _about_predictions(asked.id, ours.title, shown, [item.title for item in present if item != ours])
     hooks = [hook for hook in client.run(webhooks(asked.id)) if hook.url == webhook_url(ours.url)]
     if not hooks:
+        yield from _about_guard(client, asked.id, ours.url)
         yield Trouble(
             "WebhookMissing",
             f"there is no webhook to {webhook_url(ours.url)}: annotations are noticed by polling only",
             "add it under Settings > Webhooks with all annotation events and the payload",
         )
-        yield from _about_guard(client, asked.id, ours.url)
         return
     yield from _about_webhook(client, hooks[0], basic_auth=basic_auth)
 
 
-def _about_connection(first: Backend, ours: Backend, asked: Project, *, basic_auth: bool) -> Iterator[Trouble]:
+def _about_predictions(number: int, title: str, shown: Selection, others: list[str]) -> Iterator[Trouble]:
+    where = "under Settings > Annotation > Use predictions to prelabel tasks"
+    match prelabeling(shown, title, others):
+        case Prelabeling.OFF:
+            yield Trouble("PredictionsOff", f"project {number} shows annotators no predictions", f"turn it on {where}")
+        case Prelabeling.UNSELECTED:
+            fact = f"project {number} has no version selected that exists, so annotators get no predictions"
+            yield Trouble("PredictionsOff", fact, f"choose {title!r} {where}")
+        case Prelabeling.OTHER:
+            fact = f"project {number} shows annotators the predictions of {shown.version!r}, not those of {title!r}"
+            yield Trouble("OtherModelVersionSelected", fact, f"choose {title!r} {where}")
+
+
+def _about_connection(first: Backend, ours: Backend, *, basic_auth: bool) -> Iterator[Trouble]:
     if first.id != ours.id:
         yield Trouble(
             "NotFirst",
@@ -209,7 +242,8 @@ def _about_connection(first: Backend, ours: Backend, asked: Project, *, basic_au
             "remove that one under Settings > Model",
         )
     if SSRF_GUARD.search(ours.error_message or ""):
-        yield Trouble("AddressBlocked", f"Label Studio refuses to call {ours.url}", SSRF_REMEDY)
+        fact = f"Label Studio refuses to call {ours.url}, since {BACKEND_GUARD} is not false there"
+        yield Trouble("AddressBlocked", fact, SSRF_REMEDY)
     elif ours.state != CONNECTED:
         told = f": {ours.error_message[:300]}" if ours.error_message else ""
         yield Trouble(
@@ -222,12 +256,6 @@ def _about_connection(first: Backend, ours: Backend, asked: Project, *, basic_au
             "CredentialsMissing",
             "the backend asks for user and password, and Label Studio has none for it",
             "edit the backend under Settings > Model and give BASIC_AUTH_USER and BASIC_AUTH_PASS",
-        )
-    if not asked.model_version:
-        yield Trouble(
-            "PredictionsOff",
-            f"project {asked.id} uses no predictions to prelabel tasks",
-            f"choose {ours.title!r} under Settings > Annotation > Use predictions to prelabel tasks",
         )
 
 
@@ -254,7 +282,7 @@ def _about_webhook(client: LabelStudioClient, hook: Webhook, *, basic_auth: bool
         if hook.actions:  # the same again: the guard against private addresses looks at each change
             client.run(update_webhook(hook.id, hook.url, hook.actions, hook.headers))
     except AddressBlocked as error:
-        yield Trouble("AddressBlocked", error.message, SSRF_REMEDY)
+        yield Trouble("AddressBlocked", error.fact, error.remedy)
 
 
 def _about_guard(client: LabelStudioClient, number: int, url: str) -> Iterator[Trouble]:
@@ -265,7 +293,7 @@ def _about_guard(client: LabelStudioClient, number: int, url: str) -> Iterator[T
         made = client.run(create_webhook(number, f"{webhook_url(url)}?check", ["PROJECT_UPDATED"], {}))
         client.run(delete_webhook(made.id))
     except AddressBlocked as error:
-        yield Trouble("AddressBlocked", error.message, SSRF_REMEDY)
+        yield Trouble("AddressBlocked", error.fact, error.remedy)
     except LabelStudioError as error:
         yield Trouble("WebhookRefused", str(error), "use the token of a user who may change the project")
 

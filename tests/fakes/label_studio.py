@@ -105,6 +105,10 @@ class FakeLabelStudio:
         self.url = f"http://127.0.0.1:{self._port}"
         return self
 
+    def writes(self) -> int:
+        """How many requests wanted to change something."""
+        return sum(count for (method, _), count in self.calls.items() if method != "GET")
+
     async def stop(self) -> None:
         """Nobody listens any more; `start` listens on the same port again."""
         if self._runner is not None:

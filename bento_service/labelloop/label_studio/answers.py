@@ -25,6 +25,8 @@ MAX_DETAIL = 500
 LONGEST_PAUSE = 300.0
 """Seconds that a server may ask to be left alone for."""
 SSRF_GUARD = re.compile(r"reserved network address|local or private network address", re.IGNORECASE)
+BACKEND_GUARD, WEBHOOK_GUARD = "ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"
+"""Which of Label Studio's settings refuses the address of an ML backend, and of a webhook."""
 SSRF_REMEDY = (
     "Label Studio 1.23.1 and newer block private addresses, and every address in a cluster is private: start it with "
     "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false, or with USE_DEFAULT_BANNED_SUBNETS=false"
@@ -108,11 +110,14 @@ def check(response: Response, subject: str) -> None:
         raise _not_label_studio(response, f"answered {status} without JSON")
     detail = detail or "no detail"
     if status == 401:
-        raise Unauthorized(f"{url} answered 401: the token is not accepted; set a valid one.", detail)
+        raise Unauthorized(f"{url} answered 401: the token is not accepted", detail, "set a valid one")
     if status == 403 and SSRF_GUARD.search(detail):
-        raise AddressBlocked(f"{url} refused the address of {subject}{_network(detail)}. {SSRF_REMEDY}.", detail)
+        setting = WEBHOOK_GUARD if "/api/webhooks" in url else BACKEND_GUARD
+        fact = f"{url} refused the address of {subject}{_network(detail)}, since {setting} is not false there"
+        raise AddressBlocked(fact, detail, SSRF_REMEDY)
     if status == 403:
-        raise Unauthorized(f"{url} answered 403: use the token of a user who may change {subject}.", detail)
+        remedy = f"use the token of a user who may change {subject}"
+        raise Unauthorized(f"{url} answered 403", detail, remedy)
     if status == 404:
         raise NotFound(f"{url}: there is no {subject}, or the token's user cannot see it; check the id and the token.")
     told = known_words(detail) or "why stands in Label Studio's log"

@@ -26,6 +26,7 @@ T = TypeVar("T")
 EARLY = 30.0
 """Seconds before its end at which an access token is renewed."""
 DEFAULT_LIFETIME = 300.0
+_RENEW = "make a new one"
 
 
 @dataclass(frozen=True)
@@ -125,25 +126,24 @@ class Authenticator:
         detail = answers.detail_of(response) or "no detail"
         known = answers.known_words(detail)
         start = f"{response.url} answered 401 ({known})" if known else f"{response.url} answered 401"
-        if self._claims is None:
-            if "legacy token authentication has been disabled" in detail:
-                return Unauthorized(
-                    f"{start}: make a personal access token (Account & Settings) and use it, or turn "
-                    "legacy tokens on for the organisation.",
-                    detail,
-                )
-            return Unauthorized(f"{start}: the token is unknown there; set a valid one.", detail)
-        if self._claims.get("token_type") == "access":
-            return ExpiredToken(
-                f"{start}: this is an access token, which lives for minutes; use a personal access token.", detail
+        if self._claims is None and "legacy token authentication has been disabled" in detail:
+            remedy = (
+                "make a personal access token (Account & Settings) and use it, or turn legacy tokens on for the "
+                "organisation"
             )
+            return Unauthorized(start, detail, remedy)
+        if self._claims is None:
+            return Unauthorized(f"{start}: the token is unknown there", detail, "set a valid one")
+        if self._claims.get("token_type") == "access":
+            fact = f"{start}: this is an access token, which lives for minutes"
+            return ExpiredToken(fact, detail, "use a personal access token")
         ends = self._claims.get("exp")
         if isinstance(ends, int | float) and ends < time.time():
-            told = datetime.fromtimestamp(ends, UTC).date().isoformat()
-            return ExpiredToken(f"{start}: the personal access token expired on {told}; make a new one.", detail)
+            day = datetime.fromtimestamp(ends, UTC).date().isoformat()
+            return ExpiredToken(f"{start}: the personal access token expired on {day}", detail, _RENEW)
         if "blacklisted" in detail or "expired" in detail:
-            return ExpiredToken(f"{start}: the personal access token was revoked or expired; make a new one.", detail)
-        return Unauthorized(f"{start}: the personal access token is not accepted there; make a new one.", detail)
+            return ExpiredToken(f"{start}: the personal access token was revoked or expired", detail, _RENEW)
+        return Unauthorized(f"{start}: the personal access token is not accepted there", detail, _RENEW)
 
 
 def _checked_url(url: str) -> str:

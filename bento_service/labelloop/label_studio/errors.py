@@ -13,10 +13,12 @@ class LabelStudioError(Exception):
 
     transient = False
 
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(f"{message} (It said: {detail})" if detail else message)
-        self.message = message
+    def __init__(self, message: str, detail: str = "", remedy: str = "") -> None:
+        """`remedy` ends the message; given apart, so that a program can show it by itself."""
+        self.fact, self.remedy = message, remedy
+        self.message = f"{message}: {remedy}." if remedy else message
         self.detail = detail
+        super().__init__(f"{self.message} (It said: {detail})" if detail else self.message)
 
 
 class InvalidConnection(LabelStudioError):

@@ -49,6 +49,8 @@ class _Project:
     stamp: tuple[int, int] = (-1, -1)
     key: str | None = None
     wanted: str = ""
+    announced: str | None = None
+    """The version that the trainer knows to be announced."""
     loaded: dict[str, AnyPredictor] = field(default_factory=dict)
 
 
@@ -237,6 +239,10 @@ class LocalMode:
                 await self._load_wanted(project)
                 project.stamp = stamp
             announced = self._board.exchange(number, self._first(project), partial(self._step, project))
+            if announced != project.announced:
+                with contextlib.suppress(OSError):  # the folder was laid aside, or the disk is full: tried again
+                    project.store.announce(announced)
+                    project.announced = announced
             unused = set(project.loaded) - {announced, project.wanted}
             for version in unused:
                 gone = project.loaded.pop(version)

@@ -4,7 +4,7 @@
     state.json                     which version serves and what was counted; replaced by rename
     snapshot.jsonl.gz, ...         what the newest training read, for the next one
     work/                          the training under way; removed before the next
-    hint, requested                told by the workers: something changed, somebody pressed Start Training
+    hint, requested, announced     from the workers: something changed, Start Training was pressed, what is announced
     activity.json                  what the trainer last observed, for the model page
 
 A version is written elsewhere, flushed to the disk, renamed into place, and only then named in `state.json`.
@@ -173,6 +173,17 @@ class ProjectStore:
             return (self.directory / "hint").stat().st_mtime_ns
         except OSError:
             return 0
+
+    def announce(self, version: str) -> None:
+        """Label Studio is given this version from now on."""
+        (self.directory / "announced").write_text(version)
+
+    def announced(self) -> str | None:
+        """The version that was announced last; None: not known."""
+        try:
+            return (self.directory / "announced").read_text()
+        except OSError:
+            return None
 
     def request(self) -> str:
         """Somebody wants a training: it stands on the disk when this returns."""

@@ -110,7 +110,8 @@ class LocalTrainer:
             if self._stopping.is_set():
                 return
             self._count(client, number)
-            self._registration.keep(client, number, self._store.project(number).read().current)
+            store = self._store.project(number)
+            self._registration.keep(client, number, store.read().current, store.announced())
         for number in projects:
             self._decide(number)
 

@@ -48,6 +48,7 @@ def test_a_healthy_set_up_has_no_trouble(fake: FakeLabelStudio):
     assert found.troubles == []
     assert found.facts["token"] == "legacy token"
     assert found.facts["labels"] == {"label": 2}
+    assert found.facts["release"] == "1.23.2"
     assert look(fake, None).troubles == []
     assert (fake.webhooks, len(fake.backends)) == (hooks, calls)
 
@@ -78,7 +79,7 @@ INJECTED: dict[str, tuple[Callable[[FakeLabelStudio], object], list[str]]] = {
     "no backend": (lambda fake: (fake.backends.clear(), fake.webhooks.clear()), ["NotConnected"]),
     "no backend, guard closed": (
         lambda fake: (fake.backends.clear(), fake.webhooks.clear(), setattr(fake, "guard_webhooks", True)),
-        ["NotConnected", "AddressBlocked"],
+        ["AddressBlocked", "NotConnected"],
     ),
     "another backend first": (
         lambda fake: fake.backends.update({0: {**backend(fake), "id": 0, "url": "http://other:9090"}}),
@@ -92,12 +93,24 @@ INJECTED: dict[str, tuple[Callable[[FakeLabelStudio], object], list[str]]] = {
     "no webhook": (lambda fake: fake.webhooks.clear(), ["WebhookMissing"]),
     "no webhook, guard closed": (
         lambda fake: (fake.webhooks.clear(), setattr(fake, "guard_webhooks", True)),
-        ["WebhookMissing", "AddressBlocked"],
+        ["AddressBlocked", "WebhookMissing"],
     ),
     "webhook off": (lambda fake: hook(fake).update(is_active=False), ["WebhookInactive"]),
     "webhook for one action": (lambda fake: hook(fake).update(actions=["TASKS_DELETED"]), ["WebhookActions"]),
     "webhook without payload": (lambda fake: hook(fake).update(send_payload=False), ["WebhookWithoutPayload"]),
     "guard of webhooks closed": (lambda fake: setattr(fake, "guard_webhooks", True), ["AddressBlocked"]),
+    "predictions off": (
+        lambda fake: setattr(fake.projects[PROJECT], "shows_predictions", False),
+        ["PredictionsOff"],
+    ),
+    "other predictions": (
+        lambda fake: (
+            fake.projects[PROJECT].predictions.update(imported=3),
+            setattr(fake.projects[PROJECT], "model_version", "imported"),
+        ),
+        ["OtherModelVersionSelected"],
+    ),
+    "an old release": (lambda fake: setattr(fake, "release", "1.10.1"), ["ReleaseUnsupported"]),
     "no prelabelling": (lambda fake: setattr(fake.projects[PROJECT], "model_version", ""), ["PredictionsOff"]),
 }
 
@@ -107,6 +120,29 @@ def test_each_trouble_is_named_with_its_remedy(fake: FakeLabelStudio, name: str)
     inject, wanted = INJECTED[name]
     inject(fake)
     assert codes(look(fake)) == wanted
+
+
+def test_a_message_and_its_remedy_say_different_things(fake: FakeLabelStudio):
+    fake.guard_webhooks = True
+    (blocked,) = look(fake).troubles
+    assert "SSRF_PROTECTION_ENABLED is not false" in blocked.message
+    assert "ML_BLOCK_LOCAL_IP" not in blocked.message
+    assert blocked.remedy not in blocked.message
+    fake.guard_webhooks = False
+    backend(fake).update(error_message=SSRF)
+    assert "ML_BLOCK_LOCAL_IP is not false" in look(fake).troubles[0].message
+
+
+def test_a_legacy_token_that_is_switched_off_is_not_to_be_copied_again(fake: FakeLabelStudio):
+    async def refuse(_: web.Request, __: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        told = "legacy token authentication has been disabled for this organization"
+        return web.json_response({"detail": f"Authentication token no longer valid: {told}"}, status=401)
+
+    fake.interceptor = refuse
+    (refused,) = look(fake).troubles
+    assert refused.code == "TokenRefused"
+    assert "personal access token" in refused.remedy
+    assert "copy" not in refused.remedy
 
 
 def test_a_backend_with_a_password_needs_it_in_label_studio_and_in_the_webhook(fake: FakeLabelStudio):
@@ -148,7 +184,7 @@ def test_a_user_who_may_not_make_webhooks(fake: FakeLabelStudio):
 
     fake.webhooks.clear()
     fake.interceptor = refuse
-    assert codes(look(fake)) == ["WebhookMissing", "WebhookRefused"]
+    assert codes(look(fake)) == ["WebhookRefused", "WebhookMissing"]
 
 
 def test_every_trouble_is_injected_here_and_told_in_the_docs():

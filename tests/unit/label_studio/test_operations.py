@@ -10,6 +10,8 @@ from labelloop.label_studio import (
     NotFound,
     NotLabelStudio,
     Operation,
+    Prelabeling,
+    Selection,
     backend,
     backends,
     counters,
@@ -18,7 +20,11 @@ from labelloop.label_studio import (
     delete_backend,
     delete_webhook,
     import_predictions,
+    prelabeling,
     project,
+    release,
+    selection,
+    too_old,
     update_backend,
     update_webhook,
     webhooks,
@@ -48,8 +54,14 @@ def test_a_project_without_its_fields_is_not_of_label_studio(broken: dict[str, A
         play(project(1), script(answer({**PROJECT, **broken})))
 
 
-def counters_of(id_: int) -> dict[str, int]:
-    return {"id": id_, "total_annotations_number": id_, "skipped_annotations_number": 1, "task_number": 9}
+def counters_of(id_: int) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "created_at": PROJECT["created_at"],
+        "total_annotations_number": id_,
+        "skipped_annotations_number": 1,
+        "task_number": 9,
+    }
 
 
 def test_counters_of_many_projects_take_a_request_per_hundred() -> None:
@@ -62,6 +74,52 @@ def test_counters_of_many_projects_take_a_request_per_hundred() -> None:
     assert len(requests) == 2
     assert found.keys() == {*range(1, 151)} - {3}
     assert (found[7].total, found[7].skipped, found[7].size, found[7].tasks) == (7, 1, 8, 9)
+
+
+RECORDED = "1.23.2"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [({"release": RECORDED}, RECORDED), ({}, ""), ({"release": "<b>1</b>"}, ""), ([], "")]
+)
+def test_the_release_is_what_the_server_says_it_is(body: Any, said: str) -> None:
+    assert play(release(), script(answer(body)))[0] == said
+
+
+def test_releases_before_the_oldest_supported_one_are_too_old() -> None:
+    assert [said for said in ("1.10.1", "1.13.0", "1.13.1", "1.13.1.post0", "1.9", "2.0.0", "") if too_old(said)] == [
+        "1.10.1",
+        "1.13.0",
+        "1.9",
+    ]
+
+
+def selected_of(**fields: Any) -> Any:
+    return play(selection(play(project(1), script(answer({**PROJECT, **fields})))[0]), script(answer({"v1": 2})))
+
+
+def test_only_a_version_that_is_not_ours_is_looked_for_among_the_stored_predictions() -> None:
+    for version in ("", "model-0123456789ab", "cold-0123456789ab"):
+        assert selected_of(model_version=version) == (Selection(version), [])
+    found, (request,) = selected_of(model_version="v1")
+    assert (found, request.path) == (Selection("v1", stored=True), "/api/projects/1/model-versions")
+    assert selected_of(model_version="gone")[0].stored is False
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (Selection("title"), Prelabeling.LIVE),
+        (Selection(""), Prelabeling.UNSELECTED),
+        (Selection("model-0123456789ab", stored=True), Prelabeling.UNSELECTED),
+        (Selection("gone"), Prelabeling.UNSELECTED),
+        (Selection("imported", stored=True), Prelabeling.OTHER),
+        (Selection("other"), Prelabeling.OTHER),
+        (Selection("title", enabled=False), Prelabeling.OFF),
+    ],
+)
+def test_what_annotators_get(found: Selection, wanted: Prelabeling) -> None:
+    assert prelabeling(found, "title", ["other"]) is wanted
 
 
 def test_no_ids_no_request() -> None:

@@ -12,7 +12,7 @@ from labelloop.local.registration import FIRST_RETRY_SECONDS, SETTLED_SECONDS, W
 from labelloop.local.settings import LocalSettings
 from labelloop_operator.api import registration
 
-URL = "http://localhost:9090"
+URL, POLL = "http://localhost:9090", 30.0
 ONE, TWO = "model-000000000001", "model-000000000002"
 
 
@@ -25,9 +25,9 @@ class World:
         settings = LocalSettings.from_environment(given)
         self._registration = Registration(settings, given, lambda: self.now)
 
-    def keep(self, version: str | None, after: float = 0.0, project: int = 7) -> None:
+    def keep(self, version: str | None, after: float = 0.0, project: int = 7, announced: str | None = None) -> None:
         self.now += after
-        self._registration.keep(self.client, project, version)
+        self._registration.keep(self.client, project, version, announced)
 
     @property
     def titles(self) -> list[str]:
@@ -66,11 +66,53 @@ def test_the_webhook_is_ours_and_the_title_follows_the_version(fake: FakeLabelSt
     world.keep(TWO)
     world.keep(TWO, after=SETTLED_SECONDS)
     assert world.titles == [TWO]
-    calls = sum(fake.calls.values())
+    writes = fake.writes()
     world.keep(TWO, after=1000)
-    assert sum(fake.calls.values()) == calls
+    assert fake.writes() == writes
     world.keep(ONE, project=8)
     assert len(fake.backends) == 1
+
+
+def test_the_title_follows_as_soon_as_the_version_is_announced(fake: FakeLabelStudio, client: LabelStudioClient):
+    world = World(fake, client, LABELLOOP_REGISTER_URL=URL)
+    world.keep(ONE)
+    world.keep(TWO, announced=ONE)
+    assert world.titles == [ONE]
+    world.keep(TWO, announced=TWO)
+    assert (world.titles, fake.projects[7].model_version) == ([TWO], TWO)
+
+
+def test_predictions_that_nobody_selected_are_selected_again(fake: FakeLabelStudio, client: LabelStudioClient):
+    world = World(fake, client, LABELLOOP_REGISTER_URL=URL)
+    world.keep(ONE)
+    project = fake.projects[7]
+    for stale in ("", "model-0123456789ab"):
+        project.model_version = stale
+        world.keep(ONE, after=POLL)
+        assert project.model_version == ONE
+
+
+def test_predictions_that_somebody_selected_are_kept(
+    fake: FakeLabelStudio, client: LabelStudioClient, caplog: pytest.LogCaptureFixture
+):
+    world = World(fake, client, LABELLOOP_REGISTER_URL=URL)
+    world.keep(ONE)
+    project = fake.projects[7]
+    project.predictions["imported"] = 1
+    project.model_version = "imported"
+    world.keep(ONE, after=POLL)
+    assert "'imported'" in caplog.text
+    project.shows_predictions = False
+    world.keep(ONE, after=POLL)
+    assert "no predictions" in caplog.text
+    assert project.model_version == "imported"
+
+
+def test_a_backend_beside_another_one_selects_nothing(fake: FakeLabelStudio, client: LabelStudioClient):
+    fake.backends[0] = {"id": 0, "project": 7, "url": "http://other:9090", "title": "other"}
+    fake.projects[7].model_version = "other"
+    World(fake, client, LABELLOOP_REGISTER_URL=URL).keep(ONE)
+    assert fake.projects[7].model_version == "other"
 
 
 def test_what_is_there_already_is_taken_over(fake: FakeLabelStudio, client: LabelStudioClient):
