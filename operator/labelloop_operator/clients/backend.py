@@ -1,6 +1,5 @@
 """Which version a backend answers with, asked through its Service as Label Studio asks it."""
 
-import asyncio
 import json
 import os
 
@@ -27,7 +26,7 @@ class Backends:
             async with self._connected().get(f"{url}/health", allow_redirects=False) as response:
                 body = await response.content.read(_MAX_BYTES)
                 status = response.status
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             raise NoAnswer(f"no answer within {TIMEOUT:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoAnswer(_reason(error)) from None
