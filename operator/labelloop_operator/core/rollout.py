@@ -125,8 +125,8 @@ def roll_out(draft: Draft, spec: Spec) -> None:
         return _settled(draft, spec)
     available = _replaced(draft, candidate) if in_place else fully_available(view)
     selected = _selects(draft, candidate)
-    if not in_place and not available and (view.available == 0 or active_available):
-        candidate = _unswitched(draft, candidate, selected)
+    if not available and (in_place or view.available == 0 or active_available):
+        candidate = _unswitched(draft, candidate, selected and not in_place)
     trouble = explain(view)
     passing = trouble is not None and trouble.reason in (Reason.PODS_REFUSED, Reason.UNSCHEDULABLE)
     verdict = decide(

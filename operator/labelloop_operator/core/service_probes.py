@@ -19,6 +19,8 @@ RETRY = 0.5
 RETRIES = 20
 """As many probes at that pace; each further one waits half as long again."""
 RETRY_MAXIMUM = 15.0
+AT_REST = 5.0
+"""Probes a second of all resources that answer: a probe takes about 2 ms of processor time."""
 AT_ONCE = 64
 """Probes under way at a time, of all resources."""
 
@@ -106,10 +108,13 @@ class ServiceProbes:
                 probe.facts = replace(before, version=version, failures=0, failing_since=None, error="")
         answers = probe.facts.failures == 0 and probe.facts.version == probe.action.version
         probe.vain = 0 if answers else probe.vain + 1
-        pause = self._interval * self._jitter() if answers else _retry(probe.vain)
+        pause = self._at_rest() if answers else _retry(probe.vain)
         probe.timer = asyncio.get_running_loop().call_later(pause, self._begin, key, probe)
         if _is_news(before, probe.facts):
             self._wake(key)
+
+    def _at_rest(self) -> float:
+        return max(self._interval, len(self._probes) / AT_REST) * self._jitter()
 
 
 def _failed(before: ProbeFacts, error: str, now: datetime) -> ProbeFacts:

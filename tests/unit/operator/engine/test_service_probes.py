@@ -72,6 +72,18 @@ def test_an_answer_is_news_once_and_asked_for_seldom_afterwards() -> None:
     story(tell)
 
 
+def test_many_resources_share_five_probes_a_second() -> None:
+    async def tell(asked: Asked) -> None:
+        for number in range(1000):
+            asked.probes.perform(("team-a", f"backend-{number}"), action())
+        await asyncio.sleep(10)
+        asked.at.clear()
+        await asyncio.sleep(1000)
+        assert len(asked.at) == 5000
+
+    story(tell)
+
+
 def test_another_version_is_asked_again_soon_until_the_wanted_one_answers() -> None:
     async def tell(asked: Asked) -> None:
         asked.probes.perform(KEY, action("model-2"))

@@ -171,7 +171,7 @@ def test_killed_after_any_write_of_a_roll_out_the_end_is_the_same(lag: float) ->
             assert world.answering() in (old, new)
         world.settle()
         assert (active(world), world.answering()) == (new, new)
-        assert [item.version for item in world.typed.model.history][0] == old
+        assert world.typed.model.history[0].version == old
         assert not world.typed.model.refused
 
 
@@ -188,7 +188,7 @@ def test_a_status_wiped_between_switch_and_promotion_comes_back() -> None:
 
 
 def test_without_probes_ready_pods_count_as_answering() -> None:
-    world, old, new = rolling_out()
+    world, _, new = rolling_out()
     world.probe = type(world.probe)(enabled=False)
     world.asked = None
     world.mute.add(new)

@@ -90,7 +90,7 @@ class World:
     """Seconds until kube-proxy follows the Service."""
     routed: str | None = None
     """Revision of the pods that kube-proxy leads to; None: connections are refused."""
-    probe: ProbeFacts = ProbeFacts(enabled=True)
+    probe: ProbeFacts = field(default_factory=lambda: ProbeFacts(enabled=True))
     now: datetime = EPOCH
     generation: int = 1
     annotations: dict[str, str] = field(default_factory=dict)
