@@ -196,7 +196,7 @@ async def disturbed(moment: str, write: int, edits: list[Edit]) -> str:
 
 
 @pytest.mark.chaos_case("9")
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.sampled_from(list(MOMENTS)), st.integers(0, 6), st.lists(EDITS, min_size=1, max_size=3))
 def test_any_field_changed_by_another_client_ends_as_if_undisturbed(moment: str, write: int, edits: list[Edit]) -> None:
     assert virtually(disturbed(moment, write, edits)) == undisturbed(moment)
@@ -219,7 +219,9 @@ ROUTING: dict[str, Change] = {
     "targetPort": lambda live: live["spec"]["ports"][0].update(targetPort=1),
     "second port": lambda live: live["spec"]["ports"].append({"name": "other", "port": 1}),
     "node port": lambda live: live["spec"].update(type="NodePort"),
-    "no traffic from elsewhere": lambda live: live["spec"].update(internalTrafficPolicy="Local", externalIPs=["1.2.3.4"]),
+    "no traffic from elsewhere": lambda live: live["spec"].update(
+        internalTrafficPolicy="Local", externalIPs=["1.2.3.4"]
+    ),
     "no selector": lambda live: live["spec"].pop("selector"),
     "another proxy": lambda live: live["metadata"]["labels"].update({"service.kubernetes.io/service-proxy-name": "x"}),
     "another name": lambda live: live["spec"].update(type="ExternalName", externalName="example.org"),
@@ -294,6 +296,7 @@ def test_what_another_client_keeps_changing_is_restored_less_and_less_often_and_
 
 async def injected() -> None:
     async with scene() as made:
+
         def inject(plural: str, item: Object) -> None:
             if plural == "deployments":
                 item["spec"]["template"]["metadata"].setdefault("annotations", {})["mesh"] = "injected"
@@ -324,7 +327,9 @@ async def restarted() -> None:
         await trained(made)
         place = deployment(made)
         made.api.patch(
-            *place, lambda live: live["spec"]["template"]["metadata"]["annotations"].update({RESTARTED_AT: "now"}), CLIENT
+            *place,
+            lambda live: live["spec"]["template"]["metadata"]["annotations"].update({RESTARTED_AT: "now"}),
+            CLIENT,
         )
         generation = made.api.find(*place)["metadata"]["generation"]  # type: ignore[index]
         await made.settle()

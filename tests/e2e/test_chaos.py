@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import requests
 from kubernetes import client
 from tests.e2e.story import Project, Story
 from tests.support.backend import GROUP, PLURAL, VERSION, Backend
 from tests.support.lab import OPERATOR, OPERATOR_NAMESPACE
+from tests.support.load import load
 from tests.support.timeline import Timeline
 from tests.support.waiting import PATIENCE, eventually
 
@@ -35,20 +37,53 @@ def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Stor
         kube.apps.patch_namespaced_deployment(
             name, namespace, {"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}
         )
-        kube.core.patch_namespaced_service(
-            backend.service,
-            namespace,
-            {"metadata": {"annotations": {"theirs": "kept"}}, "spec": {"selector": {"a": "b"}}},
-        )
-        eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
-        live = kube.core.read_namespaced_service(backend.service, namespace)
-        assert live.metadata.annotations["theirs"] == "kept"
+        eventually(lambda: backend.deployments[0]["spec"] == deployment["spec"], PATIENCE, backend.told)
+        reroute(story, project, backend)
         kube.core.delete_namespaced_service(backend.service, namespace)
         kube.apps.delete_namespaced_deployment(name, namespace)
         backend.wait_for("Serving", "True")
         eventually(lambda: selects(story, backend.service) == version_of(deployment), PATIENCE, backend.told)
         eventually(lambda: backend.answering == version, PATIENCE, backend.told)
         assert not timeline.jobs()
+
+
+REROUTED: tuple[list[dict[str, Any]], ...] = (
+    [{"op": "add", "path": "/spec/selector/zone", "value": "b"}],
+    [{"op": "replace", "path": "/spec/ports/0/port", "value": 9999}],
+    [{"op": "add", "path": "/spec/ports/-", "value": {"name": "other", "port": 1}}],
+    [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 1}],
+)
+"""JSON patches of the Service, each of which ends all predictions or breaks an apply."""
+
+
+def reroute(story: Story, project: Project, backend: Backend) -> None:
+    """Another client changes the Service under load: predictions come back by themselves, and only its fields go."""
+    core, place = story.lab.kube.core, (backend.service, story.namespace)
+    core.patch_namespaced_service(*place, {"metadata": {"annotations": {"theirs": "kept"}}})
+    before = story.lab.kube.plain(core.read_namespaced_service(*place))["spec"]
+    version = backend.version
+    with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, 0.1) as report:
+        for change in REROUTED:
+            core.patch_namespaced_service(*place, change)
+            eventually(
+                lambda: story.lab.kube.plain(core.read_namespaced_service(*place))["spec"] == before,
+                PATIENCE,
+                backend.told,
+            )
+            eventually(lambda: answers(backend, version), PATIENCE, backend.told)
+        backend.wait_ready()
+    assert report.versions == [version]
+    assert core.read_namespaced_service(*place).metadata.annotations["theirs"] == "kept"
+    restored = [item["message"] for item in backend.events() if item["reason"] == "ChildRestored"]
+    assert [any(field in one for one in restored) for field in ("spec.selector.zone", "spec.ports")] == [True] * 2
+
+
+def answers(backend: Backend, version: str) -> bool:
+    """Whether the Service leads to this version: it may refuse connections for a moment."""
+    try:
+        return backend.answering == version
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.mark.chaos_case("9")

@@ -111,7 +111,9 @@ def _added(entries: list[Fields], own: Fields, fields: Fields) -> list[Fields]:
     if before is not None:
         fields = fields if own["operation"] == "Apply" else _union(before["fieldsV1"], fields)
     rest = [entry for entry in entries if entry is not before and entry["fieldsV1"]]
-    return sorted([*rest, _with(own, fields)] if fields else rest, key=lambda entry: (entry["operation"], entry["manager"]))
+    return sorted(
+        [*rest, _with(own, fields)] if fields else rest, key=lambda entry: (entry["operation"], entry["manager"])
+    )
 
 
 # Values as elements of a path.

@@ -66,7 +66,7 @@ def _service(spec: Object, old: Object) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise Refused(f'spec.ports[{number}].name: Duplicate value: "{name}"')
-    if not names and spec.get("type") != "ExternalName":
+    if not names and old.get("ports") and spec.get("type") != "ExternalName":
         raise Refused("spec.ports: Required value")
     if spec.get("type") == "ExternalName" and not spec.get("externalName"):
         raise Refused("spec.externalName: Required value")

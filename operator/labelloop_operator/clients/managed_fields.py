@@ -141,9 +141,10 @@ def _paths(fields: Fields, before: str = "") -> Iterator[str]:
     """Readable paths of the leaves: `spec.template.spec.containers[name=backend].env[name=A]`."""
     for key, below in fields.items():
         path = f"{before}{_readable(key)}".removeprefix(".")
-        if below.keys() - {"."} and "." not in below:
+        whole_item = key.startswith("k:") and "." in below  # an added item of a list is named, not its fields
+        if below.keys() - {"."} and not whole_item:
             yield from _paths(below, path)
-        else:
+        elif key != ".":
             yield path
 
 

@@ -45,9 +45,11 @@ async def test_applying_twice_changes_nothing_and_leaves_what_others_own(
     first = await kubernetes.apply(SERVICE, service(selector={"a": "1"}))
     again = await kubernetes.apply(SERVICE, service(selector={"a": "1"}))
     assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
-    api.patch("services", "a", "s", lambda item: item["spec"].update(clusterIP="10.0.0.1"))
+    api.patch("services", "a", "s", lambda item: item["spec"].update(externalIPs=["10.0.0.1"]))
     changed = await kubernetes.apply(SERVICE, service(ports=[{"port": 1}]))
-    assert changed["spec"] == {"clusterIP": "10.0.0.1", "ports": [{"port": 1}]}
+    assert changed["spec"]["externalIPs"] == ["10.0.0.1"]
+    assert [port["port"] for port in changed["spec"]["ports"]] == [1]
+    assert "selector" not in changed["spec"]
 
 
 async def test_a_refusal_carries_status_and_message(api: FakeKubernetes, kubernetes: Kubernetes) -> None:

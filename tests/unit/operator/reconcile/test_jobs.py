@@ -339,5 +339,7 @@ def test_a_version_that_the_cluster_did_not_let_run_is_rolled_out_again_by_itsel
     if serves:
         assert world.typed.model.active.metrics == {"accuracy": "0.71", "macro_f1": "0.6913"}
         assert not world.typed.model.refused
-        assert (world.now - refused_at).total_seconds() < 1000
+        promoted_at = world.typed.model.active.at
+        assert promoted_at is not None
+        assert (promoted_at - refused_at).total_seconds() < 1000
         assert len(world.jobs_created) == 2, "without a training"
