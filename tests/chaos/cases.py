@@ -42,8 +42,8 @@ CASES = {
         "same end as without it; nobody is asked before the time they said; a condition tells what a person must mend",
     ),
     "9": Case(
-        "another client sets, adds or removes any field of a Deployment, Service, Job or Secret, once or repeatedly, at "
-        "any moment, or deletes one",
+        "another client sets, adds or removes any field of a Deployment, Service, Job or Secret, once or repeatedly, "
+        "at any moment, or deletes one",
         "restored, predictions come back by themselves; a client that never stops is named in a condition; labels and "
         "annotations of others stay",
         on_cluster=True,

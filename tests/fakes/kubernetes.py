@@ -1,6 +1,7 @@
 """An API server as far as the operator uses one: paged lists, watches, server-side apply, status, finalizers.
 
-Ownership of fields is kept as in tests/fakes/server_side_apply.py. Custom resources, Services, Deployments, Jobs, Secrets, Pods, Leases, Events and Namespaces.
+Ownership of fields is kept as in tests/fakes/server_side_apply.py. There are custom resources, Services, Deployments,
+Jobs, Secrets, Pods, Leases, Events and Namespaces.
 """
 
 import asyncio

@@ -153,10 +153,7 @@ def _fields(value: Any, name: str) -> Fields:
     if not children:
         return {}
     found = {element: _fields(below, key) for element, (below, key) in children.items()}
-    for element in found:
-        if element.startswith("k:"):
-            found[element] = {".": {}, **found[element]}
-    return found
+    return {element: {".": {}, **below} if element.startswith("k:") else below for element, below in found.items()}
 
 
 def _changed(before: Any, after: Any, name: str) -> Fields | None:

@@ -1,14 +1,14 @@
 """Fields that other clients added to an object of ours, read from `metadata.managedFields`.
 
-Server-side apply keeps every field that another manager owns, so applying a manifest again does not remove it. To remove
-one, the operator first takes over its ownership (as Flux and client-go's `csaupgrade` do) and then applies its manifest:
-the API server drops what a manager owned and no longer applies.
+Server-side apply keeps every field that another manager owns, so applying a manifest again does not remove it. To
+remove one, the operator first takes over its ownership (as Flux and client-go's `csaupgrade` do) and then applies its
+manifest: the API server drops what a manager owned and no longer applies.
 
 Fields set by a mutating admission webhook during a request of ours are owned by nobody or by our own manager. They are
 never reported here, so there is no fight with webhooks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from labelloop_operator.api.names import FIELD_MANAGER
@@ -68,7 +68,7 @@ def taken_over(kind: Kind, item: Object) -> list[Fields]:
     return [{**applied, "fieldsV1": fields}, *left]
 
 
-def _ours(managed: Any) -> Fields:
+def _ours(managed: Iterable[Object]) -> Fields:
     """What we apply, and what we or a webhook wrote in a request of ours."""
     ours: Fields = {}
     for entry in managed:

@@ -1,7 +1,8 @@
 """Whether a live object still is what we want: then server-side apply is skipped, and a quiet resource costs no write.
 
-Three questions together: was exactly this manifest applied last (a digest in an annotation; it also notices what we want
-no more), does the live object still cover it (it notices what others changed or removed), and did others add fields.
+Three questions together: was exactly this manifest applied last (a digest in an annotation; it also notices what we
+want no more), does the live object still cover it (it notices what others changed or removed), and did others add
+fields.
 """
 
 import hashlib

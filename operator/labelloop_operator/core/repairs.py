@@ -1,4 +1,4 @@
-"""How often children had to be repaired: what another client changes again and again is repaired less and less often."""
+"""How often children had to be repaired: what another client keeps changing is repaired less and less often."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -86,7 +86,7 @@ def listed(fields: Fields) -> str:
 
 def _problem(child: str, fields: Fields) -> Problem:
     message = (
-        f"another client keeps changing {child} {listed(fields)}; it is restored less and less often. Stop that client, "
-        "or make the change in the resource (spec.serving, spec.training)"
+        f"another client keeps changing {child} {listed(fields)}; it is restored less and less often. Stop that client"
+        ", or make the change in the resource (spec.serving, spec.training)"
     )
     return Problem("", "", message, Reason.CHILD_DISPUTED)
