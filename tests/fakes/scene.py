@@ -6,6 +6,7 @@ as the story says, what belongs to a deleted resource is collected. After every 
 
 import asyncio
 import hashlib
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,8 @@ BACKENDS = "labelstudiobackends"
 THEIRS = "theirs"
 """What another client puts in the place of a value of ours."""
 PLACE = (BACKENDS, NAMESPACE, NAME)
+_JOB_TAG = re.compile(rf":{NAME}-ml-(?:train|base)-[0-9a-f]{{10}}-[0-9a-f-]{{36}}$")
+"""What a Job pushes is tagged with its name and uid, which differ from life to life."""
 
 
 class Killer:
@@ -318,7 +321,7 @@ class Scene:
             "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],
             "trainings": len(self.jobs),
             "promoted": self.world.registry.promoted[-1:],
-            "removed": sorted(set(self.world.registry.removed)),
+            "removed": sorted({_JOB_TAG.sub(":JOB", image) for image in self.world.registry.removed}),
         }
 
     def children(self) -> Json:
