@@ -283,7 +283,6 @@ class World:
                 label_config="",
                 label_config_digest=None if self.label_config_problem else self.label_config_digest,
                 label_config_problem=self.label_config_problem,
-                model_version="",
                 label_config_ignored=self.label_config_ignored,
             ),
             pending=PendingFacts(
