@@ -6,6 +6,12 @@ from pathlib import Path
 
 REQUIREMENTS = Path("requirements")
 EXTRAS = {"dev": ["dev"], "backend": ["serving", "training"], "operator": ["operator"]}
+ALONE = {
+    "label-studio": "label-studio==1.23.2",
+    "label-studio-oldest": "label-studio==1.13.1\nsetuptools<81",  # it needs pkg_resources
+    "uv": "uv==0.13.9",
+}
+"""Installed each in an environment of its own. The oldest release is the one in `label_studio/release.py`."""
 OPTIONS = [
     "--quiet", "--generate-hashes", "--python-version", "3.11", "--no-emit-index-url", "--no-annotate", "--no-header",
 ]  # fmt: skip
@@ -25,7 +31,7 @@ def main() -> None:
         chosen = [word for extra in extras for word in ("--extra", extra)]
         output = str(REQUIREMENTS / f"{name}.txt")
         compile_requirements("pyproject.toml", *LINUX, *chosen, *constraint, "--output-file", output)
-    for name, requirement in {"label-studio": "label-studio==1.23.2", "uv": "uv==0.13.9"}.items():
+    for name, requirement in ALONE.items():
         compile_requirements("-", "--output-file", str(REQUIREMENTS / f"{name}.txt"), given=requirement)
 
 

@@ -1,4 +1,4 @@
-"""Other clients: one changes what routes traffic or never stops, one is a webhook, one restarts pods, one clears owners."""
+"""Other clients: one edits routing fields, one never stops, one is a webhook, one restarts pods, one clears owners."""
 
 from collections.abc import Callable
 

@@ -12,7 +12,7 @@ import pytest
 from labelloop.training import gate_checks
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, set_condition
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
-from labelloop_operator.api.registration import WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook
+from labelloop_operator.api.registration import WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook, ShownPredictions
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion
 from labelloop_operator.policy import deletion, rebase, registration, rollback, rollout, serving, summary, training
@@ -112,6 +112,7 @@ ROLLBACK = about(
 BACKEND = RegisteredBackend(4, "http://x:9090", "model-1", "model-1", ours=True, state="CO", basic_auth_user="u")
 WEBHOOK = RegisteredWebhook(2, "http://x:9090/webhook", WEBHOOK_ACTIONS, True, True, False, authorized=True)
 REFUSED = Problem("", "", "health check failed", Reason.LABEL_STUDIO_REJECTED)
+OFF = ShownPredictions("Off", "")
 FOREIGN = replace(BACKEND, id=1, ours=False)
 REGISTRATION = about(
     registration.RegistrationInput(
@@ -124,7 +125,8 @@ REGISTRATION = about(
     failed={"failure": DOWN, "backends": ()},
     missing={"backends": (FOREIGN,)},
     not_primary={"backends": (FOREIGN, replace(BACKEND, state="ER"))},
-    not_connected={"backends": (replace(BACKEND, state="ER"),)},
+    not_connected={"backends": (replace(BACKEND, state="ER"),), "shown": OFF},
+    not_shown={"shown": OFF},
     registered={},
 )  # fmt: skip
 
