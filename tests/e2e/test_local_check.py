@@ -38,6 +38,7 @@ def server(
 ) -> Iterator[Server]:
     own = {"LABELLOOP_REGISTER_URL": url, "LABELLOOP_PROJECTS": str(project), "LABELLOOP_HOST": "0.0.0.0"}
     own["PORT"] = url.rpartition(":")[2]
+    own["LABELLOOP_POLL_SECONDS"] = "3600"  # what is changed by hand is not repaired meanwhile
     with serve(tmp_path_factory.mktemp("check"), variables | own) as running:
         yield running
 

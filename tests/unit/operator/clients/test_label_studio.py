@@ -73,7 +73,8 @@ async def test_nobody_listening_is_unreachable(fake: FakeLabelStudio, client: La
 
 async def test_the_first_registration(fake: FakeLabelStudio, client: LabelStudio) -> None:
     (hook,) = await client.run(ensure_webhook(OWNER, "s3cret", None))
-    ((backend,), _) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK, ("user", "pass")))
+    (backend,), shown = await client.run(ensure_backend(OWNER, "cold-1", None, MARK, ("user", "pass")))
+    assert shown == library.Selection("cold-1")
     assert hook.headers == {"Authorization": "Bearer s3cret", "Labelloop-Owner": OWNER.uid}
     assert len(fake.webhooks) == 1
     assert fake.backends[backend.id]["basic_auth_pass"] == "pass"
@@ -88,8 +89,8 @@ async def test_repairing_changes_what_is_wrong_and_makes_nothing_new(
     (repaired,) = await client.run(ensure_webhook(OWNER, "s3cret", hook.id))
     assert (repaired.id, repaired.is_active) == (hook.id, True)
     assert repaired.headers == {"Authorization": "Bearer s3cret", "Labelloop-Owner": OWNER.uid}
-    ((backend,), _) = await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
-    ((again,), _) = await client.run(ensure_backend(OWNER, "model-1", backend.id, MARK))
+    (backend,), _ = await client.run(ensure_backend(OWNER, "cold-1", None, MARK))
+    (again,), _ = await client.run(ensure_backend(OWNER, "model-1", backend.id, MARK))
     assert (again.id, again.title) == (backend.id, "model-1")
     assert len(fake.backends) == 1
 
@@ -100,14 +101,15 @@ async def test_duplicates_of_ours_go_and_foreign_ones_stay(fake: FakeLabelStudio
         await client.run(library.create_webhook(7, OWNER.webhook_url, ["ANNOTATION_CREATED"], {}))
     await client.run(ensure_webhook(OWNER, "s3cret", None))
     await client.run(library.create_backend(7, URL, "one", extra_params=MARK))
-    left, _ = await client.run(ensure_backend(OWNER, "two", None, MARK))
+    left, shown = await client.run(ensure_backend(OWNER, "two", None, MARK))
+    assert shown is None, "another one is the first"
     assert sorted(item.url for item in left) == sorted([URL, foreign.url])
     assert sorted(item["url"] for item in fake.backends.values()) == sorted([URL, foreign.url])
     assert [item["url"] for item in fake.webhooks.values()].count(OWNER.webhook_url) == 1
 
 
 async def test_a_backend_that_vanished_is_made_anew(fake: FakeLabelStudio, client: LabelStudio) -> None:
-    ((made,), _) = await client.run(ensure_backend(OWNER, "cold-1", 999, MARK))
+    (made,), _ = await client.run(ensure_backend(OWNER, "cold-1", 999, MARK))
     assert list(fake.backends) == [made.id]
 
 
