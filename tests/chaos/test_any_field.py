@@ -125,6 +125,8 @@ def tamper(made: Scene, edit: Edit) -> None:
         return
     plural, item = children[edit.child % len(children)]
     paths = editable(item)
+    if not paths:
+        return
     path = paths[edit.field % len(paths)]
     try:
         made.api.patch(plural, NAMESPACE, item["metadata"]["name"], lambda live: changed(live, path, edit.deed), CLIENT)

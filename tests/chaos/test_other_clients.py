@@ -1,4 +1,4 @@
-"""Other clients: one edits routing fields, one never stops, one is a webhook, one restarts pods, one clears owners."""
+"""Other clients change what routes traffic or never stop, are webhooks, restart pods, or clear the owners of fields."""
 
 from collections.abc import Callable
 

@@ -26,6 +26,8 @@ def defaulted(plural: str, item: Object, before: Object | None) -> Object:
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
     for port in spec.get("ports") or []:
+        if "port" not in port:
+            raise Refused("spec.ports[0].port: Required value")
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port["port"])
     if spec["type"] == "ExternalName":

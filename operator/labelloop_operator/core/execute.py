@@ -121,12 +121,12 @@ class Executor:
             if live["metadata"].get("deletionTimestamp"):  # somebody deleted it: ours holds it no longer than this
                 await self._release(subject, name)
                 live = None
-        told = None
+        event = None
         if live is None or not in_place(wanted, live):
-            told = await self._write(subject, kind, wanted, live)
+            event = await self._write(subject, kind, wanted, live)
         if kind not in CHILD_KINDS:
             self._checked[entry] = (digest, now)
-        return told
+        return event
 
     async def _write(self, subject: Subject, kind: Kind, wanted: Manifest, live: Manifest | None) -> Emit | None:
         """Make the live object what is wanted, unless somebody else changes it again and again."""
@@ -141,7 +141,7 @@ class Executor:
         if not in_place(wanted, _with_added(kind, made)):
             return None  # a mutating webhook has changed what we wrote: it would do so every time
         self._repairs.wrote(key, child, digest, fields, now)
-        return _told(kind, child, digest, fields, live)
+        return _event_of(kind, child, digest, fields, live)
 
     async def _create(self, subject: Subject, manifest: Manifest) -> None:
         kind = kind_named(manifest["kind"])
@@ -253,7 +253,7 @@ def _with_added(kind: Kind, item: Manifest) -> Manifest:
     return {**item, ADDED_BY_OTHERS: added_by_others(kind, item)}
 
 
-def _told(kind: Kind, child: str, digest: str, fields: Fields, live: Manifest | None) -> Emit | None:
+def _event_of(kind: Kind, child: str, digest: str, fields: Fields, live: Manifest | None) -> Emit | None:
     """The Event of a repair: none when the manifest changed, or when the plan has one of its own (for Jobs)."""
     if live is None or kind is JOB or (live["metadata"].get("annotations") or {}).get(ANNOTATION_MANIFEST) != digest:
         return None

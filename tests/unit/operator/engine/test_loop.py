@@ -127,7 +127,7 @@ async def test_what_others_change_is_set_right(loop: World) -> None:
 
 async def test_a_foreign_service_is_left_alone_and_told(loop: World) -> None:
     foreign = {"metadata": {"name": f"{NAME}-ml"}, "spec": {"selector": {"app": "theirs"}}}
-    loop.api.put("services", foreign, NAMESPACE)
+    foreign = loop.api.put("services", foreign, NAMESPACE)
     loop.resource()
     await loop.run()
     await until(lambda: loop.condition("Ready") == ("False", "Conflict"), "the conflict")
