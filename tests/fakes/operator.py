@@ -195,7 +195,7 @@ class World:
         spec = (self.api.find("services", namespace, name) or {}).get("spec", {})
         ports = [(item["port"], item.get("targetPort")) for item in spec.get("ports", [])]
         for item in self.api.all("deployments"):
-            labels = item["spec"]["template"]["metadata"]["labels"]
+            labels = item["spec"].get("template", {}).get("metadata", {}).get("labels", {})
             selected = spec.get("selector", {}).items() <= labels.items()
             if selected and (9090, "http") in ports and (item.get("status") or {}).get("availableReplicas"):
                 return str(item["metadata"]["annotations"]["labelloop.dev/model-version"])

@@ -156,12 +156,17 @@ def ready(given: RolloutInput) -> RolloutVerdict | None:
 
 
 def unanswered(given: RolloutInput) -> RolloutVerdict | None:
-    """The Service was switched, and something else answers, or nothing."""
+    """The Service was switched, and something else answers, or nothing. Without a ready pod of the active version there
+    is nothing better to go back to."""
     if not given.available or given.candidate.switched_at is None:
         return None
+    if not given.active_available:
+        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given))
     if not _is_unanswered(given):
-        ends = [given.candidate.switched_at + timedelta(seconds=seconds) for seconds in _patience(given)]
-        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given), look_again_at=min(ends))
+        end = given.candidate.switched_at + timedelta(seconds=min(_patience(given)))
+        # Past the end an answer is awaited, which wakes the resource.
+        later = end if end > given.now else None
+        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given), look_again_at=later)
     seen = given.answer.error or f"{given.answer.version} answers"
     what = f"did not answer within {min(_patience(given)):g} s of the switch of the Service"
     return _refuse(given, Reason.SERVICE_UNREACHABLE, f"{what}: {seen}; check kube-proxy and network policies")
@@ -183,7 +188,7 @@ def _patience(given: RolloutInput) -> list[float]:
 
 def _is_unanswered(given: RolloutInput) -> bool:
     switched = given.candidate.switched_at
-    if switched is None or given.answer.unknown:
+    if switched is None or given.answer.unknown or not given.active_available:
         return False
     return given.now >= switched + timedelta(seconds=min(_patience(given)))
 

@@ -82,6 +82,8 @@ UNSTARTED = replace(CANDIDATE, at=None)
         # Nothing answers at all.
         (switched(ANSWER_SECONDS - 1, SILENT), Step.WAIT),
         (switched(ANSWER_SECONDS, SILENT), Step.REFUSE),
+        # There is nothing to go back to.
+        (switched(300, SILENT, active_available=False), Step.WAIT),
         # It did not answer before, either: a switch would prove nothing.
         ({**LATE, "available": True, "answer": SILENT}, Step.WAIT),
         ({"available": True, "answer": SILENT, "active_available": False}, Step.SWITCH),
@@ -117,6 +119,11 @@ def test_a_candidate_that_does_not_answer_is_refused_with_what_was_seen(
     assert verdict.reason is Reason.SERVICE_UNREACHABLE
     assert seen in verdict.message
     assert f"within {seconds:g} s of the switch" in verdict.message
+
+
+def test_past_the_end_only_an_answer_wakes_the_resource() -> None:
+    assert decide(replace(STARTING, **switched(299, OLD))).look_again_at == NOW + timedelta(seconds=299)
+    assert decide(replace(STARTING, **switched(300, UNKNOWN))).look_again_at is None
 
 
 def test_a_refused_image_is_not_rolled_out_again_by_itself() -> None:
