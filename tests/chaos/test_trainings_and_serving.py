@@ -157,7 +157,7 @@ ENDS: dict[str, tuple[dict[str, Any], str]] = {
     "killed without a word": ({"failed": True, "exitCode": 137}, "Unknown"),
     "rubbish as result": ({"failed": True, "message": "no JSON"}, "Unknown"),
     "result of another kind": ({"failed": True, "message": '["outcome"]'}, "Unknown"),
-    "no pod left": ({"lost": True}, "Unknown"),
+    "no pod left": ({"lost": True}, "PodDeleted"),
     "evicted": ({"evicted": True}, "Evicted"),
     "evicted, and its pod gone": ({"because": "PodFailurePolicy"}, "Evicted"),
     "past its deadline": ({"because": "DeadlineExceeded"}, "DeadlineExceeded"),

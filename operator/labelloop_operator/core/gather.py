@@ -233,8 +233,8 @@ class Gatherer:
     async def _outcome(self, resource: Resource, job: Manifest) -> JobOutcome:
         name = job["metadata"]["name"]
         pods = await self._pods.of_job(resource.namespace, name)
-        if not pods and pod_facts.never_had_a_pod(job):
-            return JobOutcome(name, pod_facts.never_started(job, await self._pods.refusal(job)))
+        if not pods and pod_facts.never_had_a_pod(job) and (refusal := await self._pods.refusal(job)) is not None:
+            return JobOutcome(name, pod_facts.never_started(job, refusal))
         result = pod_facts.outcome(job, pods)
         if result is None and resource.spec is not None:
             plain_http = environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"

@@ -114,12 +114,11 @@ def success(job: Manifest, succeeded: Iterable[Manifest]) -> Mapping[str, Any] |
     return outcome(job, (pod for pod in succeeded if is_ours(pod, job["metadata"]["uid"])))
 
 
-def never_started(job: Manifest, refusal: PodProblem | None) -> Mapping[str, Any]:
+def never_started(job: Manifest, refusal: PodProblem) -> Mapping[str, Any]:
     """The outcome of a Job whose pod was refused until its deadline."""
     name, limit = job["metadata"]["name"], (job.get("spec") or {}).get("activeDeadlineSeconds")
-    words = f"({refusal.message.rstrip('. ')})" if refusal else "(see the Job's Events)"
     message = (
-        f"Kubernetes refused the pod of Job {name} {words} until the deadline of {limit} s "
+        f"Kubernetes refused the pod of Job {name} ({refusal.message.rstrip('. ')}) until the deadline of {limit} s "
         "(spec.training.deadline): check the namespace's quota, limits and PodSecurity level, "
         "and spec.training.resources."
     )
