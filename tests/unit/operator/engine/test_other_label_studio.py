@@ -6,11 +6,11 @@ from typing import Any
 
 from tests.fakes import virtual_story
 from tests.fakes.label_studio import FakeLabelStudio
-from tests.fakes.operator import NAMESPACE, World
+from tests.fakes.operator import NAME, NAMESPACE, World
 from tests.fakes.story import result
 
 PATIENCE = 1500.0
-"""Virtual seconds: a Secret is read again after ten minutes at the latest."""
+"""Virtual seconds: more than the interval in which the projects themselves are described."""
 LATER = "2026-11-22T05:00:00.000001Z"
 
 
@@ -31,6 +31,13 @@ async def other_label_studio(created_at: str = LATER) -> Any:
         yield other
     finally:
         await other.stop()
+
+
+def moves(made: World, url: str) -> None:
+    """The Secret names this address from now on, and somebody asks for a reconcile, which reads it at once."""
+    made.connection(url=url)
+    asked = {"labelloop.dev/reconcile-requested-at": url}
+    made.api.patch("labelstudiobackends", NAMESPACE, NAME, lambda item: item["metadata"].update(annotations=asked))
 
 
 async def trains(made: World, version: str, fake: FakeLabelStudio) -> None:
@@ -63,7 +70,7 @@ def test_another_label_studio_starts_from_everything_and_the_former_one_is_left_
         running = made.api.all("jobs")[0]["metadata"]["name"]
         async with other_label_studio() as other:
             other.annotate(7, 3)
-            made.connection(url=other.url)
+            moves(made, other.url)
             await until(made, lambda: label_studio(made)["address"] == other.url)
             await until(made, lambda: not former.backends and not former.webhooks)
             await until(made, lambda: made.training.get("pendingUpdates") == 3)
@@ -89,7 +96,7 @@ def test_the_former_job_s_outcome_is_not_accepted() -> None:
         name = made.api.all("jobs")[0]["metadata"]["name"]
         made.api.patch("jobs", NAMESPACE, name, lambda job: job["metadata"].update(finalizers=["kept"]))
         async with other_label_studio() as other:
-            made.connection(url=other.url)
+            moves(made, other.url)
             await until(made, lambda: label_studio(made)["address"] == other.url)
             made.job_ends(name, result("model-aaaaaaaaaaaa", 10, other.now.isoformat()))
             await until(made, lambda: made.condition("Registered") == ("True", "Registered"))
@@ -104,7 +111,7 @@ def test_a_former_label_studio_that_does_not_answer_is_named() -> None:
         ids = label_studio(made)
         async with other_label_studio() as other:
             await made.label_studio.stop()
-            made.connection(url=other.url)
+            moves(made, other.url)
             await until(made, lambda: events(made, "RegistrationLeftBehind"))
             (note,) = events(made, "RegistrationLeftBehind")
             assert f"ML backend {ids['backendID']} and webhook {ids['webhookID']} of project 7" in note
@@ -152,7 +159,7 @@ def test_the_same_label_studio_at_another_address_changes_nothing_but_the_addres
         await trains(made, "model-aaaaaaaaaaaa", fake)
         before = label_studio(made)
         url = fake.url.replace("http:", "HTTP:")
-        made.connection(url=url)
+        moves(made, url)
         await until(made, lambda: label_studio(made)["address"] == url)
         assert label_studio(made)["backendID"] == before["backendID"]
         assert made.training["cut"]["size"] == 12
