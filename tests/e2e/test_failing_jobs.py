@@ -63,7 +63,8 @@ def test_a_training_whose_pod_is_refused_says_so_and_an_edit_of_its_resources_re
 @pytest.mark.chaos_case("10")
 def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: Project) -> None:
     tiny = {"limits": {"ephemeral-storage": "4Ki"}}
-    backend = story.running(project, EVERY, training={"resources": tiny, "backoff": "1s"})
+    # Long enough for the edit below, which ends it.
+    backend = story.running(project, EVERY, training={"resources": tiny, "backoff": "10m"})
     cold, cluster = str(backend.version), story.lab.cluster
     with load(cluster, backend.address, f"{project.id}.1", project.label_config, interval=0.1) as report:
         cluster.stop("registry")  # a training waits for it in the middle of its push
