@@ -134,7 +134,8 @@ class Squatter:
         return await carry_out()
 
 
-THEIRS: Json = {"spec": {"theirs": "kept", "template": {"spec": {"containers": [{"name": "theirs", "image": "theirs"}]}}}}
+CONTAINERS = [{"name": "theirs", "image": "theirs"}]
+THEIRS: Json = {"spec": {"theirs": "kept", "template": {"spec": {"containers": CONTAINERS}}}}
 KINDS = {"services": "Service", "deployments": "Deployment", "jobs": "Job", "secrets": "Secret"}
 
 
