@@ -97,7 +97,7 @@ async def disputed() -> None:
         assert AT_ONCE < repairs <= AT_ONCE + 7, "the pauses double"
         assert made.world.condition("Ready") == ("False", "ChildDisputed")
         assert f"Service {NAME}-ml spec.selector.zone (manager {CLIENT})" in made.world.message("Ready")
-        assert made.world.condition("Serving") == ("True", "Available")
+        assert made.world.condition("Serving") == ("False", "ServiceUnreachable"), "the key selects no pod"
         await made.pass_time(2 * WINDOW)
         assert made.children() == before
         assert made.world.condition("Ready") == ("True", "Ready")

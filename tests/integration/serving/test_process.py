@@ -84,7 +84,8 @@ def test_other_machines_reach_it_only_when_it_is_asked_to_listen_there(
 def test_the_log_may_be_json(tmp_path: Path):
     with serve(tmp_path, {"LABELLOOP_LOG_FORMAT": "json"}) as server:
         lines = [json.loads(line) for line in server.told().splitlines()]
-    assert any(line["level"] == "INFO" and line["message"].startswith("Serving cold-") for line in lines)
+    started = [line["message"] for line in lines if line["level"] == "INFO"]
+    assert any(message.startswith("Projects without a trained model get cold-") for message in started), started
 
 
 def test_another_version_than_expected_is_not_ready_and_says_so(tmp_path: Path, model: Path):
