@@ -73,10 +73,10 @@ def main(argv: list[str] | None = None) -> int:
     columns = ["", *(f"{figures.resources:,}" for figures in found), "1,000 are to keep to"]
     lines = [
         "Real: etcd, API server with its audit log, controller manager, scheduler, registry, and the operator as a",
-        "process of its own with default settings, but without probes of Services (probe.enabled: false). Simulated:",
-        "Label Studio, which answers at once, and the nodes (kwok): pods count as running and ready, and no program",
-        "runs in them. All share the machine with the load generator. Nothing is trained. A restart is timed from the",
-        "start of the process. A change is made once nothing has moved for half a second.",
+        "process of its own with default settings, but without probes of Services (probe.enabled: false).",
+        "Simulated: Label Studio, which answers at once, and the nodes (kwok): pods count as running and ready, and no",
+        "program runs in them. All share the machine with the load generator. Nothing is trained. A restart is timed",
+        "from the start of the process. A change is made once nothing has moved for half a second.",
         "",
         *table(columns, rows(found)),
     ]

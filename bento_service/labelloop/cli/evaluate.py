@@ -21,13 +21,12 @@ from labelloop.cli.data_options import (
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, table, tell, warn, working
 from labelloop.cli.train import HEADLINE
+from labelloop.intervals import FEWEST_PER_LABEL
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
     from labelloop.models.model import Model
 
-FEWEST_TEXTS = 5
-"""With fewer texts of a label its figures say more about chance than about the model."""
 MOST_NAMES, MOST_CONFUSIONS = 10, 10
 
 
@@ -109,14 +108,16 @@ def _lines(model: "Model", metrics: Mapping[str, Any]) -> Iterator[str]:
 
 def by_label(title: str, per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Figures of each label, the lowest F1 first; those of few texts last and without figures."""
-    ranked = sorted(per_class.items(), key=lambda item: (item[1]["examples"] < FEWEST_TEXTS, item[1]["f1"], item[0]))
+    ranked = sorted(
+        per_class.items(), key=lambda item: (item[1]["examples"] < FEWEST_PER_LABEL, item[1]["f1"], item[0])
+    )
     rows = [
         (name, str(found["examples"]), *(_figure(found[figure], found["examples"]) for figure in _FIGURES))
         for name, found in ranked
     ]
     lines = table((title, "texts", *_FIGURES), rows)
-    if any(found["examples"] < FEWEST_TEXTS for found in per_class.values()):
-        lines.append(f"-: fewer than {FEWEST_TEXTS} texts, too few to measure")
+    if any(found["examples"] < FEWEST_PER_LABEL for found in per_class.values()):
+        lines.append(f"-: fewer than {FEWEST_PER_LABEL} texts, too few to measure")
     return lines
 
 
@@ -130,7 +131,7 @@ _FIGURES = ("precision", "recall", "f1")
 
 
 def _figure(value: float, texts: int) -> str:
-    return "-" if texts < FEWEST_TEXTS else f"{value:.3f}"
+    return "-" if texts < FEWEST_PER_LABEL else f"{value:.3f}"
 
 
 def _number(value: object) -> str:

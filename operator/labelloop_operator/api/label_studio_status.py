@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labelloop_operator.api.json_values import mapping, text, whole, without_nothing
-from labelloop_operator.api.times import format_time, parse_time
+from labelloop_operator.api.json_values import mapping, text, time_text, whole, without_nothing
+from labelloop_operator.api.times import parse_time
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FormerRegistration:
             address=self.address,
             backendID=self.backend_id,
             webhookID=self.webhook_id,
-            since=format_time(self.since),
+            since=time_text(self.since),
         )
 
 
@@ -79,6 +79,6 @@ class LabelStudioStatus:
             title=self.title,
             address=self.address,
             release=self.release,
-            projectCreatedAt=format_time(self.project_created_at) if self.project_created_at else None,
+            projectCreatedAt=time_text(self.project_created_at),
             former=self.former.to_dict() if self.former else None,
         )

@@ -1,12 +1,12 @@
 """`status.model.rebase`: how far the active version's move to another base image has come."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from labelloop_operator.api.times import format_time, parse_time
+from labelloop_operator.api.json_values import count, mapping, text, time_text, without_nothing
+from labelloop_operator.api.times import parse_time
 
 
 class RebaseOutcome(StrEnum):
@@ -32,31 +32,28 @@ class Rebase:
     @classmethod
     def from_dict(cls, data: object) -> "Rebase | None":
         """None without version and base image; anything else unusable counts as absent."""
-        fields: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
-        version, base_image, job = fields.get("version"), fields.get("baseImage"), fields.get("job")
-        if not (isinstance(version, str) and version and isinstance(base_image, str) and base_image):
+        fields = mapping(data)
+        version, base_image = text(fields.get("version")), text(fields.get("baseImage"))
+        if version is None or base_image is None:
             return None
-        failures = fields.get("failures")
-        message = fields.get("message")
         return cls(
             version=version,
             base_image=base_image,
-            job=job if isinstance(job, str) and job else None,
+            job=text(fields.get("job")),
             outcome=next((item for item in RebaseOutcome if item.value == fields.get("outcome")), None),
-            message=message if isinstance(message, str) else "",
-            failures=max(0, failures) if isinstance(failures, int) and not isinstance(failures, bool) else 0,
+            message=text(fields.get("message")) or "",
+            failures=count(fields.get("failures")),
             not_before=parse_time(fields.get("nextNotBefore")),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As in status."""
-        fields = {
-            "version": self.version,
-            "baseImage": self.base_image,
-            "job": self.job,
-            "outcome": str(self.outcome) if self.outcome else None,
-            "message": self.message or None,
-            "failures": self.failures,
-            "nextNotBefore": format_time(self.not_before) if self.not_before else None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        return without_nothing(
+            version=self.version,
+            baseImage=self.base_image,
+            job=self.job,
+            outcome=str(self.outcome) if self.outcome else None,
+            message=self.message or None,
+            failures=self.failures,
+            nextNotBefore=time_text(self.not_before),
+        )

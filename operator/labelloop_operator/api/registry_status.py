@@ -1,8 +1,9 @@
 """`status.registry`: what stands in the registry on this resource's account."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from labelloop_operator.api.json_values import mapping, text, without_nothing
 
 SNAPSHOTS_KEPT = 3
 """The newest one is what the next training starts from; earlier ones are named by the labels of images."""
@@ -26,28 +27,23 @@ class RegistryStatus:
     @classmethod
     def from_dict(cls, data: object) -> "RegistryStatus":
         """Anything unusable counts as absent."""
-        fields: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+        fields = mapping(data)
         return cls(
-            promoted=_text(fields.get("promoted")),
+            promoted=text(fields.get("promoted")),
             snapshots=_texts(fields.get("snapshots"))[:SNAPSHOTS_KEPT],
             discarded=_texts(fields.get("discarded"))[:DISCARDED_LIMIT],
-            undeletable=_text(fields.get("undeletable")),
+            undeletable=text(fields.get("undeletable")),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As in status."""
-        fields = {
-            "promoted": self.promoted,
-            "snapshots": list(self.snapshots),
-            "discarded": list(self.discarded),
-            "undeletable": self.undeletable,
-        }
-        return {name: value for name, value in fields.items() if value}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+        return without_nothing(
+            promoted=self.promoted,
+            snapshots=list(self.snapshots),
+            discarded=list(self.discarded),
+            undeletable=self.undeletable,
+        )
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str) and item) if isinstance(value, list) else ()
+    return tuple(item for item in value if text(item)) if isinstance(value, list) else ()

@@ -14,6 +14,7 @@ from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.events import transitions
 from labelloop_operator.core.images import tend_images
 from labelloop_operator.core.label_config import judge_label_config
+from labelloop_operator.core.model_choice import choose_models
 from labelloop_operator.core.observed import Observed
 from labelloop_operator.core.outcomes import record_outcome
 from labelloop_operator.core.place import place
@@ -21,7 +22,7 @@ from labelloop_operator.core.plan import Plan
 from labelloop_operator.core.project_change import follow_project
 from labelloop_operator.core.rebase import rebase_if_due, record_rebase
 from labelloop_operator.core.registration import hold, register
-from labelloop_operator.core.rollout import apply_children, choose_models, judge_serving, remove_old, roll_out
+from labelloop_operator.core.rollout import apply_children, judge_serving, remove_old, roll_out
 from labelloop_operator.core.training import count, tell_no_training, train_if_due
 from labelloop_operator.policy.summary import SummaryInput, summarize
 
