@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
-from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.disk_space import DISK_FULL, is_disk_full
@@ -106,12 +104,9 @@ def _train(
     reading: Reading, settings: TrainingSettings, model_class: type[Model], output: Path, restored: Path
 ) -> Result | SnapshotError:
     """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
-    cache = ExampleCache.read(restored / CACHE_FILE, cache_key(reading.schema, settings.project))
-    if not cache.parts and (restored / CACHE_FILE).exists():
-        _report(f"{CACHE_FILE} is not used: it is damaged or of something else; the examples are derived again")
     incumbent = _incumbent(restored / "model", model_class)
     try:
-        return train(reading.snapshot, reading.schema, settings, output, _report, model_class, incumbent, cache)
+        return train(reading.snapshot, reading.schema, settings, output, _report, model_class, incumbent)
     except SnapshotError as error:
         return error
     except ModelFailedError as error:

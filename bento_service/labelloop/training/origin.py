@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from labelloop.datasets.example_columns import labels_of
 from labelloop.label_studio.answers import format_time
 from labelloop.models.model import Model
 
@@ -20,8 +19,8 @@ VERSIONS_KEPT = 20
 def origin(result: "Result", training: Sequence["Example"], held_out: Sequence["Example"]) -> dict[str, object]:
     """For `metrics["origin"]`: dataset digest, cut, what became of the tasks, and labels by control and class."""
     labels: dict[str, Counter[str]] = {}
-    for each in chain(labels_of(training), labels_of(held_out)):
-        for control, chosen in each.items():
+    for example in chain(training, held_out):
+        for control, chosen in example.labels.items():
             labels.setdefault(control, Counter()).update(chosen)
     cut = result.cut
     return {
