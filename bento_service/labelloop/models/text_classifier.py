@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from labelloop.models import features, files, linear
 from labelloop.models.cold_start import description
+from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.features import WindowParameters
 from labelloop.models.linear import HeadTask, LinearHead
-from labelloop.models.model import ModelFileError, NotEnoughExamplesError, ParameterError, TextModel
+from labelloop.models.model import TextModel
 from labelloop.models.scoring import Scorer
 from labelloop.models.vocabulary import Vocabulary, id_limit
 

@@ -13,8 +13,10 @@ from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError, Scope
 from labelloop.label_studio import AddressRefused, Credentials, LabelStudioError, NotFound, Unauthorized
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.models import own
-from labelloop.models.model import Model, ModelFileError, load_model
+from labelloop.models import store
+from labelloop.models.errors import ModelFileError
+from labelloop.models.model import Model
+from labelloop.models.store import load_model
 from labelloop.raised import places, where
 from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
@@ -59,7 +61,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         settings = TrainingSettings.from_environment(variables)
         connection = ConnectionSettings.from_environment(variables)
         restored = work_directory(variables) / RESTORED_DIRECTORY
-        model_class = own.model_class(settings.model_class)
+        model_class = store.model_class(settings.model_class)
         reading, seconds = _read(settings, connection, model_class.scope(), *_earlier(restored, settings))
     except Exception as error:
         return _unread(error)

@@ -12,8 +12,10 @@ from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
 from labelloop.label_config import Schema
 from labelloop.label_studio.answers import format_time
-from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model, save_model
+from labelloop.models.errors import NotEnoughExamplesError, ParameterError
+from labelloop.models.model import Model, TextModel
 from labelloop.models.own import code_digest, name_of
+from labelloop.models.store import load_model, save_model
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
