@@ -25,15 +25,13 @@ from tests.support.docker_registry import docker_registry
 
 from bench import report
 from bench.measuring import alternating, median, ratio
-from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
-from labelloop.datasets.example_cache import ExampleCache, cache_key, cached_examples
-from labelloop.datasets.example_columns import taken_apart
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.vocabulary import TextCounts
+from labelloop.models.words import Words
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
 from labelloop.publishing.snapshot_artifact import FILE_NAME, pull_snapshot, push_snapshot
@@ -80,15 +78,12 @@ def retrain(url: str, work: Path, snapshots: str, earlier: str | None) -> Figure
     with LabelStudioClient(Credentials(url, TOKEN)) as client:
         reading = client.run(read_project(7, url, kept))
     done("fetch")
-    cache = ExampleCache.read(work / CACHE_FILE, cache_key(reading.schema, 7)) if kept else None
-    found, cache = cached_examples(reading.snapshot, reading.schema, cache)
+    found = reading.snapshot.examples(reading.schema)
     training, _ = holdout(found.examples, "7", holdout_fraction(len(found.examples), HOLDOUT))
     done("examples")
-    words, _ = taken_apart(training)
-    TextCounts(words)
+    TextCounts(Words.of([example.text for example in training]))
     done("vectorise")
     reading.snapshot.write(path)
-    cache.write(work / CACHE_FILE)
     with Repository(place, plain_http=True) as repository:
         digest = push_snapshot(repository, path, ["newest"])
     done("store")
@@ -210,9 +205,9 @@ def lines(found: Mapping[int, Mapping[str, Sequence[Figures]]]) -> list[str]:
         "**Label Studio is simulated**, on loopback: it answers what the real one does, in milliseconds."
     )
     steps_told = (
-        "`examples`: what a model learns from, derived from the rows and taken apart into words; those of unchanged "
-        "shards come from the cache. `vectorise`: words and pairs of words counted per text. `store`: snapshot and "
-        "cache written and pushed. `fit`: the rest of the fit, which weighs and learns from all texts every time."
+        "`examples`: what a model learns from, derived from the rows. `vectorise`: texts split into words, words and "
+        "pairs of words counted per text. `store`: snapshot written and pushed. `fit`: the rest of the fit, which "
+        "weighs and learns from all texts every time."
     )
     return [told, "", *report.table(columns, table), *_goals(found), steps_told]
 

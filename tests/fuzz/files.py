@@ -1,4 +1,4 @@
-"""Model directories, snapshots and caches of examples as a hostile registry or a broken disk would hand them over."""
+"""Model directories and snapshots as a hostile registry or a broken disk would hand them over."""
 
 import shutil
 import tempfile
@@ -10,20 +10,14 @@ from random import Random
 
 import numpy as np
 from tests.fuzz.cases import Broken, Memory, Report, fuzz, quiet
-from tests.fuzz.hostile_cache import hostile_cache
 from tests.fuzz.hostile_files import hostile_model, hostile_snapshot
 from tests.unit.models.samples import ODD_TEXTS, examples, schema
 
-from labelloop.datasets.example_cache import ExampleCache, cache_key, cached_examples
-from labelloop.datasets.example_columns import taken_apart
-from labelloop.datasets.examples import ExampleSet
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
-from labelloop.datasets.split import holdout
 from labelloop.label_config import parse_label_config
 from labelloop.label_studio.task_api import Task
 from labelloop.models import ModelFileError, TextModel, load_model
 from labelloop.models.text_classifier import TextClassifier
-from labelloop.models.vocabulary import TextCounts
 from labelloop.serving.loading import load_serving
 from labelloop.serving.settings import ServingSettings
 
@@ -35,7 +29,7 @@ CONFIG = f'<View><Text name="t" value="$text"/>{CHOICES}</View>'
 URL = "http://label-studio.example"
 
 Case = dict[str, int | str]
-KINDS = ("model", "model", "snapshot", "snapshot", "cache")
+KINDS = ("model", "snapshot")
 
 
 class FilesTarget:
@@ -65,12 +59,9 @@ class FilesTarget:
         }
 
     def check(self, case: Case) -> str:
-        """A model or snapshot that works, or its own error with a message; no code executed, no endless reading.
-
-        A cache that is damaged changes nothing.
-        """
-        checks = {"model": self._model, "snapshot": self._snapshot, "cache": self._cache}
-        outcome = checks.get(str(case.get("what")), self._cache)(Random(case.get("seed", 0)))
+        """A model or snapshot that works, or its own error with a message; no code executed, no endless reading."""
+        checks = {"model": self._model, "snapshot": self._snapshot}
+        outcome = checks.get(str(case.get("what")), self._snapshot)(Random(case.get("seed", 0)))
         if self._marker.exists():
             self._marker.rmdir()
             raise Broken("code in the file was executed")
@@ -104,31 +95,6 @@ class FilesTarget:
             _check_message(f"{done}: {error}")
             return "snapshot refused"
         return "snapshot read"
-
-    def _cache(self, random: Random) -> str:
-        snapshot, expected, good = self._good_cache
-        content, may_lie = hostile_cache(good, random)
-        path = self._root / "cache"
-        path.write_bytes(content)
-        schema = parse_label_config(CONFIG)
-        cache = ExampleCache.read(path, cache_key(schema, 7))
-        found, kept = cached_examples(snapshot, schema, cache)
-        training, held_out = holdout(found.examples, "7", 0.2)
-        TextCounts(taken_apart(training)[0])
-        kept.write(path)
-        if len([*training, *held_out]) != len(found.examples):
-            raise Broken("examples got lost")
-        if not may_lie and found != expected:
-            raise Broken("other examples, because of a damaged cache")
-        return "cache used" if cache.parts else "cache not used"
-
-    @cached_property
-    def _good_cache(self) -> tuple[Snapshot, ExampleSet, bytes]:
-        """Several shards, what is learnt of them, and their cache."""
-        schema, path = parse_label_config(CONFIG), self._root / "good-cache"
-        snapshot = Snapshot.from_tasks(_tasks(300), schema, project=7, url=URL)
-        cached_examples(snapshot, schema)[1].write(path)
-        return snapshot, snapshot.examples(schema), path.read_bytes()
 
     @cached_property
     def _good_model(self) -> Path:

@@ -27,10 +27,10 @@ def choose_model_class(name: str | None) -> None:
 def chosen_model_class() -> "type[Model]":
     """The class that the environment names. Raises CommandError."""
     from labelloop.environment import Environment, SettingsError
-    from labelloop.models import own
+    from labelloop.models.store import model_class
     from labelloop.own_settings import class_name
 
     try:
-        return own.model_class(class_name(Environment()))
+        return model_class(class_name(Environment()))
     except SettingsError as error:
         raise CommandError(str(error)) from None

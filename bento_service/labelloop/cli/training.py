@@ -59,7 +59,8 @@ def _texts(task: "Task", schema: "Schema") -> set[str]:
 def train_into(settings: "TrainingSettings", labelled: "LabelledFile", address: str, out: Path) -> "Result":
     """Once without the held-out texts for the metrics, then on all of them."""
     from labelloop.datasets.snapshot import Snapshot
-    from labelloop.models.model import ModelFileError, load_model, save_model
+    from labelloop.models.errors import ModelFileError
+    from labelloop.models.store import load_model, save_model
     from labelloop.training.model_calls import ModelFailedError
     from labelloop.training.result import write_result
     from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE

@@ -32,8 +32,6 @@ class Example:
     text: str = field(repr=False)
     labels: Mapping[str, tuple[str, ...]]
     origin: Origin = "manual"
-    place: float | None = field(default=None, compare=False, repr=False)
-    """`split.position` of the text in its project, when somebody worked it out already."""
     results: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Of a whole task: all results of the annotation that counts, as Label Studio stores them."""
 

@@ -8,7 +8,6 @@ import hashlib
 import unicodedata
 from collections.abc import Sequence
 
-from labelloop.datasets.example_columns import ExampleColumns
 from labelloop.datasets.examples import Example
 
 MAX_CHARACTERS = 8_000
@@ -34,20 +33,17 @@ def holdout_fraction(examples: int, limit: float) -> float:
     return min(limit, max(FEWEST_HELD_OUT / examples, min(_SHARE, MOST_HELD_OUT / examples)))
 
 
-def holdout(examples: Sequence[Example], salt: str, fraction: float) -> tuple[Sequence[Example], list[Example]]:
-    """(train, held out), each in the given order. `salt` differs per project; an example's `place` is of the same salt.
+def holdout(examples: Sequence[Example], salt: str, fraction: float) -> tuple[list[Example], list[Example]]:
+    """Split into (train, held out), each in the given order. `salt` differs per project.
 
-    Raises ValueError for the fraction.
+    Raises ValueError if `fraction` is not within 0 to below 1.
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"the holdout fraction is {fraction!r}: use a number from 0 to below 1, such as 0.2")
-    if isinstance(examples, ExampleColumns):
-        return examples.parted(fraction)
     train: list[Example] = []
     held_out: list[Example] = []
     for example in examples:
-        place = position(example.text, salt) if example.place is None else example.place
-        (held_out if place < fraction else train).append(example)
+        (held_out if position(example.text, salt) < fraction else train).append(example)
     return train, held_out
 
 

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 def load(store: ProjectStore, version: str, own: "OwnModelSettings | None" = None) -> "Predictor | OwnPredictor | None":
     """The predictor of a version; None when its files cannot be used, which is told. `own`: of a model of one's own."""
-    from labelloop.serving.loading import self_check
     from labelloop.serving.predictor import Predictor
+    from labelloop.serving.self_check import self_check
 
     try:
         if own is not None:

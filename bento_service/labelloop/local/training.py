@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
 from labelloop.environment import Environment
 from labelloop.local.decision import backoff
 from labelloop.local.settings import LocalSettings
@@ -24,8 +23,6 @@ from labelloop.training.result import Result, read_result
 from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE, SNAPSHOT_FILE
 
 _NICENESS = 10
-_KEPT_FILES = (SNAPSHOT_FILE, CACHE_FILE)
-"""Read again by the next training, which asks Label Studio only for what changed since."""
 
 
 def main(variables: Mapping[str, str] | None = None) -> int:
@@ -47,10 +44,10 @@ def _train(store: ProjectStore, variables: dict[str, str]) -> Result:
     work = store.work_directory
     restored = work / "restored"
     restored.mkdir(parents=True, exist_ok=True)
-    for name in _KEPT_FILES:
-        if (store.directory / name).exists():
-            # A copy: nothing that goes wrong in the folder of the training may reach the original.
-            (restored / name).write_bytes((store.directory / name).read_bytes())
+    snapshot = store.directory / SNAPSHOT_FILE
+    if snapshot.exists():
+        # A copy: nothing that goes wrong in the folder of the training may reach the original.
+        (restored / SNAPSHOT_FILE).write_bytes(snapshot.read_bytes())
     current = store.read().current
     if current is not None and store.path_of(current).is_dir():
         (restored / MODEL_DIRECTORY).symlink_to(store.path_of(current))  # for the gate
@@ -69,9 +66,8 @@ def _conclude(store: ProjectStore, settings: LocalSettings, environment: Environ
     trained = result.outcome == "Trained" and result.version is not None
     if trained:
         store.add(output / MODEL_DIRECTORY, result.version or "")
-    for name in _KEPT_FILES:
-        if result.cut is not None and (output / name).exists():
-            (output / name).replace(store.directory / name)
+    if result.cut is not None and (output / SNAPSHOT_FILE).exists():
+        (output / SNAPSHOT_FILE).replace(store.directory / SNAPSHOT_FILE)
     now = datetime.now(UTC)
     message = result.message
     if result.outcome == "Refused":

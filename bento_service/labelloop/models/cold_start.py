@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.models.model import ModelFileError, TextModel
+from labelloop.models.errors import ModelFileError
+from labelloop.models.model import TextModel
 from labelloop.models.similarity import Similarity
 from labelloop.models.version import cold_version
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.models.model import ModelFileError
+from labelloop.models.errors import ModelFileError
 
 FORMAT = 1
 DOCUMENT = "model.json"

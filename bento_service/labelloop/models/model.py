@@ -3,32 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypedDict, overload
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.label_config import CONTROL_TYPES, OBJECT_TYPES, Scope
+from labelloop.label_config import CONTROL_TYPES, OBJECT_TYPES, Scope, text_of
+from labelloop.models.control_answers import ControlAnswers
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
     from labelloop.label_config import Control, Schema
-    from labelloop.models.text_classifier import TextClassifier
 
 Task = Mapping[str, object]
 """A task as Label Studio sends it; at least its `data`."""
-
-
-class ModelFileError(ValueError):
-    """A model directory cannot be used: missing, truncated, damaged, too large or of an unknown format."""
-
-
-class NotEnoughExamplesError(ValueError):
-    """The examples cannot train any model; the message says what is missing. A user's problem, not a fault."""
-
-
-class ParameterError(ValueError):
-    """A value in `spec.model.parameters` is not usable; the message names it, its value and the remedy."""
 
 
 class Prediction(TypedDict, total=False):
@@ -97,20 +85,6 @@ class Model(ABC):
         return Scope(cls.CONTROLS, cls.OBJECTS, whole_tasks=True)
 
 
-class Classifier(Protocol):
-    """As much of a `TextModel` as measuring and comparing models needs; its methods say what they promise."""
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Control -> its classes, in the column order of `probabilities`."""
-
-    def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See TextModel.probabilities."""
-
-    def thresholds(self, control: str) -> NDArray[np.float32]:
-        """See TextModel.thresholds."""
-
-
 class TextModel(Model):
     """A model that gives probabilities of classes for texts: writes `fit`, `save`, `load`, `probabilities`.
 
@@ -140,18 +114,30 @@ class TextModel(Model):
         context: Mapping[str, object] | None = None,  # noqa: ARG002
     ) -> Sequence[Prediction]:
         """See Model.predict: what the probabilities say about the tasks' texts."""
-        from labelloop.serving.predictor import Predictor  # answers with models: they cannot import it before
-
-        predictions: list[Prediction] = []
-        for entry in Predictor(self.version, self).predict(tasks, schema):
-            known = "result" in entry
-            predictions.append(Prediction(result=[*map(dict, entry["result"])], score=entry["score"]) if known else {})
+        predictions: list[Prediction] = [{} for _ in tasks]
+        for control in schema.controls:
+            answers = ControlAnswers.of(self, control, self.version)
+            read = ((position, text_of(_data(task), control)) for position, task in enumerate(tasks))
+            found = [(position, text) for position, text in read if text and not text.isspace()]
+            if answers is None or not found:
+                continue
+            positions, texts = zip(*found, strict=True)
+            for position, region in zip(positions, answers.regions(texts, positions), strict=True):
+                if region is not None:
+                    said = predictions[position]
+                    said["result"] = [*said.get("result", ()), dict(region)]
+                    said["score"] = min(said.get("score", 1.0), region["score"])
         return predictions
 
     @classmethod
     def scope(cls) -> Scope:
         """See Model.scope: one text for each control."""
         return Scope(cls.CONTROLS, cls.OBJECTS)
+
+
+def _data(task: Task) -> Mapping[str, object]:
+    data = task.get("data")
+    return data if isinstance(data, Mapping) else {}
 
 
 def result_of(control: "Control", labels: Sequence[str] = (), score: float | None = None, **value: object) -> Task:
@@ -172,43 +158,3 @@ def result_of(control: "Control", labels: Sequence[str] = (), score: float | Non
         **beside,
     }
     return told if score is None else {**told, "score": score}
-
-
-def save_model(model: Model, directory: Path) -> None:
-    """Write the model so that `load_model` reads it. Raises ModelFileError, and what a model of one's own raises."""
-    from labelloop.models import own
-    from labelloop.models.text_classifier import TextClassifier
-
-    if isinstance(model, TextClassifier):
-        model.save(directory)
-    else:
-        own.save(model, directory)
-
-
-@overload
-def load_model(directory: Path) -> "TextClassifier": ...
-@overload
-def load_model(directory: Path, model_class: type[Model]) -> Model: ...
-def load_model(directory: Path, model_class: type[Model] | None = None) -> Model:
-    """Load the model that stands in `directory`: the text classifier, or one of `model_class`.
-
-    Raises ModelFileError, also when it is missing or empty, or of another class than `model_class`.
-    """
-    from labelloop.models import files
-    from labelloop.models.text_classifier import TextClassifier
-
-    kind = files.read_document(directory).get("kind")
-    wanted = TextClassifier.KIND
-    if model_class is None or model_class is TextClassifier:
-        if kind == TextClassifier.KIND:
-            return TextClassifier.load(directory)
-    else:
-        from labelloop.models import own
-
-        if kind == own.KIND:
-            return own.load(directory, model_class)
-        wanted = own.name_of(model_class)
-    raise ModelFileError(
-        f"{directory / files.DOCUMENT}: kind is {kind!r:.100}, known is {wanted!r}: serve this model with the version "
-        "of labelloop that made it, and with the LABELLOOP_MODEL_CLASS that it was trained with"
-    )

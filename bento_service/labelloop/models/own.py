@@ -5,25 +5,20 @@ Python looks. Its files are data: what would be executed on reading is refused, 
 """
 
 import hashlib
-import importlib
 import inspect
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labelloop.environment import SettingsError
 from labelloop.models import files
-from labelloop.models.model import Model, ModelFileError
-from labelloop.own_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
-from labelloop.raised import where
+from labelloop.models.errors import ModelFileError
+from labelloop.models.model import Model
+from labelloop.own_settings import CLASS_VARIABLE
 
 KIND = "own-model"
-CODE_DIRECTORY = Path("/opt/labelloop/code")
-"""Where an image keeps the code of a model of one's own: a layer of its own."""
 FOLDER = "own"
 """What `save` writes stands in this folder of the model directory."""
 MAX_FILES = 1_000
@@ -32,31 +27,6 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _ZIPPED_PICKLE = re.compile(rb"PK\x03\x04.*\.pkl", re.DOTALL)
 _OBJECT_ARRAY = re.compile(rb"\x93NUMPY.{4,8}\{[^}]*'descr': '\|O'", re.DOTALL)
 _EXECUTED = (_PICKLE, _ZIPPED_PICKLE, _OBJECT_ARRAY)
-
-
-def model_class(name: str | None) -> type[Model]:
-    """The class of that name, imported; None: the text classifier. Raises SettingsError that says what is missing."""
-    if name is None or name == DEFAULT_CLASS:
-        from labelloop.models.text_classifier import TextClassifier
-
-        return TextClassifier
-    module_name, _, attribute = name.partition(":")
-    for folder in (CODE_DIRECTORY, Path.cwd()):  # the folder one runs in comes first
-        if str(folder) not in sys.path and folder.is_dir():
-            sys.path.insert(0, str(folder))
-    try:
-        found = getattr(importlib.import_module(module_name), attribute, None)
-    except ImportError as error:
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
-    except Exception as error:
-        told = f"{type(error).__name__} in {where(error)}"
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
-    if not (isinstance(found, type) and issubclass(found, Model)):
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")
-    missing = sorted(getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which lacks {', '.join(missing)}: write it")
-    return found
 
 
 def name_of(cls: type[Model]) -> str:

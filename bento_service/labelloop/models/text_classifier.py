@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from labelloop.models import features, files, linear
 from labelloop.models.cold_start import description
+from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.features import WindowParameters
 from labelloop.models.linear import HeadTask, LinearHead
-from labelloop.models.model import ModelFileError, NotEnoughExamplesError, ParameterError, TextModel
+from labelloop.models.model import TextModel
 from labelloop.models.scoring import Scorer
 from labelloop.models.vocabulary import Vocabulary, id_limit
 
@@ -47,15 +48,16 @@ class TextClassifier(TextModel):
     @classmethod
     def fit(cls, examples: Sequence["Example"], schema: "Schema", parameters: Mapping[str, object]) -> Self:
         """See Model.fit. `parameters`: `C`, the inverse strength of regularisation (default 10)."""
-        from labelloop.datasets.example_columns import taken_apart
         from labelloop.models.fitting import fit_text_heads
+        from labelloop.models.words import Words
 
         c = regularisation(parameters)
         chosen = {control.name: _chosen(examples, control) for control in schema.controls}
         labels = {name: unique_labels(labels) for name, labels in chosen.items()}
         if max(map(len, labels.values())) < 2:
             raise NotEnoughExamplesError(_too_few(labels))
-        words, checksums = taken_apart(examples)
+        texts = [example.text for example in examples]
+        words, checksums = Words.of(texts), features.checksums(texts)
         if not words.distinct:
             raise NotEnoughExamplesError("none of the texts has a character to learn from: check the tasks' text")
         tasks = [
@@ -154,9 +156,7 @@ def regularisation(parameters: Mapping[str, object]) -> float:
 
 def _chosen(examples: Sequence["Example"], control: "Control") -> list[tuple[str, ...]]:
     """Per example the labels for one control (empty: none), of a single-choice control at most one."""
-    from labelloop.datasets.example_columns import labels_of
-
-    chosen = [tuple(labels.get(control.name, ())) for labels in labels_of(examples)]
+    chosen = [tuple(example.labels.get(control.name, ())) for example in examples]
     return chosen if control.multiple else [labels[:1] for labels in chosen]
 
 

@@ -1,12 +1,11 @@
-"""Texts taken apart into words, as numbers: what a fit needs of a text besides its labels, and what can be kept of it.
+"""Texts split into words and encoded as integers: what a fit needs of a text besides its labels.
 
-A fit sees words numbered in the order in which they first appear in its texts. So texts that are taken apart, kept in
-parts or with others, joined and chosen from are the same to the bit as those that were taken apart at once.
+Words are numbered in the order in which they first appear. Joining and selecting keep that order, so the result equals
+a split of the same texts at once, bit for bit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,13 @@ class Words:
     """The words of some texts, in their order."""
 
     distinct: Sequence[str] = field(repr=False)
-    """Each word once, in the order of first appearance unless `mixed`."""
+    """Each word once, in the order of first appearance."""
     ids: NDArray[np.int32] = field(repr=False)
     """Of every word of every text the position in `distinct`; shape (sum of lengths,)."""
     lengths: NDArray[np.int64] = field(repr=False)
     """Words per text; shape (texts,)."""
     checksums: NDArray[np.uint64] = field(repr=False)
     """`features.checksums` of `distinct`."""
-    mixed: bool = False
-    """Whether `distinct` may be in any order and hold words of other texts."""
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Words":
@@ -44,23 +41,19 @@ class Words:
 
     @classmethod
     def joined(cls, parts: Sequence["Words"]) -> "Words":
-        """The texts of all parts, in their order; `mixed` when a part is, or when parts share their words."""
-        tables = list({id(part.distinct): part for part in parts}.values())
-        mixed = len(tables) < len(parts) or any(part.mixed for part in parts)
-        if mixed:
-            tables.sort(key=lambda part: len(part.distinct), reverse=True)
-        distinct, checksums, numbers = _one_table(tables)
-        by_table = {id(part.distinct): found for part, found in zip(tables, numbers, strict=True)}
-        ids = [np.zeros(0, np.int32)]
+        """Return the texts of all parts (at least one), in their order."""
+        index: dict[str, int] = {}
         for part in parts:
-            found = by_table[id(part.distinct)]
-            ids.append(part.ids if found is None else found[part.ids])
-        lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
-        return cls(distinct, np.concatenate(ids), lengths, checksums, mixed)
+            for word in part.distinct:
+                index.setdefault(word, len(index))
+        ids = [np.array([index[word] for word in part.distinct], np.int32)[part.ids] for part in parts]
+        lengths = np.concatenate([part.lengths for part in parts])
+        distinct = list(index)
+        return cls(distinct, np.concatenate(ids), lengths, features.checksums(distinct))
 
     def selected(self, chosen: NDArray[np.bool_]) -> "Words":
         """Those of the chosen texts, in order of first appearance; `chosen`: shape (texts,)."""
-        if chosen.all() and not self.mixed:
+        if chosen.all():
             return self
         ids = self.ids[chosen.repeat(self.lengths)]
         first = np.full(len(self.distinct), len(ids), np.int32)
@@ -73,33 +66,3 @@ class Words:
         numbers[order] = np.arange(len(order), dtype=np.int32)
         distinct = list(map(self.distinct.__getitem__, order.tolist()))
         return Words(distinct, numbers[ids], self.lengths[chosen], self.checksums[order])
-
-    def between(self, first: int, last: int) -> "Words":
-        """Those of the texts `first` to `last` (not included), with the words of all."""
-        start, end = (int(self.lengths[:border].sum()) for border in (first, last))
-        return Words(self.distinct, self.ids[start:end], self.lengths[first:last], self.checksums, mixed=True)
-
-
-def _one_table(
-    tables: Sequence[Words],
-) -> tuple[list[str], NDArray[np.uint64], list[NDArray[np.int32] | None]]:
-    """(all words, each once, in order of first appearance; their checksums; where each table's stand, None: as there).
-
-    No loop of our own over the words: tables have many in common, and all of them are looked up.
-    """
-    if not tables:
-        return [], np.zeros(0, np.uint64), []
-    if len(tables) == 1:
-        return list(tables[0].distinct), tables[0].checksums, [None]
-    others = list(chain.from_iterable(table.distinct for table in tables[1:]))
-    index = dict.fromkeys(tables[0].distinct)
-    index.update(dict.fromkeys(others))
-    distinct = list(index)
-    places = dict(zip(distinct, range(len(distinct)), strict=True))
-    found = np.fromiter(map(places.__getitem__, others), np.int32, len(others))
-    own = len(tables[0].distinct)
-    checksums = np.zeros(len(distinct), np.uint64)
-    checksums[:own] = tables[0].checksums
-    checksums[found] = np.concatenate([table.checksums for table in tables[1:]])
-    cuts = np.cumsum([len(table.distinct) for table in tables[1:]])[:-1]
-    return distinct, checksums, [None, *np.split(found, cuts)]

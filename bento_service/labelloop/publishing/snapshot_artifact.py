@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from labelloop.publishing.errors import NotInRegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository, sha256
 
@@ -15,8 +13,6 @@ SNAPSHOT_TYPE = "application/vnd.labelloop.snapshot.v1.jsonl+gzip"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 EMPTY = b"{}"
 FILE_NAME = "snapshot.jsonl.gz"
-CACHE_TYPE = "application/vnd.labelloop.examples.v1"
-CACHE_NAME = "examples.cache"
 MAX_BYTES = 2 * 1024**3
 
 
@@ -25,19 +21,22 @@ class NotASnapshotError(ValueError):
 
 
 def push_snapshot(repository: Repository, path: Path, tags: Sequence[str]) -> str:
-    """Push the file, and the cache of examples if it lies beside it; returns the artifact's digest.
+    """Push the file; returns the artifact's digest.
 
     The tags keep it from the registry's garbage collection.
     """
-    layers = [_layer(repository, path, SNAPSHOT_TYPE)]
-    if path.with_name(CACHE_NAME).exists():
-        layers.append(_layer(repository, path.with_name(CACHE_NAME), CACHE_TYPE))
+    layer = {
+        "mediaType": SNAPSHOT_TYPE,
+        "size": path.stat().st_size,
+        "digest": repository.put_file(path),
+        "annotations": {"org.opencontainers.image.title": path.name},
+    }
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "artifactType": SNAPSHOT_TYPE,
         "config": {"mediaType": EMPTY_TYPE, "size": len(EMPTY), "digest": repository.put_blob(EMPTY)},
-        "layers": layers,
+        "layers": [layer],
     }
     content = json.dumps(manifest, separators=(",", ":")).encode()
     for tag in tags:
@@ -46,7 +45,7 @@ def push_snapshot(repository: Repository, path: Path, tags: Sequence[str]) -> st
 
 
 def pull_snapshot(repository: Repository, reference: Reference, path: Path) -> None:
-    """Write the snapshot's file to `path`, its cache of examples beside it. Raises RegistryError, NotASnapshotError."""
+    """Write the snapshot's file to `path`. Raises RegistryError, NotASnapshotError."""
     document = repository.manifest(reference.version).document()
     layers = document.get("layers")
     candidates = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
@@ -54,17 +53,3 @@ def pull_snapshot(repository: Repository, reference: Reference, path: Path) -> N
     if len(found) != 1:
         raise NotASnapshotError(f"{reference} is no snapshot of Labelloop")
     repository.blob_to_file(str(found[0].get("digest")), path, MAX_BYTES)
-    for layer in candidates:
-        if layer.get("mediaType") == CACHE_TYPE:
-            # Made anew when it is gone: the snapshot alone says everything.
-            with suppress(NotInRegistryError):
-                repository.blob_to_file(str(layer.get("digest")), path.with_name(CACHE_NAME), MAX_BYTES)
-
-
-def _layer(repository: Repository, path: Path, media_type: str) -> dict[str, object]:
-    return {
-        "mediaType": media_type,
-        "size": path.stat().st_size,
-        "digest": repository.put_file(path),
-        "annotations": {"org.opencontainers.image.title": path.name},
-    }

@@ -6,13 +6,14 @@ Runs in the pod of a rebase, in the new base image, without any credentials: a m
 from pathlib import Path
 
 from labelloop.environment import Environment, SettingsError
-from labelloop.models import own
-from labelloop.models.model import ModelFileError, TextModel, load_model
+from labelloop.models.errors import ModelFileError
+from labelloop.models.model import TextModel
+from labelloop.models.store import load_model, model_class
 from labelloop.own_settings import class_name
 from labelloop.publishing.role import LOG, run_role
 from labelloop.serving.golden import TOLERANCE, GoldenFileError, compare_golden
-from labelloop.serving.loading import self_check
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.self_check import self_check
 from labelloop.training.result import Result, write_result
 from labelloop.training.settings import work_directory
 
@@ -39,7 +40,7 @@ def judge(directory: Path) -> Result:
         return _needs_training("", "the image that serves is no longer in the registry, or holds no model")
     version = ""
     try:
-        model = load_model(directory, own.model_class(class_name(Environment())))
+        model = load_model(directory, model_class(class_name(Environment())))
         version, compared, problem = model.version, 0, None
         if isinstance(model, TextModel):
             predictor = Predictor("", model)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labelloop.serving.loading import GOLDEN_TEXTS, schema_of_labels
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.self_check import GOLDEN_TEXTS, schema_of_labels
 
 GOLDEN_FILE = "golden.json"
 FORMAT = 1

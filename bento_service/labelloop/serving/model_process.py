@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from labelloop.models.model import ModelFileError
+from labelloop.models.errors import ModelFileError
 from labelloop.own_settings import OwnModelSettings
 
 STDERR = 2

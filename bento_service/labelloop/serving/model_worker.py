@@ -16,12 +16,12 @@ import orjson
 
 from labelloop.environment import SettingsError
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
-from labelloop.models import ModelFileError, TextModel, load_model, own
+from labelloop.models import ModelFileError, TextModel, load_model, store
 from labelloop.models.answers import AnswerError, Checked, checked
 from labelloop.models.model import Model, Task
 from labelloop.raised import places, where
-from labelloop.serving.loading import self_check
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.self_check import self_check
 
 SCHEMAS_KEPT = 16
 
@@ -55,7 +55,7 @@ class Worker:
 
     def __init__(self, name: str, directory: Path | None) -> None:
         """`directory` None: nothing was trained yet. Raises SettingsError, ModelFileError, whatever `load` raises."""
-        self._class = own.model_class(name)
+        self._class = store.model_class(name)
         self._trained = None if directory is None else load_model(directory, self._class)
         self._schema = lru_cache(SCHEMAS_KEPT)(lambda text: parse_label_config(text, self._class.scope()))
         self._untrained = lru_cache(SCHEMAS_KEPT)(self._class.untrained)

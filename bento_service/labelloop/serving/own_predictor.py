@@ -18,9 +18,9 @@ from typing import cast
 
 from labelloop.datasets.rows import canonical_data
 from labelloop.label_config import Scope
+from labelloop.models.control_answers import Region
 from labelloop.models.version import cold_version
 from labelloop.own_settings import OwnModelSettings
-from labelloop.serving.control_answers import Region
 from labelloop.serving.model_process import ModelProcess, ModelProcessError
 from labelloop.serving.predictor import Entry
 

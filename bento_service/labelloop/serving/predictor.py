@@ -13,9 +13,9 @@ from typing import NamedTuple, Required, TypedDict
 from labelloop.datasets.rows import source_of
 from labelloop.label_config import Control, Schema, text_of
 from labelloop.models.cold_start import ColdStart
+from labelloop.models.control_answers import ControlAnswers, Region
 from labelloop.models.model import TextModel
 from labelloop.serving.bounded_cache import BoundedCache
-from labelloop.serving.control_answers import ControlAnswers, Region
 from labelloop.task_text import is_file_reference
 
 ANSWERS_BYTES = 16 << 20

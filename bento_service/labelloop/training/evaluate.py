@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.datasets.split import FEWEST_MEASURED
-from labelloop.models.model import Classifier
+from labelloop.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example

@@ -22,7 +22,7 @@ from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Control, Schema
-from labelloop.models.model import Classifier
+from labelloop.models.classifier import Classifier
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
 Metric = Literal["accuracy", "log_loss"]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
-from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
 from labelloop.disk_space import DISK_FULL, is_disk_full
@@ -22,8 +20,10 @@ from labelloop.label_studio import (
     Unauthorized,
 )
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.models import own
-from labelloop.models.model import Model, ModelFileError, load_model
+from labelloop.models import store
+from labelloop.models.errors import ModelFileError
+from labelloop.models.model import Model
+from labelloop.models.store import load_model
 from labelloop.raised import places, where
 from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
@@ -68,7 +68,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         settings = TrainingSettings.from_environment(variables)
         connection = ConnectionSettings.from_environment(variables)
         restored = work_directory(variables) / RESTORED_DIRECTORY
-        model_class = own.model_class(settings.model_class)
+        model_class = store.model_class(settings.model_class)
         reading, seconds = _read(settings, connection, model_class.scope(), *_earlier(restored, settings))
     except Exception as error:
         return _unread(error)
@@ -115,12 +115,9 @@ def _train(
     reading: Reading, settings: TrainingSettings, model_class: type[Model], output: Path, restored: Path
 ) -> Result | SnapshotError:
     """The result; SnapshotError when rows that were kept of the earlier snapshot prove damaged."""
-    cache = ExampleCache.read(restored / CACHE_FILE, cache_key(reading.schema, settings.project))
-    if not cache.parts and (restored / CACHE_FILE).exists():
-        _report(f"{CACHE_FILE} is not used: it is damaged or of something else; the examples are derived again")
     incumbent = _incumbent(restored / "model", model_class)
     try:
-        return train(reading.snapshot, reading.schema, settings, output, _report, model_class, incumbent, cache)
+        return train(reading.snapshot, reading.schema, settings, output, _report, model_class, incumbent)
     except SnapshotError as error:
         return error
     except ModelFailedError as error:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelloop.models.answers import AnswerError
-from labelloop.models.model import Model, ModelFileError, NotEnoughExamplesError, ParameterError
+from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
+from labelloop.models.model import Model
 from labelloop.models.own import name_of
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.raised import places, where

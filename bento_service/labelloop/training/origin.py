@@ -7,7 +7,6 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from labelloop.counting import Cut
-from labelloop.datasets.example_columns import labels_of
 from labelloop.datasets.exports import FILE_TIME
 from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.label_studio.answers import format_time
@@ -28,8 +27,8 @@ def origin(
     `limit`: the share of texts that may be held out, from which follows how many texts figures need.
     """
     labels: dict[str, Counter[str]] = {}
-    for each in chain(labels_of(training), labels_of(held_out)):
-        for control, chosen in each.items():
+    for example in chain(training, held_out):
+        for control, chosen in example.labels.items():
             labels.setdefault(control, Counter()).update(chosen)
     cut = result.cut
     return {

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from labelloop.datasets.example_cache import FILE_NAME as CACHE_FILE
-from labelloop.datasets.example_cache import ExampleCache, cached_examples
-from labelloop.datasets.example_columns import labels_of
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
 from labelloop.label_config import Schema
-from labelloop.models.model import Model, NotEnoughExamplesError, ParameterError, TextModel, load_model, save_model
+from labelloop.models.errors import NotEnoughExamplesError, ParameterError
+from labelloop.models.model import Model, TextModel
 from labelloop.models.own import code_digest, name_of
+from labelloop.models.store import load_model, save_model
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.models.version import model_version
 from labelloop.serving.golden import write_golden
@@ -42,11 +41,8 @@ def train(
     report: Report = lambda _line: None,
     model_class: type[Model] = TextClassifier,
     incumbent: Model | None = None,
-    cache: ExampleCache | None = None,
 ) -> Result:
     """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
-
-    `cache`: examples of an earlier snapshot; those of shards that are still the same are taken from it.
 
     The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
     parameter is the Failed result ModelFailed; other errors (ModelFailedError) are raised, and SnapshotError
@@ -54,16 +50,10 @@ def train(
     """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / MODEL_DIRECTORY, ignore_errors=True)
-    for name in (SNAPSHOT_FILE, CACHE_FILE):
-        (directory / name).unlink(missing_ok=True)
-    if schema.whole_tasks:
-        example_set, cache = snapshot.examples(schema), None
-    else:
-        example_set, cache = cached_examples(snapshot, schema, cache)
+    (directory / SNAPSHOT_FILE).unlink(missing_ok=True)
+    example_set = snapshot.examples(schema)
     if settings.store_snapshot:
         snapshot.write(directory / SNAPSHOT_FILE)
-        if cache is not None:
-            cache.write(directory / CACHE_FILE)
     result = Result(
         outcome="NotEnoughData",
         reason="NoUsableAnnotations",
@@ -218,7 +208,7 @@ def _summary(
 
 
 def _labels_of(examples: Sequence[Example]) -> set[str]:
-    return {label for said in labels_of(examples) for labels in said.values() for label in labels}
+    return {label for example in examples for labels in example.labels.values() for label in labels}
 
 
 @contextmanager

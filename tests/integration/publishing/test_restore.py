@@ -32,21 +32,6 @@ def test_the_published_snapshot_comes_back(environment: Message, restored: Path,
     assert Snapshot.read(restored) == snapshot()
 
 
-def test_the_examples_come_back_with_the_snapshot_and_may_be_missing(
-    environment: Message, trained: Path, restored: Path, monkeypatch: pytest.MonkeyPatch
-):
-    publish.main()
-    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(environment()["snapshot"]))
-    assert restore.main() == 0
-    assert not restored.with_name("examples.cache").exists()
-
-    (trained / "out" / "examples.cache").write_bytes(b"derived from the snapshot")
-    publish.main()
-    monkeypatch.setenv("LABELLOOP_SNAPSHOT", str(environment()["snapshot"]))
-    assert restore.main() == 0
-    assert restored.with_name("examples.cache").read_bytes() == b"derived from the snapshot"
-
-
 @pytest.mark.parametrize("value", [None, "", " "])
 def test_without_a_snapshot_there_is_nothing_to_do(
     environment: Message, restored: Path, monkeypatch: pytest.MonkeyPatch, value: str | None

@@ -26,7 +26,7 @@ def test_words_are_those_of_the_texts_in_their_order(texts: list[str]) -> None:
     assert len({*taken.distinct}) == len(taken.distinct)
 
 
-@given(st.lists(TEXTS, max_size=4))
+@given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_joined_parts_are_as_if_taken_apart_at_once(parts: list[list[str]]) -> None:
     assert same(Words.joined([Words.of(part) for part in parts]), Words.of([text for part in parts for text in part]))
 
@@ -36,19 +36,6 @@ def test_chosen_texts_are_as_if_there_were_no_others(texts: list[str], data: st.
     chosen = data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts)))
     expected = Words.of([text for text, keep in zip(texts, chosen, strict=True) if keep])
     assert same(Words.of(texts).selected(np.array(chosen, np.bool_)), expected)
-
-
-@given(st.lists(TEXTS, min_size=1, max_size=4), st.data())
-def test_pieces_of_texts_are_joined_with_others_and_set_in_order(parts: list[list[str]], data: st.DataObject) -> None:
-    whole = [text for part in parts for text in part]
-    first = data.draw(st.integers(0, len(whole)))
-    last = data.draw(st.integers(first, len(whole)))
-    kept = Words.of(whole)
-    pieces = [kept.between(first, last), Words.of(["x a", "b"]), kept.between(0, first)]
-    joined = Words.joined(pieces)
-    assert joined.mixed
-    texts = [*whole[first:last], "x a", "b", *whole[:first]]
-    assert same(joined.selected(np.ones(len(texts), np.bool_)), Words.of(texts))
 
 
 def test_texts_are_counted_alike_however_many_at_once(monkeypatch) -> None:

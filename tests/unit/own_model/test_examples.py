@@ -8,7 +8,7 @@ import pytest
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import parse_label_config
-from labelloop.models import Model, NotEnoughExamplesError, TextModel, own
+from labelloop.models import Model, NotEnoughExamplesError, TextModel, own, store
 from labelloop.models.answers import checked
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -27,7 +27,7 @@ IMAGE = (
 @pytest.fixture(params=list(CLASSES))
 def model_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Model]]:
     monkeypatch.setattr(sys, "path", [str(EXAMPLES / request.param), *sys.path])
-    yield own.model_class(CLASSES[request.param])
+    yield store.model_class(CLASSES[request.param])
     sys.modules.pop(CLASSES[request.param].partition(":")[0], None)
 
 

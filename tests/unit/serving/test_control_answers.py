@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.serving_models import TEXT, FixedModel
 
 from labelloop.label_config import Control, parse_label_config
-from labelloop.serving.control_answers import ControlAnswers, Region
+from labelloop.models.control_answers import ControlAnswers, Region
 
 TREE = (
     '<Choice value="b" alias="B"><Choice value="x"/><Choice value="a"><Choice value="deep"/></Choice></Choice>'

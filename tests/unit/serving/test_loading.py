@@ -7,8 +7,9 @@ from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, FixedMod
 from labelloop.datasets.split import position
 from labelloop.label_config import parse_label_config
 from labelloop.local.settings import LocalSettings
-from labelloop.serving.loading import load_serving, self_check
+from labelloop.serving.loading import load_serving
 from labelloop.serving.predictor import Predictor
+from labelloop.serving.self_check import self_check
 from labelloop.serving.settings import BlindHoldout, ServingSettings
 
 

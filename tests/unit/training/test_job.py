@@ -62,9 +62,7 @@ def restored(directory):
     """What `restore` would leave of the last training."""
     folder = directory / "restored"
     folder.mkdir(exist_ok=True)
-    for name in ("snapshot.jsonl.gz", "examples.cache"):
-        (directory / "out" / name).rename(folder / name)
-    return folder / "snapshot.jsonl.gz"
+    return (directory / "out" / "snapshot.jsonl.gz").rename(folder / "snapshot.jsonl.gz")
 
 
 @pytest.fixture
@@ -98,16 +96,6 @@ def test_the_next_training_reads_what_changed(tmp_path, changing):
     for file in ("model.json", "arrays.npz"):
         paths = (tmp_path / "out" / "model" / file, tmp_path / "again" / "out" / "model" / file)
         assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
-def test_a_cache_that_cannot_be_used_is_told_and_not_missed(tmp_path, changing, capsys):
-    _, url = changing
-    _, first = run(tmp_path, url)
-    assert "examples.cache" not in capsys.readouterr().err
-    restored(tmp_path).with_name("examples.cache").write_bytes(b"rubbish")
-    _, second = run(tmp_path, url)
-    assert "examples.cache is not used" in capsys.readouterr().err
-    assert (second.outcome, second.version) == ("Trained", first.version)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import pytest
 from examples.tickets.generator import LABELS
 from tests.unit.training.annotated import annotation, config, task, ticket_tasks
 
-from labelloop.datasets.example_cache import ExampleCache, cache_key
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction
 from labelloop.label_config import parse_label_config
@@ -62,22 +61,6 @@ def test_the_same_data_give_the_same_bytes_and_version(tmp_path):
     assert results[0].version == results[1].version
     for file in ("model/model.json", "model/arrays.npz", "snapshot.jsonl.gz"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_a_model_is_the_same_to_the_bit_with_and_without_the_cache_of_an_earlier_training(tmp_path):
-    before = ticket_tasks(600)
-    trained(tmp_path / "before", before[:590])
-    changed = before[5:]
-    cache = ExampleCache.read(tmp_path / "before" / "examples.cache", cache_key(SCHEMA, 7))
-    derived_before = {part.digest for part in cache.parts}
-    results = [trained(tmp_path / "with", changed, cache=cache), trained(tmp_path / "without", changed)]
-    assert results[0].version == results[1].version
-    for name in ("model/arrays.npz", "model/model.json", "examples.cache", "snapshot.jsonl.gz"):
-        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes(), name
-    after = ExampleCache.read(tmp_path / "with" / "examples.cache", cache_key(SCHEMA, 7))
-    derived = {part.digest for part in after.parts}
-    assert derived_before & derived
-    assert derived - derived_before
 
 
 def test_parameters_holdout_and_data_change_the_version(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.label_config import Choice, Control
-from labelloop.models.model import TextModel
+from labelloop.models.classifier import Classifier
 
 SCORE_DIGITS = 6
 
@@ -36,12 +36,12 @@ class ControlAnswers:
     """How a model's classes answer one control of a labelling configuration."""
 
     @classmethod
-    def of(cls, model: TextModel, control: Control, version: str) -> "ControlAnswers | None":
+    def of(cls, model: Classifier, control: Control, version: str) -> "ControlAnswers | None":
         """None when the model knows none of the choices, or when there is nothing to choose from."""
         known = set(control.labels).intersection(model.labels.get(control.name, ()))
         return cls(model, control, version) if known and (control.multiple or len(control.labels) > 1) else None
 
-    def __init__(self, model: TextModel, control: Control, version: str) -> None:
+    def __init__(self, model: Classifier, control: Control, version: str) -> None:
         """`model` knows at least one of the choices. `version` goes into the ids of regions."""
         classes = model.labels[control.name]
         by_label = {choice.label: choice for choice in control.choices}
