@@ -54,10 +54,10 @@ check: setup ## the inner loop: lint, types, unit tests and fakes, on two cores
 test: setup ## everything, on a real cluster with a real Label Studio; prints its ten slowest parts
 	$(PY) -m tools.test_run
 
-bench: setup ## every measurement of bench/ (PEER_CHECKOUT=... for label-studio-ml; DATA=... for texts of your own); see docs/benchmarks.md
+bench: setup ## every measurement of bench/ (PEER_CHECKOUT=... for label-studio-ml; DATA=... for texts of your own); see docs/benchmarks/README.md
 	$(PY) -m bench
 
-fuzz: setup ## hostile requests, configurations, answers and files in full number; docs/fuzzing.md
+fuzz: setup ## hostile requests, configurations, answers and files in full number; docs/internals/fuzzing.md
 	$(PY) -m tests.fuzz
 
 bench-loop: setup ## ten rounds from the Nth annotation to the new version answering; writes docs/benchmarks

@@ -3,7 +3,7 @@
 Ours is `labelloop publish`: the base image's layers and one more. The peer is `bentoml build`, `bentoml containerize`
 and `docker push` of the same service with the same model, with everything warm: packages in the engine's layer cache,
 base image and unchanged layers in the registry. The registry is Debian's docker-registry on loopback; where no Docker
-engine answers, a private one is started (as root, docs/images.md).
+engine answers, a private one is started (as root, docs/operations/images.md).
     python -m bench.publish --data FILE.csv
 """
 

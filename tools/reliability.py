@@ -1,8 +1,8 @@
 """Writes the reliability page: every case of the chaos suite, the tests that show it, and their last results.
 
 `python -m tools.reliability` (the last stage of `make test`) writes build/reliability.md and fails when a case lacks a
-passing test; `--docs` writes docs/reliability.md as well. That page's list of cases and tests is checked by a unit
-test, its results are those of the last full run that was kept.
+passing test; `--docs` writes docs/internals/reliability.md as well. A unit test checks that page's list of cases and
+tests. Its results are those of the last full run that was kept.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.chaos.cases import CASES
 from tests.support.reliability import RESULTS
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "internals" / "reliability.md"
 BUILT = ROOT / "build" / "reliability.md"
 CLUSTER = "tests/e2e/"
 MARK = "chaos_case"
@@ -122,7 +122,7 @@ def missing(shown: list[Shown], results: Mapping[str, Mapping[str, Any]] | None 
 def main() -> int:
     """Returns 1 when a case lacks a passing test."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docs", action="store_true", help="write docs/reliability.md as well")
+    parser.add_argument("--docs", action="store_true", help="write docs/internals/reliability.md as well")
     chosen = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     shown = marked()

@@ -1,4 +1,4 @@
-"""Writes docs/resource.md: the reference of the resource, made from the CRD, which is the source of truth.
+"""Writes docs/user/resource.md: the reference of the resource, made from the CRD, which is the source of truth.
 
 `python -m tools.resource_reference` writes it; a unit test says when that was forgotten.
 """
@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CRD = ROOT / "crds" / "labelstudiobackends.yaml"
-PAGE = ROOT / "docs" / "resource.md"
+PAGE = ROOT / "docs" / "user" / "resource.md"
 
 HEAD = """# The resource LabelStudioBackend
 

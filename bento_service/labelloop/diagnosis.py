@@ -155,7 +155,7 @@ def _about_label_config(asked: Project, found: Diagnosis, scope: Scope) -> Itera
     try:
         schema = parse_label_config(asked.label_config, scope)
     except LabelConfigError as error:
-        remedy = "change it under Settings > Labeling Interface; docs/labelling-configurations.md tells what works"
+        remedy = "change it under Settings > Labeling Interface; docs/user/labelling-configurations.md tells what works"
         yield Trouble("LabelConfigUnsupported", str(error), remedy)
         return
     found.facts["labels"] = {control.name: len(control.labels) for control in schema.controls}

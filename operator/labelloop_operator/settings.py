@@ -1,4 +1,4 @@
-"""The operator's settings: one frozen value made from the environment at start (docs/interfaces.md 5.2)."""
+"""The operator's settings: one frozen value made from the environment at start (docs/internals/interfaces.md 5.2)."""
 
 import os
 import socket

@@ -1,1 +1,1 @@
-"""Fuzzing: hostile input for everything that reads what others wrote (docs/fuzzing.md)."""
+"""Fuzzing: hostile input for everything that reads what others wrote (docs/internals/fuzzing.md)."""

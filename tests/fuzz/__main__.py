@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--requests N] [--seed S] [--case NUMBER] [TARGET...]`: see docs/fuzzing.md."""
+"""`python -m tests.fuzz [--requests N] [--seed S] [--case NUMBER] [TARGET...]`: see docs/internals/fuzzing.md."""
 
 import argparse
 import sys

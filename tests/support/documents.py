@@ -82,9 +82,14 @@ class Block:
 
 
 def pages() -> list[str]:
-    """README, docs and the examples' pages, relative to the repository."""
-    found = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/README.md")]
-    return sorted(str(path.relative_to(ROOT)) for path in found)
+    """README, docs and the examples' pages, relative to the repository; no pages that benchmarks wrote."""
+    found = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/README.md")]
+    return sorted(str(path.relative_to(ROOT)) for path in found if not _holds_figures(path))
+
+
+def _holds_figures(page: Path) -> bool:
+    """A page that a benchmark wrote."""
+    return page.parent.name == "benchmarks" and page.name != "README.md"
 
 
 def blocks(page: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Tests that stand for a case of the chaos suite carry its number, and leave their results for docs/reliability.md.
+"""Tests of a chaos case carry its number, and store their results for docs/internals/reliability.md.
 
 `@pytest.mark.chaos_case("7", "13")`; results go to build/reliability/results.json, from which `python -m
 tools.reliability` makes the page. Imported by tests/conftest.py, whose hooks these are.

@@ -1,4 +1,4 @@
-"""Rows as lines of a snapshot (docs/interfaces.md 2.2), and back with every field checked."""
+"""Rows as lines of a snapshot (docs/internals/interfaces.md 2.2), and back with every field checked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Snapshots: the rows a training read, kept beside the model (format: docs/interfaces.md 2.2).
+"""Snapshots: the rows a training read, kept beside the model (format: docs/internals/interfaces.md 2.2).
 
 A gzip of JSON lines with deterministic bytes: a header, then one line per labelled task ordered by task id. The header
 and each shard are gzip members of their own, so that the next training need not read what did not change. Snapshots

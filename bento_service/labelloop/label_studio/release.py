@@ -1,4 +1,4 @@
-"""Which release of Label Studio answers, and whether it is supported (docs/operations.md)."""
+"""Which release of Label Studio answers, and whether it is supported (docs/operations/operator.md)."""
 
 import re
 

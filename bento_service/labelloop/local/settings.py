@@ -1,4 +1,4 @@
-"""Settings of local mode: the variables of Label Studio's sklearn example, and some of our own (docs/local.md)."""
+"""Settings of local mode: the variables of Label Studio's sklearn example, and some of our own (docs/user/local.md)."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Model directories on disk: one JSON document and one archive of plain numpy arrays (docs/interfaces.md 2.1).
+"""Model directories: one JSON document and one archive of numpy arrays (docs/internals/interfaces.md 2.1).
 
 Written byte for byte the same for the same content. Reading trusts nothing: sizes are bounded before anything is
 allocated, arrays are taken from their raw bytes (never unpickled), and a checksum in the document covers both files.

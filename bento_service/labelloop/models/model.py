@@ -1,4 +1,4 @@
-"""The interface between models and everything that trains, publishes or serves them (docs/own-model.md)."""
+"""The interface between models and everything that trains, publishes or serves them (docs/user/custom-models.md)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

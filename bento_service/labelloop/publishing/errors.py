@@ -8,7 +8,7 @@ Reason = Literal[
 
 
 class RegistryError(Exception):
-    """A registry did not do what was asked. `reason` is one of docs/interfaces.md 2.3; `message` has the remedy."""
+    """A registry request failed. `reason` is listed in docs/internals/interfaces.md 2.3; `message` has the remedy."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What an image published by a training says about itself: its labels (docs/interfaces.md 2.4)."""
+"""What an image published by a training says about itself: its labels (docs/internals/interfaces.md 2.4)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Settings of the containers `restore` and `publish` (docs/interfaces.md section 3)."""
+"""Settings of the containers `restore` and `publish` (docs/internals/interfaces.md section 3)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

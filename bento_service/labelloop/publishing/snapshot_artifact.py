@@ -1,4 +1,4 @@
-"""Snapshots in the registry: an OCI artifact of one layer (docs/interfaces.md 2.2)."""
+"""Snapshots in the registry: an OCI artifact of one layer (docs/internals/interfaces.md 2.2)."""
 
 import json
 from collections.abc import Sequence

@@ -185,7 +185,7 @@ class Backend:
                 503,
                 f"This backend cannot start a training: {refusal}",
                 field="LABEL_STUDIO_API_KEY" if refusal.startswith("LABEL_STUDIO_API_KEY") else "project",
-                remedy="See docs/local.md; in Kubernetes run it by a LabelStudioBackend resource.",
+                remedy="See docs/user/local.md; in Kubernetes run it by a LabelStudioBackend resource.",
             )
         return "A training starts on this machine."
 

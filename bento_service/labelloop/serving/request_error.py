@@ -43,5 +43,5 @@ class UnknownProjectError(RequestError):
 
 def unknown_path(path: str) -> Response:
     """The answer to a request for a path that is not served."""
-    remedy = "See docs/serving.md for the routes."
+    remedy = "See docs/operations/serving.md for the routes."
     return RequestError(404, "There is nothing at this path", field="path", value=path, remedy=remedy).response()

@@ -1,4 +1,4 @@
-"""The routes Label Studio calls (docs/serving.md): HTTP in and out, nothing else."""
+"""The routes Label Studio calls (docs/operations/serving.md): HTTP in and out, nothing else."""
 
 import time
 from datetime import UTC, datetime

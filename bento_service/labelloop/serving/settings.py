@@ -1,4 +1,4 @@
-"""Settings of the serving role (docs/interfaces.md, section 4)."""
+"""Settings of the serving role (docs/internals/interfaces.md, section 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """Reads the labelled tasks of a project: only what changed since the last training, when its snapshot allows it.
 
 Whatever happens to a task or its annotations moves `task.updated_at`, but for its deletion, which leaves no trace
-(measured: docs/architecture.md). So the tasks changed since the snapshot's watermark are read, and the project's
-counters tell whether that was all. If not, tasks are missing: `vanished` finds them. If that does not explain it
+(measured: docs/internals/architecture.md). So the tasks changed since the snapshot's watermark are read. The project's
+counters show whether that was all. If not, tasks are missing: `vanished` finds them. If that does not explain it
 either, everything is read.
 
 The watermark is a time of Label Studio's own clock, so clocks need not agree. A row carries the time at which it was

@@ -1,4 +1,4 @@
-"""The outcome of a training: `result.json` and the container's termination message (docs/interfaces.md 2.3)."""
+"""The outcome of a training: `result.json`, the termination message (docs/internals/interfaces.md 2.3)."""
 
 import json
 import os
@@ -58,7 +58,7 @@ class Result:
 
     @classmethod
     def failed(cls, reason: str, message: str) -> "Result":
-        """A technical failure; `reason` is one of docs/interfaces.md 2.3."""
+        """A technical failure; `reason` is one of docs/internals/interfaces.md 2.3."""
         return cls("Failed", reason, message)
 
     @property

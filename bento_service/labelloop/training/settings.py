@@ -1,4 +1,4 @@
-"""Settings of the training role (docs/interfaces.md section 3)."""
+"""Settings of the training role (docs/internals/interfaces.md section 3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

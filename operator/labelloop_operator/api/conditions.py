@@ -1,4 +1,4 @@
-"""Condition types, their reasons, and how a condition changes. Reasons are API: docs/conditions.md tells each.
+"""Condition types, their reasons, and how a condition changes. Reasons are API: docs/user/conditions.md tells each.
 
 Rules (as in KServe): every condition carries the generation it was observed at; lastTransitionTime moves only
 when the status flips; messages tell the remedy.
@@ -42,7 +42,7 @@ class ConditionStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reasons of conditions and Events; each stands in docs/conditions.md."""
+    """Reasons of conditions and Events; each stands in docs/user/conditions.md."""
 
     # Ready
     READY = "Ready"

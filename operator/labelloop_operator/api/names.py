@@ -1,4 +1,4 @@
-"""Every name the operator gives or reads: group, labels, annotations, objects (docs/interfaces.md section 5)."""
+"""Names that the operator sets or reads: group, labels, annotations, objects (docs/internals/interfaces.md 5)."""
 
 import hashlib
 import json

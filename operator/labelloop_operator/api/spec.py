@@ -118,7 +118,7 @@ class RegistrySpec:
 
 @dataclass(frozen=True)
 class Spec:
-    """A valid LabelStudioBackend spec (docs/resource.md tells each field)."""
+    """A valid LabelStudioBackend spec (docs/user/resource.md tells each field)."""
 
     label_studio: LabelStudioSpec
     image: str | None = None

@@ -1,4 +1,4 @@
-"""The training Job: restore, train, publish (docs/interfaces.md section 3).
+"""The training Job: restore, train, publish (docs/internals/interfaces.md section 3).
 
 The container that talks to Label Studio holds no registry credentials, those that talk to the registry hold no token.
 """

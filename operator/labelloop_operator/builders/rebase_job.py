@@ -1,4 +1,4 @@
-"""The Job that puts a model on another base image: restore, verify, push (docs/interfaces.md 3.1).
+"""The Job that puts a model on another base image: restore, verify, push (docs/internals/interfaces.md 3.1).
 
 No container sees anything of Label Studio; `verify`, where a model's own code may run, has no credentials at all.
 """

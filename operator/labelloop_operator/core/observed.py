@@ -70,7 +70,7 @@ class OperatorFacts:
     trainings_per_label_studio: int
     """Training Jobs at once that read from one Label Studio; 0: as many as are due."""
     relay_secret: str
-    """HMAC of the resource's uid (docs/interfaces.md section 5); derived by the engine from the operator key."""
+    """HMAC of the resource's uid, derived from the operator key (docs/internals/interfaces.md section 5)."""
     webhook_secret: str
     address_policy: str = ""
     """Where training pods may find Label Studio (AddressPolicy as JSON); empty: anywhere."""
@@ -142,7 +142,7 @@ class JobOutcome:
 
     job: str
     result: Mapping[str, Any]
-    """result.json as in docs/interfaces.md 2.3, with `image` and `snapshot`; `outcome` Failed when technical."""
+    """`result.json` (docs/internals/interfaces.md 2.3) with `image` and `snapshot`. A technical failure is `Failed`."""
 
 
 @dataclass(frozen=True)

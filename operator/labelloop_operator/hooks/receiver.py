@@ -1,4 +1,4 @@
-"""What backends relay from Label Studio (docs/interfaces.md 4.1): hints, and requests to train.
+"""What backends relay from Label Studio (docs/internals/interfaces.md 4.1): hints, and requests to train.
 
 A request to train counts only once it stands on the resource, so the annotation is written before the answer, by
 whichever replica got it. Hints are for the leader: others hand them on.

@@ -1,4 +1,4 @@
-"""What a finished training means: result.json (docs/interfaces.md 2.3) as untrusted input, typed."""
+"""What a finished training means: result.json (docs/internals/interfaces.md 2.3) as untrusted input, typed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

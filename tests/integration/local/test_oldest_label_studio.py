@@ -29,7 +29,7 @@ def shown(user: LabelStudioUser, project: int) -> tuple[str, str]:
 def test_the_pinned_releases_are_the_documented_ones() -> None:
     assert f"\nlabel-studio=={OLDEST_SUPPORTED} " in OLDEST.read_text()
     assert f"\nlabel-studio=={NEWEST_TESTED} " in (ROOT / "requirements/label-studio.txt").read_text()
-    for page in ("docs/operations.md", "docs/local.md"):
+    for page in ("docs/operations/operator.md", "docs/user/local.md"):
         assert f"{OLDEST_SUPPORTED} to {NEWEST_TESTED}" in (ROOT / page).read_text(), page
 
 

@@ -66,7 +66,7 @@ def test_every_command_can_end_with_one_object(name: str):
 
 def test_exit_codes_are_told_by_help_and_docs_and_are_the_same():
     told = " ".join(run("--help").stdout.split())
-    page = (ROOT / "docs/local.md").read_text()
+    page = (ROOT / "docs/user/local.md").read_text()
     for code, meaning in {0: "done", 1: "failed", 2: "wrong use or setting", 3: "not enough labelled data"}.items():
         assert re.search(rf"\b{code} [^;.]*{meaning}", told), code
         assert re.search(rf"\b{code} [^;.]*{meaning}", page), code

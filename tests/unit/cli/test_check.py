@@ -191,7 +191,7 @@ def test_every_trouble_is_injected_here_and_told_in_the_docs():
     known = set(re.findall(r'"([A-Z][a-z]+[A-Z][A-Za-z]+)"', Path(diagnosis.__file__).read_text()))
     assert len(known) > 20
     here = Path(__file__).read_text()
-    page = (Path(__file__).parents[3] / "docs/local.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/user/local.md").read_text()
     assert [code for code in known if f'"{code}"' not in here] == []
     assert [code for code in known if f"`{code}`" not in page] == []
 

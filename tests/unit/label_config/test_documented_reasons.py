@@ -1,4 +1,4 @@
-"""The reasons in docs/labelling-configurations.md are those that users see."""
+"""The reasons in docs/user/labelling-configurations.md are those that users see."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from labelloop.label_config import LabelConfigError, parse_label_config
 
-PAGE = (Path(__file__).parents[3] / "docs/labelling-configurations.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/user/labelling-configurations.md").read_text()
 CHOICE = '<Choice value="a"/><Choice value="b"/>'
 TEXT = '<Text name="t" value="$text"/>'
 

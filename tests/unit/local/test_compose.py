@@ -38,7 +38,7 @@ def test_the_backend_takes_its_settings(services: dict[str, Any], tmp_path: Path
 
 
 def test_every_setting_of_the_example_is_documented(services: dict[str, Any]):
-    told = (ROOT / "docs/local.md").read_text()
+    told = (ROOT / "docs/user/local.md").read_text()
     own = {"HOME", "BENTOML_HOME"}  # of the image
     assert {name for name in services["backend"]["environment"] if f"`{name}`" not in told} <= own
 
@@ -82,6 +82,6 @@ def test_the_environment_of_the_sklearn_example_is_taken_as_it_is(tmp_path: Path
 
 
 def test_the_page_for_those_who_come_from_there_names_every_setting():
-    told = (ROOT / "docs/migrate-from-label-studio-ml.md").read_text()
+    told = (ROOT / "docs/user/migrate-from-label-studio-ml.md").read_text()
     others = ["MODEL_DIR", "LABEL_STUDIO_URL", "ML_SERVER_BASIC_AUTH_USER", "ML_SERVER_BASIC_AUTH_PASS", "TEST_ENV"]
     assert [name for name in (*SKLEARN_EXAMPLE, *others) if f"`{name}" not in told] == []

@@ -1,4 +1,4 @@
-"""What docs/local.md, the migration guide and the compose file promise about settings and commands."""
+"""What docs/user/local.md, the migration guide and the compose file promise about settings and commands."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from labelloop.local.settings import LocalSettings
 from labelloop.serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[3]
-LOCAL, MIGRATION = (ROOT / "docs" / name for name in ("local.md", "migrate-from-label-studio-ml.md"))
+LOCAL, MIGRATION = (ROOT / "docs" / "user" / name for name in ("local.md", "migrate-from-label-studio-ml.md"))
 SKLEARN_EXAMPLE = [
     "LABEL_STUDIO_HOST",
     "LABEL_STUDIO_API_KEY",

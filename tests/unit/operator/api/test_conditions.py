@@ -16,7 +16,7 @@ from labelloop_operator.api.conditions import (
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-PAGE = Path(__file__).parents[4] / "docs" / "conditions.md"
+PAGE = Path(__file__).parents[4] / "docs" / "user" / "conditions.md"
 
 
 def ready(status: ConditionStatus, reason: Reason, now: datetime, *before: Condition) -> tuple[Condition, ...]:

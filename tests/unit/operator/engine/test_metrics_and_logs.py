@@ -19,7 +19,7 @@ from labelloop_operator.ops.logging import configure
 from labelloop_operator.ops.metrics import Metrics
 
 TEXT = "my card 4711 was swallowed by the machine in Elm Street"
-OPERATIONS = Path(__file__).parents[4] / "docs/operations.md"
+OPERATIONS = Path(__file__).parents[4] / "docs/operations/operator.md"
 
 
 @pytest.fixture
@@ -114,4 +114,4 @@ def test_every_metric_is_documented() -> None:
     assert len(names) > 10
     for name, kind in names:
         if not name.endswith("_created"):
-            assert f"`{name}`" in documented, f"{name} ({kind}) is missing in docs/operations.md"
+            assert f"`{name}`" in documented, f"{name} ({kind}) is missing in docs/operations/operator.md"

@@ -1,4 +1,4 @@
-"""Every check of every chain decides in some case, and stands in docs/policies.md with a sentence, in its order."""
+"""Every check of every chain decides in some case, and docs/internals/policies.md describes it, in its order."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion
 from labelloop_operator.policy import deletion, rebase, registration, rollback, rollout, serving, summary, training
 
-PAGE = Path(__file__).parents[4] / "docs/policies.md"
+PAGE = Path(__file__).parents[4] / "docs/internals/policies.md"
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
 DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
