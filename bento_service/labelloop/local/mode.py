@@ -17,7 +17,6 @@ from labelloop.local.models import candidates, load
 from labelloop.local.settings import MAX_PROJECTS, LocalSettings
 from labelloop.local.store import ProjectStore, Store
 from labelloop.serving.predictor import Predictor
-from labelloop.serving.request_error import UnknownProjectError
 
 if TYPE_CHECKING:
     from labelloop.own_settings import OwnModelSettings
@@ -137,17 +136,23 @@ class LocalMode:
         )
         return await self._predictor(project, announced)
 
-    def shown(self, key: object = None) -> list[Shown]:
-        """What serves the project asked for; None: all projects, by number. Raises UnknownProjectError."""
-        if key is None:
-            found = sorted(self._projects)
-        elif (number := _number(key)) in self._projects and str(number) == str(key):
-            found = [number]
-        else:
-            raise UnknownProjectError(str(key), sorted(self._projects))
-        projects = [self._projects[number] for number in found]
-        shown = [Shown(project.loaded.get(project.wanted, self._base), project.store) for project in projects]
+    @property
+    def projects(self) -> list[int]:
+        """The projects that have a model here, by number."""
+        return sorted(self._projects)
+
+    def shown(self) -> list[Shown]:
+        """What serves each project, by number; what serves before any project is known."""
+        shown = [self._shown(self._projects[number]) for number in self.projects]
         return shown or [Shown(self._base)]
+
+    def shown_for(self, key: str) -> Shown | None:
+        """What serves the project of this number; None for any other text."""
+        number = _number(key)
+        return self._shown(self._projects[number]) if number in self._projects and str(number) == key else None
+
+    def _shown(self, project: _Project) -> Shown:
+        return Shown(project.loaded.get(project.wanted, self._base), project.store)
 
     def versions(self) -> list[str]:
         """Versions that answer now, of all projects."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import overload
 
 from labelloop.environment import SettingsError
+from labelloop.failures import where
 from labelloop.models import files, own
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
 from labelloop.models.text_classifier import TextClassifier
 from labelloop.own_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
-from labelloop.raised import where
 
 CODE_DIRECTORY = Path("/opt/labelloop/code")
 """Where an image keeps the code of a custom model, in a layer of its own."""

@@ -21,7 +21,7 @@ from dxf import DXF
 from dxf import exceptions as dxf_errors
 from urllib3.exceptions import HTTPError as BrokenConnection
 
-from labelloop.disk_space import DISK_FULL, is_disk_full
+from labelloop.failures import DISK_FULL, is_disk_full
 from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
 from labelloop.publishing.errors import NotAllowedError, NotInRegistryError, RegistryError

@@ -4,8 +4,8 @@ import logging
 import sys
 from collections.abc import Callable
 
-from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.environment import SettingsError
+from labelloop.failures import DISK_FULL, is_disk_full
 from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.layer import LayerError
 from labelloop.training.result import Result, ResultError, write_termination_message

@@ -103,11 +103,12 @@ class Backend:
         return await anyio.to_thread.run_sync(asked, self._addresses.found)
 
     def _shown(self, project: str | None) -> "list[Shown]":
-        if self._local is not None:
-            return self._local.shown(project)
-        if project is not None:
-            raise UnknownProjectError(project, ())
-        return []
+        if project is None:
+            return [] if self._local is None else self._local.shown()
+        found = None if self._local is None else self._local.shown_for(project)
+        if found is None:
+            raise UnknownProjectError(project, [] if self._local is None else self._local.projects)
+        return [found]
 
     def versions(self) -> list[str]:
         """The versions that answer now."""

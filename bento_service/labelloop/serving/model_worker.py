@@ -15,11 +15,11 @@ from pathlib import Path
 import orjson
 
 from labelloop.environment import SettingsError
+from labelloop.failures import places, where
 from labelloop.label_config import LabelConfigError, Schema, parse_label_config
 from labelloop.models import ModelFileError, TextModel, load_model, store
 from labelloop.models.answers import AnswerError, Checked, checked
 from labelloop.models.model import Model, Task
-from labelloop.raised import places, where
 from labelloop.serving.predictor import Predictor
 from labelloop.serving.self_check import self_check
 

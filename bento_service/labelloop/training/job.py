@@ -8,8 +8,8 @@ from pathlib import Path
 
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
-from labelloop.disk_space import DISK_FULL, is_disk_full
 from labelloop.environment import SettingsError
+from labelloop.failures import DISK_FULL, is_disk_full, places, where
 from labelloop.label_config import LabelConfigError, Scope
 from labelloop.label_studio import (
     AddressRefused,
@@ -24,7 +24,6 @@ from labelloop.models import store
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
 from labelloop.models.store import load_model
-from labelloop.raised import places, where
 from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message

@@ -6,12 +6,12 @@ Without the exception's own message, which may quote a task's text.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from labelloop.failures import places, where
 from labelloop.models.answers import AnswerError
 from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.model import Model
 from labelloop.models.own import name_of
 from labelloop.models.text_classifier import TextClassifier
-from labelloop.raised import places, where
 
 _MEANT = (NotEnoughExamplesError, ParameterError, ModelFileError, MemoryError)
 

@@ -13,8 +13,8 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from labelloop_operator.api import names
+from labelloop_operator.api.names import ADDED_BY_OTHERS
 from labelloop_operator.core.routing import misrouted
-from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 Manifest = Mapping[str, Any]
 

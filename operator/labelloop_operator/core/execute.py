@@ -6,6 +6,7 @@ from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.names import ADDED_BY_OTHERS
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.builders.relay_secret import still_kept
 from labelloop_operator.clients.errors import ApiError
@@ -18,7 +19,7 @@ from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.plan import Apply, Create, Delete, Emit, ReleaseRelaySecret, SetFinalizer
 from labelloop_operator.core.repairs import Fields, Key, Repairs, listed
 from labelloop_operator.core.restore import restore
-from labelloop_operator.watch.cache import ADDED_BY_OTHERS, Cache
+from labelloop_operator.watch.cache import Cache
 
 RECHECK = 600.0
 """Seconds after which an object that is not watched (the relay Secret) is looked at again."""

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from labelloop_operator.api.names import FIELD_MANAGER
+from labelloop_operator.api.names import ADDED_BY_OTHERS, FIELD_MANAGER
 from labelloop_operator.clients.errors import ApiError
 from labelloop_operator.clients.kinds import SERVICE, Kind
 from labelloop_operator.clients.kubernetes import Kubernetes, Object
 from labelloop_operator.clients.managed_fields import OWNERS_CLEARED, added_by_others, taken_over
 from labelloop_operator.core.drift import in_place
 from labelloop_operator.core.routing import is_headless, misrouted, replacing
-from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 Manifest = Mapping[str, Any]
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.names import ADDED_BY_OTHERS
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.job_parts import job_as_wanted
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.observed import Manifest
 from labelloop_operator.core.plan import Apply, Delete, Emit
 from labelloop_operator.core.views import Child
-from labelloop_operator.watch.cache import ADDED_BY_OTHERS
 
 _LEFT_OUT: Mapping[str, Any] = {"suspend": False, "parallelism": 1}
 """What Kubernetes takes when a Job does not say."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labelloop_operator.api import names
+from labelloop_operator.api.names import ADDED_BY_OTHERS
 from labelloop_operator.clients.kinds import BACKEND, CACHED_KINDS, CHILD_KINDS, JOB, Kind
 from labelloop_operator.clients.managed_fields import added_by_others
 
@@ -32,10 +33,6 @@ _METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
-
-
-ADDED_BY_OTHERS = "addedByOthers"
-"""Of a kept child: paths of fields that others added, with their managers."""
 
 
 @dataclass(frozen=True)

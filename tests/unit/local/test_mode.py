@@ -15,7 +15,6 @@ from labelloop.local.settings import LocalSettings
 from labelloop.local.state import Promoted
 from labelloop.local.store import ProjectStore, Store
 from labelloop.serving.predictor import Predictor
-from labelloop.serving.request_error import UnknownProjectError
 
 COLD = "cold-000000000000"
 ONE, TWO = "model-000000000001", "model-000000000002"
@@ -152,12 +151,12 @@ async def test_all_projects_are_shown_or_the_one_that_is_asked_for(tmp_path: Pat
     promote(tmp_path, models, TWO, project=8)
     async with worker(tmp_path) as mode:
         assert [shown.predictor.version for shown in mode.shown()] == [ONE, TWO]
-        assert [shown.predictor.version for shown in mode.shown("8")] == [TWO]
+        assert mode.projects == [7, 8]
+        found = mode.shown_for("8")
+        assert found is not None
+        assert found.predictor.version == TWO
         for unknown in ("99", "abc", "", "07", "7.1"):
-            with pytest.raises(UnknownProjectError) as raised:
-                mode.shown(unknown)
-            assert (raised.value.status, raised.value.projects) == (404, [7, 8])
-            assert raised.value.error == f"no project {unknown}"
+            assert mode.shown_for(unknown) is None
 
 
 async def test_a_worker_that_starts_in_between_answers_what_the_others_announce(tmp_path: Path, models: Path):

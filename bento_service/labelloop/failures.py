@@ -1,7 +1,13 @@
-"""Where an exception came from, for people: without its message, which may quote a task's text."""
+"""Describes exceptions without their message, which may quote the text of a task; recognizes a full volume."""
 
+import errno
 import traceback
 from pathlib import Path
+
+DISK_FULL = (
+    "the working volume is full: free space on the node, or give the training more ephemeral storage "
+    "(spec.training.resources)"
+)
 
 
 def where(error: BaseException) -> str:
@@ -15,3 +21,8 @@ def places(error: BaseException) -> tuple[str, ...]:
     return tuple(
         f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error of the operating system reports that no space, or none of a quota, is left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
