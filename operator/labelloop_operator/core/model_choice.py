@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from labelloop_operator.api import names
-from labelloop_operator.api.conditions import Reason
+from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import ModelStatus, ModelVersion, Refusal
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.images import trimmed
-from labelloop_operator.core.recovery import restored
 from labelloop_operator.core.views import our_jobs
+from labelloop_operator.policy.outcome import read_outcome
 from labelloop_operator.policy.rollout import may_roll_out, to_retry
 
 
@@ -23,7 +23,7 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
         # A person changed something: a base image that did not start gets another chance.
         model = replace(model, refused=tuple(entry for entry in model.refused if not names.is_cold(entry.version)))
     model = trimmed(model, spec.model.history_limit)
-    active = model.active or restored(draft, spec) or cold
+    active = model.active or _promoted_elsewhere(draft, spec) or cold
     if active.at is None:
         active = replace(active, at=draft.now)
     if spec.model.pin is not None:
@@ -36,6 +36,25 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
     if candidate is not None and candidate.version == active.version and not _on_its_way(candidate, active, image):
         candidate = None
     return draft.set_model(replace(model, active=active, candidate=candidate))
+
+
+def _promoted_elsewhere(draft: Draft, spec: Spec) -> ModelVersion | None:
+    """The version that the registry's tag `promoted` names, perhaps from another cluster. Nothing is trained.
+
+    A version of another project is not used. Counting continues from the version's cut.
+    """
+    found = draft.observed.promoted
+    if found is None or found.get("project") != spec.label_studio.project:
+        return None
+    outcome = read_outcome(found)
+    if outcome.model is None or outcome.cut is None:
+        return None
+    snapshot = outcome.snapshot if spec.training.keeps_snapshots else None
+    draft.set_training(replace(draft.status.training, cut=outcome.cut, snapshot=snapshot))
+    message = f"{outcome.model.version} was found in the registry under the tag promoted, and serves without a training"
+    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.TRUE, Reason.PROMOTED, message)
+    base = found.get("base_image")
+    return replace(outcome.model, base_image=base if isinstance(base, str) else None)
 
 
 def _tried_again(draft: Draft, refused: Sequence[Refusal], active: ModelVersion) -> ModelVersion | None:

@@ -9,7 +9,7 @@ registered in the former one is removed with the credentials that the relay Secr
 from dataclasses import replace
 from datetime import timedelta
 
-from labelloop.label_studio import too_old
+from labelloop.label_studio.release import too_old
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionType, Reason
 from labelloop_operator.api.label_studio_status import FormerRegistration, LabelStudioStatus

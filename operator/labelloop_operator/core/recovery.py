@@ -8,19 +8,13 @@ epoch: everything is trained once more, nothing is lost.
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason
-from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.status import Cut, ModelStatus, ModelVersion, Status, TrainingStatus
 from labelloop_operator.core.observed import Children, Manifest, Resource
 from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.views import image_of
-from labelloop_operator.policy.outcome import read_outcome
-
-if TYPE_CHECKING:
-    from labelloop_operator.core.draft import Draft
 
 
 def recovered(resource: Resource, children: Children) -> Status:
@@ -46,25 +40,6 @@ def record(status: Status) -> str:
         ).to_dict(),
     }
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
-
-
-def restored(draft: "Draft", spec: Spec) -> ModelVersion | None:
-    """The version that was promoted last, perhaps in another cluster, as the registry tells it; nothing is trained.
-
-    Only for the same project: what was learned elsewhere must not answer here. Counting goes on from its cut.
-    """
-    found = draft.observed.promoted
-    if found is None or found.get("project") != spec.label_studio.project:
-        return None
-    outcome = read_outcome(found)
-    if outcome.model is None or outcome.cut is None:
-        return None
-    snapshot = outcome.snapshot if spec.training.keeps_snapshots else None
-    draft.set_training(replace(draft.status.training, cut=outcome.cut, snapshot=snapshot))
-    message = f"{outcome.model.version} was found in the registry under the tag promoted, and serves without a training"
-    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.TRUE, Reason.PROMOTED, message)
-    base = found.get("base_image")
-    return replace(outcome.model, base_image=base if isinstance(base, str) else None)
 
 
 def _restored(status: Status, resource: Resource, children: Children) -> Status:
