@@ -45,6 +45,8 @@ OUTAGES = "tests/e2e/outages"
 """End to end on a cluster of their own: they take away what all other stories need, and the lane has the time."""
 DEMO = "tests/e2e/demo"
 """The demo makes its own cluster. It comes last in its lane: beside the end of the stories, as the outages do."""
+SCALE = "tests/e2e/test_bench_scale.py"
+"""It makes its own cluster too; in the lane of the stories that lane would end last."""
 Lane = tuple[Stage, ...]
 GROUPS: tuple[tuple[Lane, ...], ...] = (
     (
@@ -53,19 +55,16 @@ GROUPS: tuple[tuple[Lane, ...], ...] = (
             Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
             Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
             Stage("types", (str(BIN / "mypy"),)),
-        ),
-    ),
-    (
-        (
             Stage("unit", tests=("tests/unit",)),
             Stage("chaos", tests=("tests/chaos",)),
             Stage("integration", tests=("tests/integration",)),
+            Stage("scale", tests=(SCALE,)),
             Stage("outages", tests=(OUTAGES,)),
             Stage("demo", tests=(DEMO,)),
         ),
         (
             Stage("images", (sys.executable, "-m", "tools.build_images", *IMAGES), needed=True),
-            Stage("end to end", tests=("tests/e2e", f"--ignore={OUTAGES}", f"--ignore={DEMO}")),
+            Stage("end to end", tests=("tests/e2e", *(f"--ignore={path}" for path in (OUTAGES, DEMO, SCALE)))),
         ),
     ),
     ((Stage("reliability", (sys.executable, "-m", "tools.reliability")),),),

@@ -1,10 +1,14 @@
 """What a resource goes through: for each plan how things stand before, and what is then done."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import Any
 
-from tests.fakes.scene import NAME, NAMESPACE, QUIET, Json, Scene, scene
+from tests.fakes.scene import NAME, NAMESPACE, POLL, QUIET, Json, Scene, scene
+from tests.fakes.virtual_network import virtually
 
 OTHER_IMAGE = "registry.example/backend@sha256:" + "1" * 64
 OTHER_SECRET = {"metadata": {"name": "basic"}, "data": {"username": "dXNlcg==", "password": "cGFzcw=="}}
@@ -21,18 +25,48 @@ class Plan:
     quiet: float = QUIET
 
 
-async def told(plan: Plan, prepare: Callable[[Scene], Any] = lambda _: None, quiet: float = 0.0) -> Json:
+Start = tuple[Scene, datetime]
+"""How things stand before a plan, and since when."""
+
+
+@cache
+def prepared(before: Doing) -> Start:
+    """Made once: most tests of a plan begin where others do."""
+
+    async def stand() -> Start:
+        async with scene() as made:
+            await made.start_operator()
+            await before(made)
+            return made, made.now()
+
+    return virtually(stand())
+
+
+@asynccontextmanager
+async def standing(start: Start) -> AsyncIterator[Scene]:
+    """A world where things stand so already, and an operator that has found that nothing is to be done."""
+    async with scene() as made:
+        made.go_on_from(*start)
+        await made.start_operator()
+        await made.settle(2 * POLL)
+        yield made
+
+
+def told(plan: Plan, prepare: Callable[[Scene], Any] = lambda _: None, quiet: float = 0.0) -> Coroutine[Any, Any, Json]:
     """The end state of a plan in a world of its own, `prepare`d right before the plan acts.
 
     `quiet`: virtual seconds without a write beyond the plan's own.
     """
-    async with scene() as made:
-        await made.start_operator()
-        await plan.before(made)
-        prepare(made)
-        await plan.act(made)
-        await made.settle(plan.quiet + quiet)
-        return made.end_state()
+    start = prepared(plan.before)
+
+    async def end() -> Json:
+        async with standing(start) as made:
+            prepare(made)
+            await plan.act(made)
+            await made.settle(plan.quiet + quiet)
+            return made.end_state()
+
+    return end()
 
 
 async def nothing(_: Scene) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.chaos.plans import PLANS, Plan, told, trained
+from tests.chaos.plans import PLANS, Plan, Start, prepared, standing, told, trained
 from tests.fakes.kubernetes import Object
-from tests.fakes.scene import NAME, NAMESPACE, THEIRS, Json, Killer, Scene, scene
+from tests.fakes.scene import NAME, NAMESPACE, THEIRS, Json, Killer, Scene
 from tests.fakes.validation import Refused
 from tests.fakes.virtual_network import virtually
 
@@ -139,19 +139,14 @@ def tamper(made: Scene, edit: Edit) -> None:
 @cache
 def undisturbed(moment: str) -> str:
     """The end state without the other client."""
+    plan = MOMENTS[moment]
 
-    async def end() -> Json:
-        plan = MOMENTS[moment]
-        act = plan.act
+    async def acts(made: Scene) -> None:
+        await plan.act(made)
+        made.jobs_run = True
+        made.go_on()
 
-        async def acts(made: Scene) -> None:
-            await act(made)
-            made.jobs_run = True
-            made.go_on()
-
-        return await told(Plan(plan.before, acts))
-
-    return plain(virtually(end()))
+    return plain(virtually(told(Plan(plan.before, acts))))
 
 
 def plain(end: Json) -> str:
@@ -169,12 +164,9 @@ def plain(end: Json) -> str:
     return json.dumps({**end, "children": children}, sort_keys=True, indent=1)
 
 
-async def disturbed(moment: str, write: int, edits: list[Edit]) -> str:
+async def disturbed(plan: Plan, start: Start, write: int, edits: list[Edit]) -> str:
     """The end state with these edits from that write of the operator on."""
-    plan = MOMENTS[moment]
-    async with scene() as made:
-        await made.start_operator()
-        await plan.before(made)
+    async with standing(start) as made:
         killer = Killer()
         made.count_writes(killer)
         await plan.act(made)
@@ -203,4 +195,5 @@ async def disturbed(moment: str, write: int, edits: list[Edit]) -> str:
 @settings(max_examples=15, phases=[Phase.generate])  # an example is short: shrinking it would take minutes
 @given(st.sampled_from(list(MOMENTS)), st.integers(0, 6), st.lists(EDITS, min_size=1, max_size=3))
 def test_any_field_changed_by_another_client_ends_as_if_undisturbed(moment: str, write: int, edits: list[Edit]) -> None:
-    assert virtually(disturbed(moment, write, edits)) == undisturbed(moment)
+    plan = MOMENTS[moment]
+    assert virtually(disturbed(plan, prepared(plan.before), write, edits)) == undisturbed(moment)

@@ -1,12 +1,13 @@
 """Clocks that jump, two operators at once, leaders that freeze, status and annotations that are wiped."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.chaos.plans import PLANS, Plan, told
+from tests.chaos.plans import PLANS, Plan, Start, prepared, standing, told
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import Operator, connect
 from tests.fakes.scene import NAMESPACE, PLACE, Json, Killer, Scene, scene
@@ -17,17 +18,26 @@ from labelloop_operator.ops.leader import Leader
 SOME = ["first deployment", "second training", "training that fails once", "Start Training"]
 
 
-async def disturbed(plan: Plan, write: int, deed: Any, active: str | None = None) -> Json:
-    """Something is done to the world right after the Nth write; `active` is waited for, if told."""
-    async with scene() as made:
-        await made.start_operator()
-        await plan.before(made)
-        await made.act_until_write(plan.act, write)
+async def disturbed(plan: Plan, start: Start, write: int, deed: Any, active: str | None = None) -> tuple[Json, int]:
+    """Something is done to the world right after the Nth write; `active` is waited for, if told.
+
+    Returns the end, and the last of the writes after which it was done.
+    """
+    async with standing(start) as made:
+        reached = await made.act_until_write(plan.act, write)
         deed(made)
         if active is not None:  # a back-off may last an hour longer when the clock goes back
             await made.until(lambda: made.active == active, 2 * 3600.0)
         await made.settle(plan.quiet)
-        return made.end_state()
+        return made.end_state(), reached
+
+
+def at_each_moment(plan: Plan, writes: int, deed: Any, active: str | None = None) -> Iterator[tuple[Json, str]]:
+    """The end for every moment between two writes, and which it was."""
+    start, write = prepared(plan.before), 0
+    while write < writes:
+        end, write = virtually(disturbed(plan, start, write + 1, deed, active))
+        yield end, f"after write {write} of {writes}"
 
 
 @pytest.mark.chaos_case("16")
@@ -40,9 +50,8 @@ def test_a_clock_that_jumps_at_any_write_trains_nothing_more(name: str, hours: i
     def jump(made: Scene) -> None:
         made.skew += timedelta(hours=hours)
 
-    for write in range(1, counted.writes + 1):
-        end = virtually(disturbed(plan, write, jump, want["active"]))
-        assert end["trainings"] == want["trainings"], f"after write {write}"
+    for end, where in at_each_moment(plan, counted.writes, jump, want["active"]):
+        assert end["trainings"] == want["trainings"], where
 
 
 async def slowly(_: web.Request, seen: Seen, carry_out: Any) -> web.StreamResponse:
@@ -97,9 +106,7 @@ KEPT = ("finalizers", "active", "candidate", "backends", "webhooks", "children")
 def test_wiped_at_any_write_it_is_rebuilt(name: str, wipe: Any) -> None:
     plan, counted = PLANS[name], Killer()
     want = virtually(told(plan, lambda made: made.count_writes(counted)))
-    for write in range(1, counted.writes + 1):
-        end = virtually(disturbed(plan, write, wipe))
-        where = f"{wipe.__name__} after write {write} of {counted.writes}"
+    for end, where in at_each_moment(plan, counted.writes, wipe):
         if name != "roll-out that never serves":  # what was refused is forgotten with the status: it is tried again
             assert {key: end[key] for key in KEPT} == {key: want[key] for key in KEPT}, where
         assert end["training"]["pendingUpdates"] == 0, where

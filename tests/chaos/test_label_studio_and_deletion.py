@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
-from tests.chaos.plans import PLANS, told, trained
+from tests.chaos.plans import PLANS, Plan, Start, prepared, standing, told, trained
 from tests.fakes.kubernetes import Seen
 from tests.fakes.scene import BACKENDS, NAMESPACE, PLACE, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
@@ -92,23 +92,23 @@ def test_label_studio_in_trouble(trouble: Trouble, reason: str) -> None:
     virtually(in_trouble(trouble, reason))
 
 
-def writes_of(name: str) -> range:
-    """The writes that the plan takes."""
+def writes_of(plan: Plan) -> int:
+    """How many the plan takes."""
     killer = Killer()
-    virtually(told(PLANS[name], lambda made: made.count_writes(killer)))
-    return range(1, killer.writes + 1)
+    virtually(told(plan, lambda made: made.count_writes(killer)))
+    return killer.writes
 
 
-async def deleted(name: str, write: int, operator_down: bool, label_studio_down: bool) -> float:
-    """The seconds until it was gone."""
-    async with scene() as made:
-        await made.start_operator()
-        await PLANS[name].before(made)
-        await made.act_until_write(PLANS[name].act, write, kill=operator_down)
+async def deleted(
+    plan: Plan, start: Start, write: int, operator_down: bool, label_studio_down: bool
+) -> tuple[float, int]:
+    """The seconds until it was gone, and the last write before it was deleted."""
+    async with standing(start) as made:
+        reached = await made.act_until_write(plan.act, write, kill=operator_down)
         if label_studio_down:
             made.label_studio.broken = 502
         if not made.world.found():
-            return 0.0
+            return 0.0, reached
         made.delete()
         if operator_down:
             await made.world.crash()
@@ -120,7 +120,7 @@ async def deleted(name: str, write: int, operator_down: bool, label_studio_down:
             assert (made.label_studio.backends, made.label_studio.webhooks) == ({}, {})
         left = [item for plural in ("deployments", "services", "jobs") for item in made.api.all(plural)]
         assert not left
-        return seconds
+        return seconds, reached
 
 
 @pytest.mark.chaos_case("14")
@@ -131,8 +131,10 @@ async def deleted(name: str, write: int, operator_down: bool, label_studio_down:
     ids=["all well", "Label Studio down", "operator down"],
 )
 def test_deleted_at_any_write(name: str, operator_down: bool, label_studio_down: bool) -> None:
-    for write in writes_of(name):
-        seconds = virtually(deleted(name, write, operator_down, label_studio_down))
+    plan, write = PLANS[name], 0
+    start, last = prepared(plan.before), writes_of(plan)
+    while write < last:
+        seconds, write = virtually(deleted(plan, start, write + 1, operator_down, label_studio_down))
         assert seconds <= DEREGISTER_TIMEOUT + 30.0, f"deleted at write {write}"
 
 

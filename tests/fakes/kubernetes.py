@@ -7,8 +7,10 @@ Jobs, Secrets, Pods, Leases, Events and Namespaces.
 import asyncio
 import json
 import uuid
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -315,11 +317,12 @@ class FakeKubernetes:
         self, response: web.StreamResponse, plural: str, namespace: str, selector: Selector, since: int
     ) -> None:
         while True:
-            for version, type_, kind, item in list(self._history):
+            newer = bisect_right(self._history, since, key=itemgetter(0))
+            for version, type_, kind, item in self._history[newer:]:
                 where = item["metadata"].get("namespace", "")
                 if self.withheld(version, kind):
                     continue
-                if version > since and kind == plural and namespace in ("", where) and _selected(item, selector):
+                if kind == plural and namespace in ("", where) and _selected(item, selector):
                     await response.write(json.dumps({"type": type_, "object": item}).encode() + b"\n")
             since = max(since, self._version)
             async with self._changed:

@@ -45,6 +45,10 @@ class Killer:
         self.after = after
         self.writes = 0
         self.dead = False
+        self.world: Callable[[], object] = lambda: None
+        """What the state of the world is known by."""
+        self._before: dict[int, object] = {}
+        self._after: dict[int, object] = {}
 
     async def watch(self, request: web.Request, carry_out: Callable[[], Any]) -> web.StreamResponse:
         """Let a request through, or kill its sender."""
@@ -54,11 +58,23 @@ class Killer:
             return await carry_out()
         self.writes += 1
         if self.writes != self.kill_at:
-            return await carry_out()
+            return await self._watched(self.writes, carry_out)
         if self.after:
             await carry_out()
         self.dead = True
         return reset(request)
+
+    async def _watched(self, write: int, carry_out: Callable[[], Any]) -> web.StreamResponse:
+        self._before[write] = self.world()
+        answer = await carry_out()
+        self._after[write] = self.world()
+        return answer
+
+    def kills(self) -> list["Killer"]:
+        """Killers around every write there was. Before a write is left out when it is also after the one before."""
+        numbers = range(1, self.writes + 1)
+        before = [Killer(at) for at in numbers if self._before[at] != self._after.get(at - 1, self)]
+        return [*before, *(Killer(at, after=True) for at in numbers)]
 
 
 def reset(request: web.Request) -> web.StreamResponse:
@@ -146,12 +162,17 @@ class Scene:
     def count_writes(self, killer: Killer) -> None:
         """From now on the killer watches the operator."""
         self.killer = killer
+        killer.world = self._state
 
         async def from_operator(request: web.Request, _: Seen, carry_out: Any) -> web.StreamResponse:
             return await killer.watch(request, carry_out)
 
         self.api.interceptor = from_operator
         self.label_studio.interceptor = killer.watch
+
+    def _state(self) -> object:
+        registry = self.world.registry
+        return self.now(), self.api.version, len(registry.promoted), len(registry.removed)
 
     async def restart_operator(self) -> None:
         """SIGKILL, and the next life."""
@@ -180,13 +201,17 @@ class Scene:
             self._gone_on = self.api.version
         await asyncio.sleep(seconds)
 
-    async def act_until_write(self, act: "Callable[[Scene], Awaitable[None]]", write: int, kill: bool = False) -> None:
-        """Act and go on until the operator's Nth write from then on, before which it may be killed."""
+    async def act_until_write(self, act: "Callable[[Scene], Awaitable[None]]", write: int, kill: bool = False) -> int:
+        """Act and go on until the operator's Nth write from then on, before which it may be killed.
+
+        Returns how many writes there were: all that came at the same moment as the Nth.
+        """
         killer = Killer(write if kill else None)
         self.count_writes(killer)
         await act(self)
         while killer.writes < write:
             await self.step(0.05)
+        return killer.writes
 
     async def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds / LOOK)):

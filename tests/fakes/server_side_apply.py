@@ -6,6 +6,7 @@ longer says, unless another manager owns it.
 """
 
 import json
+import marshal
 from typing import Any
 
 Object = dict[str, Any]
@@ -24,12 +25,8 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 
 
 def clone(item: Any) -> Any:
-    """A copy of a JSON value: ten times as fast as copy.deepcopy."""
-    if isinstance(item, dict):
-        return {key: clone(value) for key, value in item.items()}
-    if isinstance(item, list):
-        return [clone(value) for value in item]
-    return item
+    """A copy of a JSON value: several times as fast as copy.deepcopy and json."""
+    return marshal.loads(marshal.dumps(item))
 
 
 def merged(live: Any, patch: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, set_condition
 from labelloop_operator.api.label_studio_status import LabelStudioStatus
@@ -13,6 +14,7 @@ from labelloop_operator.core.observed import Conflict, Observed
 from labelloop_operator.core.ownership import is_ours
 from labelloop_operator.core.plan import Action, Emit, Plan
 from labelloop_operator.core.recovery import recovered
+from labelloop_operator.core.views import route_of
 
 
 class Draft:
@@ -39,6 +41,11 @@ class Draft:
     def url(self) -> str:
         """Where Label Studio asks the backend."""
         return service_url(self.owner.name, self.owner.namespace, self.observed.operator.cluster_domain)
+
+    @cached_property
+    def route(self) -> str:
+        """What decides who answers through the Service (core/views.py)."""
+        return route_of(self.observed.children, self.owner.uid)
 
     def act(self, *actions: Action) -> None:
         """Add actions, executed in this order."""

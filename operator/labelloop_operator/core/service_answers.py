@@ -5,7 +5,6 @@ from datetime import timedelta
 from labelloop_operator.api.conditions import ConditionType, Reason, condition, is_true
 from labelloop_operator.core.draft import Draft
 from labelloop_operator.core.plan import ProbeService
-from labelloop_operator.core.views import route_of
 from labelloop_operator.policy.serving import NOT_PROBED, Answer
 
 FAILURES = 3
@@ -21,7 +20,7 @@ def answer(draft: Draft) -> Answer:
     facts = draft.observed.probe
     if not facts.enabled:
         return NOT_PROBED
-    current = facts.route == route_of(draft.observed.children, draft.owner.uid)
+    current = facts.route == draft.route
     version = facts.version if current else None
     if current and facts.failures >= FAILURES and facts.failing_since is not None:
         counts_at = facts.failing_since + (LASTING if served_before(draft) else LASTING_AT_FIRST)
@@ -47,4 +46,4 @@ def _was_unreachable(draft: Draft) -> bool:
 def probe(draft: Draft, version: str) -> None:
     """Ask which version answers through the Service as it is now; `version` is the one that should."""
     if draft.observed.probe.enabled:
-        draft.act(ProbeService(draft.url, version, route_of(draft.observed.children, draft.owner.uid)))
+        draft.act(ProbeService(draft.url, version, draft.route))

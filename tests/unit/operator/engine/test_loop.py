@@ -7,6 +7,7 @@ import pytest_asyncio
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import NAME, NAMESPACE, Operator, World, world
 from tests.fakes.story import result
+from tests.fakes.virtual_network import virtually
 from tests.fakes.waiting import until
 
 from labelloop_operator.watch.target import Hint
@@ -259,7 +260,17 @@ async def test_an_earlier_job_s_image_is_not_taken_for_a_lost_pod_s_result(loop:
     assert loop.training["pendingUpdates"] == 1
 
 
-async def test_a_refused_pod_is_told_with_the_words_of_the_jobs_event(loop: World) -> None:
+def test_a_refused_pod_is_told_with_the_words_of_the_jobs_event() -> None:
+    """In virtual time: a Job's pods are looked at every ten seconds."""
+
+    async def story() -> None:
+        async with world() as loop:
+            await _refused_pod(loop)
+
+    virtually(story())
+
+
+async def _refused_pod(loop: World) -> None:
     loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
     loop.label_studio.annotate(7)
     await loop.run()
