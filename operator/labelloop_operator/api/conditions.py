@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     CANDIDATE_ACCEPTED = "CandidateAccepted"
     ROLLOUT_SUCCEEDED = "RolloutSucceeded"
     REBASED = "Rebased"
+    PREDICTIONS_WRITTEN = "PredictionsWritten"
     SUSPENDED = "Suspended"
 
 
@@ -152,6 +153,9 @@ class Reason(StrEnum):
     REBASED = "Rebased"
     REBASING = "Rebasing"
     REBASE_NEEDS_TRAINING = "RebaseNeedsTraining"
+    # PredictionsWritten
+    PREDICTIONS_WRITTEN = "PredictionsWritten"
+    WRITING_PREDICTIONS = "WritingPredictions"
     # Suspended
     SUSPENDED = "Suspended"
     RUNNING = "Running"

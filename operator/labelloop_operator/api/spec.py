@@ -107,6 +107,18 @@ class EvaluationSpec:
 
 
 @dataclass(frozen=True)
+class PredictionsSpec:
+    """Which tasks get stored predictions of a new version."""
+
+    scope: str = "Unlabelled"
+    """`Unlabelled`: tasks without annotations; `All`; `None`: nothing is written or removed."""
+    limit: int = 10_000
+    """Tasks at most, lowest ids first."""
+    keep_versions: int = 2
+    """Versions whose predictions stay, the new one included."""
+
+
+@dataclass(frozen=True)
 class RegistrySpec:
     """Where images go. None: the operator's default."""
 
@@ -127,6 +139,7 @@ class Spec:
     training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: EvaluationSpec = EvaluationSpec()
     progress_deadline: float = 300.0
+    predictions: PredictionsSpec = PredictionsSpec()
     registry: RegistrySpec = RegistrySpec()
     suspend: bool = False
 
@@ -143,6 +156,7 @@ def parse(data: Mapping[str, Any]) -> Spec | tuple[Problem, ...]:
 def _spec(root: Fields) -> Spec:
     label_studio, serving, training = root.section("labelStudio"), root.section("serving"), root.section("training")
     registry, evaluation, model = root.section("registry"), root.section("evaluation"), root.section("model")
+    predictions = root.section("predictions")
     return Spec(
         label_studio=LabelStudioSpec(
             connection_secret=label_studio.required_reference("connectionSecretRef"),
@@ -181,6 +195,11 @@ def _spec(root: Fields) -> Spec:
             blind=evaluation.boolean("blind", default=False),
         ),
         progress_deadline=root.section("rollout").duration("progressDeadline", 300.0, "24h"),
+        predictions=PredictionsSpec(
+            scope=predictions.choice("scope", ("Unlabelled", "All", "None")),
+            limit=predictions.integer("limit", 10_000, minimum=1),
+            keep_versions=predictions.integer("keepVersions", 2, minimum=1),
+        ),
         registry=RegistrySpec(
             repository=registry.text("repository"),
             push_secret=registry.reference("pushSecretRef"),

@@ -11,22 +11,18 @@ from labelloop_operator.api import names
 from labelloop_operator.api.spec import EvaluationSpec, Spec
 from labelloop_operator.api.status import Cut
 from labelloop_operator.api.times import format_time
-from labelloop_operator.builders.containers import (
-    model_class_variable,
-    secret_file_volume,
-    secret_variable,
-    variable,
-)
+from labelloop_operator.builders.containers import model_class_variable, variable
 from labelloop_operator.builders.job_parts import (
+    ca_mounts,
+    ca_volumes,
     job_container,
     job_manifest,
     job_variables,
+    label_studio_environment,
     registry_environment,
     registry_mounts,
 )
 from labelloop_operator.builders.metadata import Owner
-
-CA_DIRECTORY = "/etc/labelloop/label-studio"
 
 
 @dataclass(frozen=True)
@@ -110,17 +106,11 @@ def job(owner: Owner, spec: Spec, training: Training) -> dict[str, Any]:
     mounts = registry_mounts(spec)
     containers = [
         job_container(spec, image, "restore", "restore", _restore_environment(spec, training), mounts),
-        job_container(spec, image, "train", "train", _train_environment(spec, training), _ca_mounts(training)),
+        job_container(spec, image, "train", "train", _train_environment(spec, training), ca_mounts(training.has_ca)),
         job_container(spec, image, "publish", "publish", _publish_environment(spec, training, name), mounts),
     ]
-    volumes: list[dict[str, Any]] = []
-    if training.has_ca:
-        volumes.append(secret_file_volume("label-studio-ca", spec.label_studio.connection_secret, "ca.crt", "ca.crt"))
+    volumes = ca_volumes(spec, training.has_ca)
     return job_manifest(owner, spec, name, names.COMPONENT_TRAINING, annotations, containers, volumes)
-
-
-def _ca_mounts(training: Training) -> list[dict[str, Any]]:
-    return [{"name": "label-studio-ca", "mountPath": CA_DIRECTORY, "readOnly": True}] if training.has_ca else []
 
 
 def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
@@ -131,16 +121,7 @@ def _restore_environment(spec: Spec, training: Training) -> list[dict[str, Any]]
 
 
 def _train_environment(spec: Spec, training: Training) -> list[dict[str, Any]]:
-    secret = spec.label_studio.connection_secret
-    found = [
-        secret_variable("LABEL_STUDIO_URL", secret, "url"),
-        secret_variable("LABEL_STUDIO_API_KEY", secret, "token"),
-    ]
-    if training.has_ca:
-        found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
-    if training.address_policy:
-        found.append(variable("LABELLOOP_ADDRESS_POLICY", training.address_policy))
-    found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
+    found = label_studio_environment(spec, training.has_ca, training.address_policy)
     found.append(variable("LABELLOOP_PARAMETERS", json.dumps(dict(spec.model.parameters), sort_keys=True)))
     found.append(variable("LABELLOOP_HOLDOUT", f"{spec.evaluation.holdout:g}"))
     found.append(variable("LABELLOOP_EVALUATION", json.dumps(gate_rules(spec.evaluation), sort_keys=True)))

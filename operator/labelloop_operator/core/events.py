@@ -19,6 +19,7 @@ _HARMLESS = frozenset(
         Reason.DELETING,
     }
 )
+_ANNOUNCED = frozenset({ConditionType.REGISTERED, ConditionType.READY, ConditionType.PREDICTIONS_WRITTEN})
 _OWN_EVENTS = frozenset(
     {
         ConditionType.TRAINING_SUCCEEDED,
@@ -109,7 +110,7 @@ def _moved(before: Status, new: Condition) -> bool:
 def _event(new: Condition) -> Iterator[Emit]:
     if new.status is ConditionStatus.FALSE and new.reason not in _HARMLESS:
         yield Emit(_WARNING, new.reason, new.message)
-    elif new.type in (ConditionType.REGISTERED, ConditionType.READY) and new.status is ConditionStatus.TRUE:
+    elif new.type in _ANNOUNCED and new.status is ConditionStatus.TRUE:
         yield Emit(_NORMAL, new.reason, new.message)
     elif new.reason == Reason.LABELS_REMOVED:
         yield Emit(_WARNING, new.reason, new.message)

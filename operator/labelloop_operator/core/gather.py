@@ -1,7 +1,7 @@
 """Everything one reconcile looks at, put together: caches first, the API server only for what no cache holds."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -138,11 +138,8 @@ class Gatherer:
 
     async def _with_lost_jobs(self, resource: Resource, children: Children) -> Children:
         """A Job on record that no watch shows is gone, or has lost the label by which it is watched."""
-        training, rebase = resource.status.training, resource.status.model.rebase
-        on_record = {training.job if training.last_outcome is None else None}
-        on_record.add(rebase.job if rebase is not None and rebase.outcome is None else None)
-        missing = on_record - {job["metadata"]["name"] for job in children.jobs}
-        found = [await self._pods.job(resource.namespace, name) for name in sorted(filter(None, missing))]
+        missing = _running(resource.status) - {job["metadata"]["name"] for job in children.jobs}
+        found = [await self._pods.job(resource.namespace, name) for name in sorted(missing)]
         return replace(children, jobs=(*children.jobs, *(job for job in found if job is not None)))
 
     async def _label_studio(
@@ -212,15 +209,11 @@ class Gatherer:
 
     async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
         """Outcomes of finished Jobs that are not on record; each is read once."""
-        training, rebase = resource.status.training, resource.status.model.rebase
         known = self._outcomes.pop(key, {})
         found: dict[str, JobOutcome] = {}
         for job in children.jobs:
             name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-            on_record = (training.job == name and training.last_outcome is not None) or (
-                rebase is not None and rebase.job == name and rebase.outcome is not None
-            )
-            if on_record or not is_ours(job, resource.uid):
+            if name in _recorded(resource.status) or not is_ours(job, resource.uid):
                 continue
             if pod_facts.finished(job):
                 found[uid] = known.get(uid) or await self._outcome(resource, job)
@@ -236,13 +229,30 @@ class Gatherer:
         if not pods and pod_facts.never_had_a_pod(job) and (refusal := await self._pods.refusal(job)) is not None:
             return JobOutcome(name, pod_facts.never_started(job, refusal))
         result = pod_facts.outcome(job, pods)
-        if result is None and resource.spec is not None:
+        repository = environment(job, "LABELLOOP_REPOSITORY")
+        if result is None and resource.spec is not None and repository:
             plain_http = environment(job, "LABELLOOP_REGISTRY_PLAIN_HTTP") == "true"
             secret = resource.spec.registry.push_secret
-            repository = environment(job, "LABELLOOP_REPOSITORY")
             key = (resource.namespace, resource.name)
             result = await self._registry.job_result(key, repository, pushed_tag(job), plain_http, secret)
         return JobOutcome(name, result or pod_facts.lost(job, pods))
+
+
+def _recorded(status: Status) -> set[str]:
+    """Names of the Jobs whose outcome the status records."""
+    return {job for job, outcome in _newest_jobs(status) if job is not None and outcome is not None}
+
+
+def _running(status: Status) -> set[str]:
+    """Names of the Jobs whose outcome the status does not record yet."""
+    return {job for job, outcome in _newest_jobs(status) if job is not None and outcome is None}
+
+
+def _newest_jobs(status: Status) -> Iterator[tuple[str | None, str | None]]:
+    yield status.training.job, status.training.last_outcome
+    for found in (status.model.rebase, status.predictions):
+        if found is not None:
+            yield found.job, found.outcome
 
 
 def needs_pods(item: Manifest) -> bool:

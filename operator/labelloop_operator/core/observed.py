@@ -151,6 +151,8 @@ class OtherTrainings:
 
     in_namespace: int = 0
     with_label_studio: int = 0
+    predicting: int = 0
+    """Prediction Jobs of other resources with the same Label Studio; they are no trainings."""
 
 
 @dataclass(frozen=True)

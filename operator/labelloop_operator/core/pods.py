@@ -17,7 +17,9 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 _KEPT = 3.0
 """Seconds for which an answer is used again: a roll-out causes many events at once."""
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
-_STEPS = ("restore", "train", "verify", "publish")
+_STEPS = ("restore", "train", "verify", "publish", "predict")
+_LAST_STEPS = ("publish", "predict")
+"""Containers whose message is the result: the last one of a training or rebase, the only one of a prediction Job."""
 
 
 class Pods:
@@ -103,9 +105,7 @@ def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None
         return told
     if deadline:
         limit = (job.get("spec") or {}).get("activeDeadlineSeconds")
-        return _failure(
-            Reason.DEADLINE_EXCEEDED, f"the training took longer than {limit} s: raise spec.training.deadline."
-        )
+        return _failure(Reason.DEADLINE_EXCEEDED, f"the Job took longer than {limit} s: raise spec.training.deadline.")
     return None
 
 
@@ -163,7 +163,7 @@ def _told(pod: Manifest) -> Mapping[str, Any] | None:
             return _step_failure(step, terminated, status)
     if (why := _evicted(status)) is not None:
         return why
-    last = states.get(_STEPS[-1])
+    last = next((states[step] for step in _LAST_STEPS if states.get(step)), None)
     return None if last is None else _message(last)
 
 
@@ -187,10 +187,10 @@ def _step_failure(step: str, terminated: Mapping[str, Any], status: Mapping[str,
 def _evicted(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Ended by kubelet for want of memory or disk on the node, drained, preempted, or its node was lost."""
     if status.get("reason") == "Evicted":
-        return _failure(Reason.EVICTED, f"the training pod was evicted: {status.get('message', '').strip()}")
+        return _failure(Reason.EVICTED, f"the pod was evicted: {status.get('message', '').strip()}")
     for item in status.get("conditions") or []:
         if item.get("type") == "DisruptionTarget" and item.get("status") == "True":
-            message = f"the training pod was ended from outside: {item.get('reason', '')}: {item.get('message', '')}"
+            message = f"the pod was ended from outside: {item.get('reason', '')}: {item.get('message', '')}"
             return _failure(Reason.EVICTED, message)
     return None
 

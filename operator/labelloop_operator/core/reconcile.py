@@ -19,6 +19,7 @@ from labelloop_operator.core.observed import Observed
 from labelloop_operator.core.outcomes import record_outcome
 from labelloop_operator.core.place import place
 from labelloop_operator.core.plan import Plan
+from labelloop_operator.core.predictions import write_predictions
 from labelloop_operator.core.project_change import follow_project
 from labelloop_operator.core.rebase import rebase_if_due, record_rebase
 from labelloop_operator.core.registration import hold, register
@@ -65,7 +66,10 @@ def _reconcile(draft: Draft, spec: Spec) -> None:
     serving = judge_serving(draft, spec)
     remove_old(draft)
     tend_images(draft, spec, job_starts=bool(creation))
+    predictions = write_predictions(draft, spec, job_starts=bool(creation), serving=serving)
     register(draft, spec, label_studio_problem, serving)
+    # Last: a Job that cannot be created must stop nothing else.
+    draft.act(*predictions)
     _summarize(draft)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from labelloop_operator.api import names
 from labelloop_operator.clients.kinds import JOB
 from labelloop_operator.core.observed import OtherTrainings
 from labelloop_operator.core.pods import finished
+from labelloop_operator.core.views import job_component
 from labelloop_operator.watch.cache import Cache, Key, owner_key
 
 
@@ -23,12 +25,16 @@ class TrainingSlots:
 
     def beside(self, key: Key) -> OtherTrainings:
         """Trainings of other resources in the same namespace, and with the same Label Studio."""
-        busy = {owner_key(JOB, job) for job in self._cache.all(JOB) if not finished(job)} | self._starting
-        busy.discard(key)
+        running = [job for job in self._cache.all(JOB) if not finished(job)]
+        predicting = [job for job in running if job_component(job) == names.COMPONENT_PREDICTION]
+        busy = {owner_key(JOB, job) for job in running if job not in predicting} | self._starting
         ours = self._address(key)
         return OtherTrainings(
-            in_namespace=sum(other[0] == key[0] for other in busy),
-            with_label_studio=sum(self._address(other) in ("", ours) for other in busy),
+            in_namespace=sum(other[0] == key[0] for other in busy - {key}),
+            with_label_studio=sum(self._address(other) in ("", ours) for other in busy - {key}),
+            predicting=sum(
+                self._address(other) in ("", ours) for other in {owner_key(JOB, job) for job in predicting} - {key}
+            ),
         )
 
     @contextmanager

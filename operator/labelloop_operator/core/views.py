@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -43,21 +43,23 @@ def child(kind: str, manifest: Manifest) -> Child:
 
 def our_jobs(children: Children, uid: str) -> list[Child]:
     """Training Jobs of the resource, oldest first."""
-    return _jobs(children, uid, rebases=False)
+    others = (names.COMPONENT_REBASE, names.COMPONENT_PREDICTION)
+    return _jobs(item for item in children.jobs if is_ours(item, uid) and job_component(item) not in others)
 
 
 def our_rebase_jobs(children: Children, uid: str) -> list[Child]:
     """Jobs that put the active version on another base image, oldest first."""
-    return _jobs(children, uid, rebases=True)
+    return _jobs(item for item in children.jobs if is_ours(item, uid) and job_component(item) == names.COMPONENT_REBASE)
 
 
-def _jobs(children: Children, uid: str, rebases: bool) -> list[Child]:
-    found = [
-        _job(item)
-        for item in children.jobs
-        if is_ours(item, uid) and (_component(item) == names.COMPONENT_REBASE) == rebases
-    ]
-    return sorted(found, key=lambda item: (item.created, item.name))
+def our_prediction_jobs(children: Children, uid: str) -> list[Child]:
+    """Jobs that write predictions into Label Studio, oldest first."""
+    ours = (item for item in children.jobs if is_ours(item, uid))
+    return _jobs(item for item in ours if job_component(item) == names.COMPONENT_PREDICTION)
+
+
+def _jobs(manifests: Iterable[Manifest]) -> list[Child]:
+    return sorted(map(_job, manifests), key=lambda item: (item.created, item.name))
 
 
 def _job(manifest: Manifest) -> Child:
@@ -67,8 +69,8 @@ def _job(manifest: Manifest) -> Child:
     return replace(found, annotations={**found.annotations, **template})
 
 
-def _component(manifest: Manifest) -> str:
-    """By its pods' labels: nobody can change those."""
+def job_component(manifest: Manifest) -> str:
+    """What a Job is for. By its pods' labels: nobody can change those."""
     labels = manifest["spec"]["template"].get("metadata", {}).get("labels") or {}
     return str(labels.get(names.LABEL_COMPONENT, ""))
 
