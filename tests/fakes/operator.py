@@ -230,11 +230,13 @@ class World:
         self.api.put("secrets", {"metadata": {"name": "label-studio"}, "data": data}, NAMESPACE)
 
     def resource(self, name: str = NAME, project: int = 7, **spec: Any) -> Object:
+        """Create a resource. It writes no predictions unless `spec` says so: the only Jobs are trainings."""
+        connection = {"connectionSecretRef": {"name": "label-studio"}, "project": project}
         body = {
             "apiVersion": "labelloop.dev/v1alpha1",
             "kind": "LabelStudioBackend",
             "metadata": {"name": name},
-            "spec": {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": project}, **spec},
+            "spec": {"labelStudio": connection, "predictions": {"scope": "None"}, **spec},
         }
         return self.api.put("labelstudiobackends", body, NAMESPACE)
 

@@ -49,7 +49,7 @@ def job_manifest(
     pod = {
         **pod_defaults(spec.registry.pull_secret),
         "restartPolicy": "Never",
-        "initContainers": first,
+        **({"initContainers": first} if first else {}),
         "containers": [last],
         "volumes": shared,
     }

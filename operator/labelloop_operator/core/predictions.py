@@ -49,7 +49,6 @@ def write_predictions(draft: Draft, spec: Spec, job_starts: bool, serving: bool)
         PredictionsInput(
             now=draft.now,
             version=active.version,
-            scope=spec.predictions.scope,
             known=known,
             job=jobs[0].name if jobs else None,
             suspended=spec.suspend,

@@ -1,4 +1,4 @@
-"""Whether predictions of the active version are written into Label Studio now: a chain of reasons not to, then the start.
+"""Whether predictions of the active version are written into Label Studio now: a chain of reasons not to, then yes.
 
 Label Studio sorts tasks and picks uncertain ones by stored predictions, and it stores them only for tasks that
 somebody opens. Trainings and rollouts come first: the Job gives way to them and goes on afterwards.
@@ -22,8 +22,6 @@ class PredictionsInput:
     now: datetime
     version: str
     """The active version."""
-    scope: str
-    """`spec.predictions.scope`."""
     known: PredictionsStatus | None
     """What is recorded of this version, project and settings."""
     job: str | None
@@ -73,6 +71,16 @@ def written(given: PredictionsInput) -> PredictionsVerdict | None:
     return PredictionsVerdict(False, ConditionStatus.TRUE, Reason.PREDICTIONS_WRITTEN, given.known.message)
 
 
+def backing_off(given: PredictionsInput) -> PredictionsVerdict | None:
+    """The newest Job failed a moment ago."""
+    known = given.known
+    if known is None or known.not_before is None or given.now >= known.not_before:
+        return None
+    message = tried_again(known.message, known.failures, known.not_before)
+    reason = Reason.of(known.reason, Reason.UNKNOWN)
+    return PredictionsVerdict(False, ConditionStatus.FALSE, reason, message, known.not_before)
+
+
 def training_or_rollout_first(given: PredictionsInput) -> PredictionsVerdict | None:
     """They need the pods' room, and another version may follow."""
     if not given.busy:
@@ -91,16 +99,6 @@ def job_exists(given: PredictionsInput) -> PredictionsVerdict | None:
 def suspended(given: PredictionsInput) -> PredictionsVerdict | None:
     """Somebody stopped everything that starts Jobs."""
     return _wait(Reason.SUSPENDED, "spec.suspend is true: no predictions are written") if given.suspended else None
-
-
-def backing_off(given: PredictionsInput) -> PredictionsVerdict | None:
-    """The newest Job failed a moment ago."""
-    known = given.known
-    if known is None or known.not_before is None or given.now >= known.not_before:
-        return None
-    message = tried_again(known.message, known.failures, known.not_before)
-    reason = Reason.of(known.reason, Reason.UNKNOWN)
-    return PredictionsVerdict(False, ConditionStatus.FALSE, reason, message, known.not_before)
 
 
 def not_serving(given: PredictionsInput) -> PredictionsVerdict | None:
@@ -128,10 +126,10 @@ def label_studio_is_busy(given: PredictionsInput) -> PredictionsVerdict | None:
 
 CHAIN: Sequence[Check[PredictionsInput, PredictionsVerdict]] = (
     written,
+    backing_off,
     training_or_rollout_first,
     job_exists,
     suspended,
-    backing_off,
     not_serving,
     not_registered,
     label_studio_is_busy,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType
+from labelloop_operator.api.predictions_status import PredictionsOutcome, PredictionsStatus
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.status import (
@@ -49,6 +50,9 @@ FULL = Status(
         rebase=Rebase("model-1", "r/base:2", "intents-ml-base-0123456789", RebaseOutcome.FAILED, "r is silent", 2, NOW),
     ),
     registry=RegistryStatus("r/x@sha256:1", ("r/x/snapshot@sha256:3",), ("r/x@sha256:9",), "405"),
+    predictions=PredictionsStatus(
+        "model-1", "0123", "intents-ml-pred-0123456789", PredictionsOutcome.FAILED, "Unknown", "no answer", 3, 2, 1, NOW
+    ),
     label_studio=LabelStudioStatus(4, 2, "model-1"),
 )
 

@@ -11,11 +11,22 @@ import pytest
 
 from labelloop.training import gate_checks
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, set_condition
+from labelloop_operator.api.predictions_status import PredictionsOutcome, PredictionsStatus
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.registration import WEBHOOK_ACTIONS, RegisteredBackend, RegisteredWebhook, ShownPredictions
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion
-from labelloop_operator.policy import deletion, rebase, registration, rollback, rollout, serving, summary, training
+from labelloop_operator.policy import (
+    deletion,
+    predictions,
+    rebase,
+    registration,
+    rollback,
+    rollout,
+    serving,
+    summary,
+    training,
+)
 
 PAGE = Path(__file__).parents[4] / "docs/internals/policies.md"
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -79,6 +90,22 @@ REBASE = about(
     backing_off={"rebase": replace(MOVED, outcome=RebaseOutcome.FAILED, not_before=LATER)},
     namespace_is_full={"per_namespace": 1, "others_in_namespace": 1},
 )  # fmt: skip
+
+KNOWN = PredictionsStatus("model-1")
+CONNECTED = set_condition((), ConditionType.REGISTERED, ConditionStatus.TRUE, Reason.REGISTERED, "", 1, NOW)[0]
+PREDICTIONS = about(
+    predictions.PredictionsInput(
+        now=NOW, version="model-1", known=None, job=None, suspended=False, busy="", serving=True, registered=CONNECTED
+    ),
+    written={"known": replace(KNOWN, outcome=PredictionsOutcome.PREDICTED), "busy": "the training"},
+    backing_off={"known": replace(KNOWN, outcome=PredictionsOutcome.FAILED, not_before=LATER), "busy": "the training"},
+    training_or_rollout_first={"busy": "the training", "job": "x"},
+    job_exists={"job": "x", "suspended": True},
+    suspended={"suspended": True, "serving": False},
+    not_serving={"serving": False, "registered": None},
+    not_registered={"registered": None, "others": 1, "most": 1},
+    label_studio_is_busy={"others": 1, "most": 1},
+)
 
 CANDIDATE = ModelVersion("model-2", "r/x@sha256:2", at=NOW - timedelta(seconds=300))
 SWITCHED = replace(CANDIDATE, switched_at=CANDIDATE.at)
@@ -190,6 +217,7 @@ CHAINS: list[tuple[str, Chain, dict[str, Any]]] = [
     ("Roll-out", rollout.CHAIN, ROLLOUT),
     ("Rollback", rollback.CHAIN, ROLLBACK),
     ("Rebase", rebase.CHAIN, REBASE),
+    ("Predictions", predictions.CHAIN, PREDICTIONS),
     ("Registration", registration.CHAIN, REGISTRATION),
     ("Serving", serving.TROUBLES, SERVING),
     ("Summary", summary.CHAIN, SUMMARY),
@@ -222,7 +250,18 @@ def test_no_chain_is_left_out() -> None:
     assert re.findall(r"^## (.+)$", PAGE.read_text(), re.MULTILINE) == [name for name, _, _ in CHAINS]
     there = [
         value
-        for module in (deletion, rebase, registration, rollback, rollout, serving, summary, training, gate_checks)
+        for module in (
+            deletion,
+            predictions,
+            rebase,
+            registration,
+            rollback,
+            rollout,
+            serving,
+            summary,
+            training,
+            gate_checks,
+        )
         for value in vars(module).values()
         if isinstance(value, tuple) and value and all(callable(item) and hasattr(item, "__name__") for item in value)
     ]

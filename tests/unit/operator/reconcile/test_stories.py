@@ -85,7 +85,7 @@ def test_a_training_is_rolled_out_and_recorded() -> None:
     assert world.condition("TrainingSucceeded") == ("True", "Trained")
     assert world.condition("RolloutSucceeded") == ("True", "Promoted")
     told = ["Promoted", "Ready", "Registered", "TrainingStarted", "TrainingSucceeded", "RolloutStarted", "Promoted"]
-    assert sorted(world.event_reasons()) == sorted(told)
+    assert sorted(world.event_reasons()) == sorted([*told, "PredictionsWritten"])
 
 
 def test_without_snapshots_none_is_on_record() -> None:

@@ -25,6 +25,7 @@ from labelloop_operator.core.observed import (
     LabelStudioFacts,
     Observed,
     OperatorFacts,
+    OtherTrainings,
     PendingFacts,
     PodProblem,
     ProbeFacts,
@@ -82,6 +83,10 @@ class World:
     """What the next Jobs come to: Failed, NotEnoughData, Refused, or (default) Trained or Unchanged, by the data."""
     rebases: deque[str] = field(default_factory=deque)
     """What the next rebases come to: Failed, NeedsTraining, or (default) Rebased."""
+    predictions: deque[str] = field(default_factory=deque)
+    """Outcomes of the next prediction Jobs: Failed, or (default) Predicted."""
+    predicted: list[str] = field(default_factory=list)
+    """Versions whose predictions were written."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     mute: set[str] = field(default_factory=set)
@@ -124,6 +129,7 @@ class World:
     conflicts: tuple[Conflict, ...] = ()
     pod_problems: tuple[PodProblem, ...] = ()
     last_error: Problem | None = None
+    other_trainings: OtherTrainings = field(default_factory=OtherTrainings)
     events: list[Emit] = field(default_factory=list)
     jobs_created: list[str] = field(default_factory=list)
     presses: int = 0
@@ -168,8 +174,13 @@ class World:
                 self._progress_deployment(manifest)
             elif kind == "Job" and not manifest["status"] and not self.stuck:
                 component = manifest["metadata"]["labels"][names.LABEL_COMPONENT]
-                rebase = component == names.COMPONENT_REBASE
-                manifest["status"] = {"result": self._rebase(manifest) if rebase else self._train(name, manifest)}
+                if component == names.COMPONENT_REBASE:
+                    result = self._rebase(manifest)
+                elif component == names.COMPONENT_PREDICTION:
+                    result = self._predict(manifest)
+                else:
+                    result = self._train(name, manifest)
+                manifest["status"] = {"result": result}
         self._follow()
         self._answer()
 
@@ -225,6 +236,14 @@ class World:
             "updatedReplicas": 1 if old else wanted,
             "availableReplicas": old if image in self.bad_images else wanted,
         }
+
+    def _predict(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        version = manifest["metadata"]["annotations"][names.ANNOTATION_MODEL_VERSION]
+        if self.predictions and self.predictions.popleft() == "Failed":
+            return {"outcome": "Failed", "reason": "LabelStudioUnreachable", "message": "ls:8080 does not answer"}
+        self.predicted.append(version)
+        message = f"wrote 40 predictions of {version} for 40 unlabelled tasks"
+        return {"outcome": "Predicted", "message": message, "version": version, "written": 40, "removed": 0}
 
     def _rebase(self, manifest: dict[str, Any]) -> dict[str, Any]:
         outcome = self.rebases.popleft() if self.rebases else "Rebased"
@@ -337,6 +356,7 @@ class World:
             probe=self.probe,
             promoted=self.promoted if recovered(resource, children).model.active is None else None,
             last_error=self.last_error,
+            other_trainings=self.other_trainings,
         )
 
     def _label_studio_facts(self, cut: Cut) -> LabelStudioFacts:
@@ -477,7 +497,8 @@ class World:
         if key in self.objects:
             return
         self.objects[key] = self._new(manifest)
-        self.jobs_created.append(key[1])
+        if not _predicts(manifest):
+            self.jobs_created.append(key[1])
         self._wrote()
 
     def _delete(self, action: Delete) -> None:
@@ -551,7 +572,9 @@ class World:
         return self.objects["Deployment", names.deployment_name("intents", version)]
 
     def live_jobs(self) -> list[str]:
-        return [name for (kind, name), item in self.objects.items() if kind == "Job" and not item["status"]]
+        """Trainings and rebases that run: predictions may be written beside them until the next reconcile."""
+        jobs = [(name, item) for (kind, name), item in self.objects.items() if kind == "Job" and not item["status"]]
+        return [name for name, item in jobs if not _predicts(item)]
 
     def condition(self, type_: str) -> tuple[str, str]:
         found = next(item for item in self.typed.conditions if item.type == type_)
@@ -580,3 +603,7 @@ def backend(ours: bool = True, **changes: Any) -> RegisteredBackend:
         ours=ours, state="CO",
     )  # fmt: skip
     return replace(found, **changes)
+
+
+def _predicts(job: Mapping[str, Any]) -> bool:
+    return bool(job["metadata"]["labels"][names.LABEL_COMPONENT] == names.COMPONENT_PREDICTION)
