@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from tests.chaos.plans import trained
 from tests.chaos.replicas import Replicas
-from tests.fakes.scene import Scene, scene
+from tests.fakes.scene import Scene, is_training, scene
 from tests.fakes.virtual_network import virtually
 
 PRESSES = 100
@@ -32,10 +32,10 @@ class Presses:
         return self._scene.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), self._scene.api.version
 
     def jobs(self) -> list[tuple[str, int]]:
-        """Request and version of every Job ever made, in order."""
+        """Request and version of every training Job ever made, in order."""
         history = self._scene.api._history
         made = [(item, version) for version, type_, plural, item in history if (type_, plural) == ("ADDED", "jobs")]
-        return [(item["metadata"]["annotations"][REQUEST_ID], version) for item, version in made]
+        return [(item["metadata"]["annotations"][REQUEST_ID], version) for item, version in made if is_training(item)]
 
     def handled(self) -> bool:
         asked = self._scene.world.found()["metadata"]["annotations"]["labelloop.dev/train-requested-at"]
