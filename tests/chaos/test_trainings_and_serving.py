@@ -122,7 +122,7 @@ async def job_changed(deed: Deed, field: str) -> None:
         assert (
             live["metadata"]["annotations"].items() >= {**before["metadata"]["annotations"], "theirs": "kept"}.items()
         )
-        told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobSetRight"]
+        told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobRestored"]
         assert told == [f"Job {place[2]}: {field} did not agree with the resource and is set right"]
         assert made.world.condition("TrainingSucceeded") == ("Unknown", "TrainingRunning")
         made.jobs_run = True
@@ -142,7 +142,7 @@ async def job_deleted() -> None:
         await made.start_operator()
         job = await running_job(made)
         made.api.remove("jobs", NAMESPACE, job["metadata"]["name"])
-        await made.until(lambda: made.world.condition("TrainingSucceeded") == ("False", "JobVanished"))
+        await made.until(lambda: made.world.condition("TrainingSucceeded") == ("False", "JobDeleted"))
         made.jobs_run = True
         await made.until(lambda: made.active == made.version_to_come())
 

@@ -151,6 +151,6 @@ def test_addresses_that_only_the_operator_reaches_are_not_asked(story: Story, pr
     backend = story.backend()
     spec = story.spec(project, EVERY)
     backend.apply(spec | {"labelStudio": spec["labelStudio"] | {"connectionSecretRef": {"name": "elsewhere"}}})
-    message = told(backend, "ConnectionAddressRefused")
+    message = told(backend, "ConnectionAddressForbidden")
     assert url in message
     assert "labelStudio.allowedAddresses" in message

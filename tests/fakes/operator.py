@@ -176,7 +176,7 @@ class Operator:
 
     @property
     def reconciles(self) -> float:
-        return self.metrics.registry.get_sample_value("labelloop_reconciles_total", {"result": "success"}) or 0.0
+        return self.metrics.registry.get_sample_value("labelloop_reconcile_total", {"result": "success"}) or 0.0
 
     async def crash(self) -> None:
         for task in self._tasks:

@@ -296,7 +296,7 @@ class Scene:
         if outcome == "NotEnoughData":
             return told | {"reason": "TooFewLabels", "message": "one label only", "cut": cut}
         refused = outcome == "Refused"
-        gate = {"accepted": not refused, "reason": "WorseThanActive" if refused else "NotWorse", "message": "0.6, 0.7"}
+        gate = {"accepted": not refused, "reason": "WorseThanActive" if refused else "Passed", "message": "0.6, 0.7"}
         return told | {
             "reason": "WorseThanActive" if refused else "Trained",
             "gate": gate,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Reason = Literal["NothingToCompare", "TooFewExamples", "NotWorse", "WorseThanActive", "BelowMinimum"]
+Reason = Literal["NothingToCompare", "TooFewExamples", "Passed", "WorseThanActive", "BelowMinimum"]
 Figures = dict[str, object]
 
 MINIMUM_EXAMPLES = 30
@@ -104,7 +104,7 @@ def _not_worse(given: Comparison) -> Verdict:
     assert given.pairs is not None  # noqa: S101 - the first model has passed already
     small = f"; a loss below {given.pairs.detectable:.3f} would not have been noticed"
     told = given.pairs.told() + (small if given.pairs.detectable > 2 * given.allowed else "")
-    return Verdict(True, "NotWorse", told, given.figures)
+    return Verdict(True, "Passed", told, given.figures)
 
 
 CHAIN: Sequence[Check] = (below_minimum, first_model, too_few_examples, worse_than_active)

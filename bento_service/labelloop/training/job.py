@@ -96,7 +96,7 @@ def _unread(error: Exception) -> Result:
         case Unauthorized():
             reason = "LabelStudioUnauthorized"
         case AddressRefused():
-            reason = "ConnectionAddressRefused"
+            reason = "ConnectionAddressForbidden"
         case NotFound():
             reason = "ProjectNotFound"
         case NotLabelStudio():

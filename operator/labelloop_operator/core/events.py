@@ -54,7 +54,7 @@ def _training(before: Status, after: Status) -> Iterator[Emit]:
     told = new.last_outcome is not None and (new.last_outcome, new.job) != (old.last_outcome, old.job)
     if told and new.last_outcome == OutcomeKind.REFUSED:
         gate = condition(after.conditions, ConditionType.CANDIDATE_ACCEPTED)
-        yield Emit(_WARNING, str(Reason.CANDIDATE_REFUSED), gate.message if gate else message)
+        yield Emit(_WARNING, str(Reason.CANDIDATE_REJECTED), gate.message if gate else message)
     elif told and new.last_outcome in (OutcomeKind.TRAINED, OutcomeKind.UNCHANGED):
         yield Emit(_NORMAL, str(Reason.TRAINING_SUCCEEDED), f"Job {new.job}: {message}")
     elif told and new.last_outcome == REPLACED:
@@ -83,7 +83,7 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
         note = f"{new.active.version} stands on {new.active.base_image} now ({new.active.image})"
         yield Emit(_NORMAL, str(Reason.REBASED), note)
     if after.registry.undeletable and not before.registry.undeletable:
-        yield Emit(_WARNING, str(Reason.IMAGES_NOT_DELETED), after.registry.undeletable)
+        yield Emit(_WARNING, str(Reason.IMAGE_DELETION_FAILED), after.registry.undeletable)
     stopped = old.candidate and new.candidate is None and any(r.image == old.candidate.image for r in new.refused)
     if stopped and current:
         yield Emit(_WARNING, str(Reason.ROLLOUT_FAILED), current.message)

@@ -46,7 +46,7 @@ def record_outcome(draft: Draft, spec: Spec) -> None:
         else:
             watch(draft, spec, current)
     elif training.job and training.last_outcome is None:
-        gone = failed(Reason.JOB_VANISHED, f"Job {training.job} was deleted before it told its outcome.")
+        gone = failed(Reason.JOB_DELETED, f"Job {training.job} was deleted before it told its outcome.")
         _record(draft, spec, gone, None)
 
 
@@ -164,4 +164,4 @@ def _propose(draft: Draft, trained: ModelVersion, requested: bool) -> None:
         draft.set_model(replace(model, candidate=trained))
         return
     message = f"{trained.version} was refused before ({refusal.reason}); press Start Training to try it again"
-    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.FALSE, Reason.REFUSED_BEFORE, message)
+    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.FALSE, Reason.PREVIOUSLY_REJECTED, message)

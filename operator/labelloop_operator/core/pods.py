@@ -122,7 +122,7 @@ def never_started(job: Manifest, refusal: PodProblem) -> Mapping[str, Any]:
         "(spec.training.deadline): check the namespace's quota, limits and PodSecurity level, "
         "and spec.training.resources."
     )
-    return _failure(Reason.PODS_REFUSED, message)
+    return _failure(Reason.POD_CREATION_FAILED, message)
 
 
 def lost(job: Manifest, pods: Sequence[Manifest] = ()) -> Mapping[str, Any]:

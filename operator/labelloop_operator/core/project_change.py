@@ -60,7 +60,7 @@ def report_former(draft: Draft, spec: Spec, former: FormerRegistration, why: str
         f"{former.address}, with URL {draft.status.url}: {why}; remove them there under Settings > Model and "
         "Settings > Webhooks"
     )
-    draft.act(Emit("Warning", str(Reason.REGISTRATION_LEFT_BEHIND), note))
+    draft.act(Emit("Warning", str(Reason.REGISTRATION_ORPHANED), note))
 
 
 def _start_again(draft: Draft, spec: Spec) -> None:

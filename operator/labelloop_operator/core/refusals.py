@@ -27,7 +27,7 @@ def problem(error: ApiError, what: str) -> Problem | None:
             return Problem("", "", f"{what} cannot be changed in place ({message}): delete it", Reason.IMMUTABLE_FIELD)
         if what.startswith(_FIXED):  # nothing of the spec is in these
             told = f"{what} was refused ({message}): delete it, and the operator creates it again"
-            return Problem("", "", told, Reason.CHILD_REFUSED)
+            return Problem("", "", told, Reason.CHILD_REJECTED)
         return Problem("", "", f"{what} was refused: {message}", Reason.INVALID_SPEC)
     if "admission webhook" in message and "denied" in message:
         return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)

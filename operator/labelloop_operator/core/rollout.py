@@ -59,7 +59,7 @@ def roll_out(draft: Draft, spec: Spec) -> None:
     if not available and (in_place or view.available == 0 or active_available):
         candidate = _unswitched(draft, candidate, selected and not in_place)
     trouble = explain(view)
-    passing = trouble is not None and trouble.reason in (Reason.PODS_REFUSED, Reason.UNSCHEDULABLE)
+    passing = trouble is not None and trouble.reason in (Reason.POD_CREATION_FAILED, Reason.UNSCHEDULABLE)
     verdict = decide(
         RolloutInput(
             now=draft.now,

@@ -30,11 +30,11 @@ def set_right(draft: Draft, spec: Spec, job: Child, component: str) -> None:
     if any(path.startswith("spec.template") for path in changed):
         # It could be changed while the Job was suspended, and cannot be changed back once its pod has started.
         draft.act(Delete("Job", draft.owner.namespace, job.name, job.uid))
-        draft.act(Emit("Warning", str(Reason.JOB_SET_RIGHT), f"{note}; it is deleted and created again"))
+        draft.act(Emit("Warning", str(Reason.JOB_RESTORED), f"{note}; it is deleted and created again"))
     elif changed:
         draft.act(Apply(wanted))
         if not (draft.edited and changed == [_DEADLINE]):  # else it follows the edit of the resource
-            draft.act(Emit("Warning", str(Reason.JOB_SET_RIGHT), f"{note} and is set right"))
+            draft.act(Emit("Warning", str(Reason.JOB_RESTORED), f"{note} and is set right"))
 
 
 def _changed(wanted: Manifest, live: Manifest) -> Iterator[str]:

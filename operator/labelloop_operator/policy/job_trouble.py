@@ -25,7 +25,7 @@ def explain(job: str, image: str | None, found: PodTrouble) -> JobTrouble | None
             f"Kubernetes refuses the pod of Job {job} ({told}); "
             "check the namespace's quota, limits and PodSecurity level, and spec.training.resources"
         )
-        return JobTrouble(Reason.PODS_REFUSED, message)
+        return JobTrouble(Reason.POD_CREATION_FAILED, message)
     if found.reason == "Unschedulable":
         message = (
             f"no node takes the pod of Job {job} ({told}); "
@@ -45,6 +45,6 @@ def explain(job: str, image: str | None, found: PodTrouble) -> JobTrouble | None
 
 
 STUCK = frozenset(
-    {Reason.PODS_REFUSED, Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_INVALID}
+    {Reason.POD_CREATION_FAILED, Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_INVALID}
 )
 """Reasons of a Job whose pod does not run."""

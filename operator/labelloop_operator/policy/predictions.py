@@ -121,7 +121,7 @@ def label_studio_is_busy(given: PredictionsInput) -> PredictionsVerdict | None:
     if given.most == 0 or given.others < given.most:
         return None
     message = f"due, and waits: {given.most} prediction Jobs may run at once with this Label Studio"
-    return _wait(Reason.WAITING_FOR_TURN, message, given.now + timedelta(seconds=TURN_PAUSE))
+    return _wait(Reason.CONCURRENCY_LIMIT_REACHED, message, given.now + timedelta(seconds=TURN_PAUSE))
 
 
 CHAIN: Sequence[Check[PredictionsInput, PredictionsVerdict]] = (

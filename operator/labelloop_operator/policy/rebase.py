@@ -139,7 +139,7 @@ def namespace_is_full(given: RebaseInput) -> RebaseVerdict | None:
     if given.per_namespace == 0 or given.others_in_namespace < given.per_namespace:
         return None
     message = f"due, and waits for its turn: {given.per_namespace} Jobs may run at once in this namespace"
-    return _wait(Reason.WAITING_FOR_TURN, message, given.now + timedelta(seconds=TURN_PAUSE))
+    return _wait(Reason.CONCURRENCY_LIMIT_REACHED, message, given.now + timedelta(seconds=TURN_PAUSE))
 
 
 CHAIN: Sequence[Check[RebaseInput, RebaseVerdict]] = (

@@ -9,7 +9,7 @@ from labelloop_operator.api.status import ModelVersion, Refusal
 from labelloop_operator.policy.chain import Check, first_verdict
 from labelloop_operator.policy.rollout import may_roll_out
 
-COMMON_CAUSES = frozenset({Reason.PODS_REFUSED, Reason.UNSCHEDULABLE, Reason.CONTAINER_CONFIG_INVALID})
+COMMON_CAUSES = frozenset({Reason.POD_CREATION_FAILED, Reason.UNSCHEDULABLE, Reason.CONTAINER_CONFIG_INVALID})
 """Quota, capacity and missing Secrets or ConfigMaps stop every version: another one would only wait beside it."""
 
 

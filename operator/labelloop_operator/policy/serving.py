@@ -120,7 +120,7 @@ def _pods_refused(given: ServingInput) -> ServingVerdict | None:
     detail = given.refused[:DETAIL_MAX_LENGTH]
     return ServingVerdict(
         ConditionStatus.FALSE,
-        Reason.PODS_REFUSED,
+        Reason.POD_CREATION_FAILED,
         f"Kubernetes refuses the pods: {detail}. Check the namespace's quota, limits and PodSecurity level.",
     )
 

@@ -226,7 +226,7 @@ def too_soon(given: TrainingInput) -> TrainingVerdict | None:
     if given.now >= again:
         return None
     message = f"{given.pending} annotation updates; next training at {format_time(again)} (spec.training.minInterval)"
-    return _wait(Reason.MINIMUM_INTERVAL, message, look_again_at=again)
+    return _wait(Reason.WAITING_FOR_MIN_INTERVAL, message, look_again_at=again)
 
 
 def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
@@ -246,7 +246,7 @@ def count_overdue(given: TrainingInput) -> TrainingVerdict | None:
         known = f"{given.pending} of {given.every_updates} annotation updates, as of {format_time(given.counted_at)}"
     minutes = COUNT_PATIENCE / 60
     return _wait(
-        Reason.COUNT_OVERDUE,
+        Reason.COUNT_STALE,
         f"{known}; a newer count has been due for more than {minutes:g} minutes: Label Studio is slow or "
         "overloaded, or the operator's log tells another cause",
     )
@@ -268,7 +268,7 @@ def _full(given: TrainingInput, running: int, limit: int, where: str, setting: s
     if limit == 0 or running < limit:
         return None
     message = f"due, and waits for its turn: {limit} trainings may run at once {where} ({setting})"
-    return _wait(Reason.WAITING_FOR_TURN, message, look_again_at=given.now + timedelta(seconds=TURN_PAUSE))
+    return _wait(Reason.CONCURRENCY_LIMIT_REACHED, message, look_again_at=given.now + timedelta(seconds=TURN_PAUSE))
 
 
 CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (

@@ -21,7 +21,7 @@ _REASONS: Mapping[type[library.LabelStudioError], Reason] = {
     library.Unauthorized: Reason.UNAUTHORIZED,
     library.NotFound: Reason.PROJECT_NOT_FOUND,
     library.NotLabelStudio: Reason.NOT_LABEL_STUDIO,
-    library.AddressRefused: Reason.CONNECTION_ADDRESS_REFUSED,
+    library.AddressRefused: Reason.CONNECTION_ADDRESS_FORBIDDEN,
     library.AddressBlocked: Reason.ADDRESS_BLOCKED,
 }
 

@@ -188,7 +188,7 @@ def test_nothing_annotated_is_a_result(tmp_path):
         ({"LABEL_STUDIO_URL": "http://127.0.0.1:1"}, "LabelStudioUnreachable", "127.0.0.1:1"),
         ({"LABEL_STUDIO_URL": "nonsense"}, "LabelStudioUnreachable", "'nonsense'"),
         ({"LABEL_STUDIO_CA_FILE": "/none/ca.crt"}, "LabelStudioUnreachable", "/none/ca.crt"),
-        ({"LABELLOOP_ADDRESS_POLICY": "{}"}, "ConnectionAddressRefused", "127.0.0.1 is loopback"),
+        ({"LABELLOOP_ADDRESS_POLICY": "{}"}, "ConnectionAddressForbidden", "127.0.0.1 is loopback"),
         ({"LABELLOOP_ADDRESS_POLICY": "["}, "LabelStudioUnreachable", "LABELLOOP_ADDRESS_POLICY"),
         ({"LABELLOOP_PROJECT": "8"}, "ProjectNotFound", "8"),
         ({"LABELLOOP_PROJECT": "0"}, "ProjectNotFound", "at least 1"),

@@ -242,7 +242,7 @@ def test_a_model_as_good_as_the_one_that_serves_passes_with_both_figures(tmp_pat
     result = trained(tmp_path / "second", ticket_tasks(600), incumbent=incumbent)
 
     assert result.outcome == "Trained"
-    assert result.gate["reason"] == "NotWorse"
+    assert result.gate["reason"] == "Passed"
     figures = result.gate["figures"]
     assert figures["compared"] == len(held_out_of(ticket_tasks(600)))
     assert figures["candidate"] == pytest.approx(result.metrics["accuracy"])

@@ -289,11 +289,11 @@ async def _refused_pod(loop: World) -> None:
     loop.api.patch(
         "jobs", NAMESPACE, job["name"], lambda live: live.update(status={"startTime": "2026-11-22T06:00:00Z"})
     )
-    await until(lambda: loop.condition("TrainingSucceeded") == ("Unknown", "PodsRefused"), "the refusal")
+    await until(lambda: loop.condition("TrainingSucceeded") == ("Unknown", "PodCreationFailed"), "the refusal")
     assert "exceeded quota: mine" in loop.message("TrainingSucceeded")
     late = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}], "startTime": "x"}
     loop.api.patch("jobs", NAMESPACE, job["name"], lambda live: live.update(status=late))
-    await until(lambda: loop.condition("TrainingSucceeded") == ("False", "PodsRefused"), "the outcome")
+    await until(lambda: loop.condition("TrainingSucceeded") == ("False", "PodCreationFailed"), "the outcome")
     assert "exceeded quota: mine" in loop.message("TrainingSucceeded")
 
 

@@ -47,7 +47,7 @@ async def told(made: World) -> Operator:
         await until(lambda: made.api.all("jobs"), "a Job")
         (job,) = made.api.all("jobs")
         size = sum(len(task.annotations) for task in made.label_studio.projects[7].tasks.values())
-        gate = {"accepted": outcome == "Trained", "reason": "NotWorse", "message": "", "figures": {}}
+        gate = {"accepted": outcome == "Trained", "reason": "Passed", "message": "", "figures": {}}
         if outcome == "Refused":
             gate["reason"] = "WorseThanActive"
         ended = result(version, size, last.updated_at.isoformat()) | {"outcome": outcome, "gate": gate}
@@ -75,18 +75,18 @@ async def test_a_story_is_counted() -> None:
         assert value("labelloop_trainings_total", outcome="Trained", reason="Trained") == 1
         assert value("labelloop_trainings_total", outcome="Refused", reason="Refused") == 1
         assert value("labelloop_training_duration_seconds_count", outcome="Trained") == 1
-        assert value("labelloop_gate_decisions_total", accepted="true", reason="NotWorse") == 1
+        assert value("labelloop_gate_decisions_total", accepted="true", reason="Passed") == 1
         assert value("labelloop_gate_decisions_total", accepted="false", reason="WorseThanActive") == 1
         assert value("labelloop_rollouts_total", reason="Promoted") == 2
         own = {"namespace": NAMESPACE, "name": NAME}
         assert value("labelloop_model_accuracy", version="model-a", **own) == 0.7
         assert value("labelloop_model_accuracy", version="model-b", **own) is None
-        assert value("labelloop_updates_pending", **own) == 0
+        assert value("labelloop_pending_updates", **own) == 0
         await until(lambda: value("labelloop_label_studio_operations_total", result="Unauthorized"), "a refused call")
         assert (value("labelloop_label_studio_operations_total", result="success") or 0) > 5
         done = operator.metrics.registry.get_sample_value("labelloop_reconcile_duration_seconds_count", {})
         assert done is not None
-        assert done >= (value("labelloop_reconciles_total", result="success") or 0) > 5
+        assert done >= (value("labelloop_reconcile_total", result="success") or 0) > 5
         await operator.engine._forget((NAMESPACE, NAME))
         assert value("labelloop_model_accuracy", version="model-a", **own) is None
 

@@ -52,7 +52,7 @@ def test_a_write_refused_for_want_of_the_lease_is_made_once_the_lease_is_renewed
         leading[0] = False
         made.label_studio.annotate(7, 3)
         refused = {"result": "not_leading"}
-        await until(lambda: operator.metrics.registry.get_sample_value("labelloop_reconciles_total", refused))
+        await until(lambda: operator.metrics.registry.get_sample_value("labelloop_reconcile_total", refused))
         leading[0] = True
         await until(lambda: made.training.get("pendingUpdates") == 3, 60.0)
 
@@ -100,8 +100,8 @@ def test_a_count_that_does_not_come_is_told_and_logged_and_given_up_in_the_end(
         await until(lambda: operator.watch._projects[KEY].count_waits == 0)
         monkeypatch.setattr(ProjectWatch, "_count", hang)
         made.label_studio.annotate(7, 3)
-        await until(lambda: "CountOverdue" in (made.training.get("next") or ""))
-        assert made.training["next"].startswith("CountOverdue: 0 of 10 annotation updates, as of 20")
+        await until(lambda: "CountStale" in (made.training.get("next") or ""))
+        assert made.training["next"].startswith("CountStale: 0 of 10 annotation updates, as of 20")
         assert "no new count for" in caplog.text
         await until(lambda: made.condition("Ready")[1] == "LabelStudioUnreachable")
         assert "counting the annotation updates of project 7" in made.message("Ready")

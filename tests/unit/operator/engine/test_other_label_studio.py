@@ -82,7 +82,7 @@ def test_another_label_studio_starts_from_everything_and_the_former_one_is_left_
             assert other.projects[7].model_version == "model-aaaaaaaaaaaa"
             await until(made, lambda: "former" not in label_studio(made))
             assert len(events(made, "ProjectChanged")) == 1
-            assert not events(made, "RegistrationLeftBehind")
+            assert not events(made, "RegistrationOrphaned")
             other.annotate(7, 7)
             await trains(made, "model-bbbbbbbbbbbb", other)
 
@@ -112,8 +112,8 @@ def test_a_former_label_studio_that_does_not_answer_is_named() -> None:
         async with other_label_studio() as other:
             await made.label_studio.stop()
             moves(made, other.url)
-            await until(made, lambda: events(made, "RegistrationLeftBehind"))
-            (note,) = events(made, "RegistrationLeftBehind")
+            await until(made, lambda: events(made, "RegistrationOrphaned"))
+            (note,) = events(made, "RegistrationOrphaned")
             assert f"ML backend {ids['backendID']} and webhook {ids['webhookID']} of project 7" in note
             assert made.label_studio.url in note
             await until(made, lambda: made.condition("Ready") == ("True", "Ready"))
@@ -146,7 +146,7 @@ def test_label_studio_installed_again_at_the_same_address_is_another_one() -> No
         fake.add_project(7).created_at = LATER
         fake.annotate(7, 12)
         await until(made, lambda: made.training["cut"] == {"size": 0})
-        assert events(made, "RegistrationLeftBehind")
+        assert events(made, "RegistrationOrphaned")
         await trains(made, "model-bbbbbbbbbbbb", fake)
 
     told(story)

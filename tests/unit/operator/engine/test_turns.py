@@ -18,7 +18,7 @@ def running(made: World) -> list[str]:
 def waiting(made: World) -> list[str]:
     """Resources that say that they wait for their turn."""
     training = {name: made.found(name).get("status", {}).get("training", {}) for name in RESOURCES}
-    return [name for name in RESOURCES if training[name].get("next", "").startswith("WaitingForTurn")]
+    return [name for name in RESOURCES if training[name].get("next", "").startswith("ConcurrencyLimitReached")]
 
 
 async def test_resources_that_are_due_together_train_one_after_another() -> None:

@@ -55,12 +55,12 @@ def test_reasons_are_known_ones(outcome: str, reason: str, read: Reason) -> None
     assert read_outcome({"outcome": outcome, "reason": reason, "message": "m", "cut": CUT}).reason is read
 
 
-GATE = {"accepted": True, "reason": "NotWorse", "message": "0.71 against 0.70", "figures": {"p_value": 1.0}}
+GATE = {"accepted": True, "reason": "Passed", "message": "0.71 against 0.70", "figures": {"p_value": 1.0}}
 
 
 def test_the_gates_verdict_is_read_beside_the_outcome() -> None:
     found = read_outcome({**TRAINED, "gate": GATE})
-    assert found.gate == GateVerdict(True, Reason.NOT_WORSE, "0.71 against 0.70")
+    assert found.gate == GateVerdict(True, Reason.PASSED, "0.71 against 0.70")
 
 
 def test_a_refused_model_is_named_and_its_updates_are_used_up() -> None:

@@ -41,7 +41,7 @@ COLD = ModelVersion("cold-1", "base:1")
         ({"rebase": replace(BEFORE, outcome=RebaseOutcome.REBASED)}, False, "False", "ProgressDeadlineExceeded"),
         ({"rebase": FAILED}, False, "False", "BackingOff"),
         ({"rebase": FAILED, "now": NOW + timedelta(seconds=30)}, True, "Unknown", "Rebasing"),
-        ({"others_in_namespace": 2, "per_namespace": 2}, False, "Unknown", "WaitingForTurn"),
+        ({"others_in_namespace": 2, "per_namespace": 2}, False, "Unknown", "ConcurrencyLimitReached"),
         ({"others_in_namespace": 2, "per_namespace": 3}, True, "Unknown", "Rebasing"),
         ({"others_in_namespace": 9}, True, "Unknown", "Rebasing"),
     ],

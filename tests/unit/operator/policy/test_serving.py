@@ -26,7 +26,7 @@ def test_available_means_all_replicas_of_the_newest_manifest(changes: dict[str, 
         ({"available": 1}, ConditionStatus.TRUE, Reason.PARTIALLY_AVAILABLE),
         ({"available": 0}, ConditionStatus.FALSE, Reason.STARTING),
         ({"exists": False, "available": 0}, ConditionStatus.FALSE, Reason.STARTING),
-        ({"available": 0, "refused": "exceeded quota"}, ConditionStatus.FALSE, Reason.PODS_REFUSED),
+        ({"available": 0, "refused": "exceeded quota"}, ConditionStatus.FALSE, Reason.POD_CREATION_FAILED),
     ],
 )
 def test_the_condition(changes: dict[str, Any], status: ConditionStatus, reason: Reason) -> None:
@@ -49,7 +49,7 @@ OTHER = Answer(probed=True, version="model-0")
         ({}, SILENT, True, Reason.SERVICE_UNREACHABLE),
         ({"available": 1}, SILENT, False, Reason.SERVICE_UNREACHABLE),
         ({"available": 0}, SILENT, False, Reason.STARTING),
-        ({"available": 0, "refused": "exceeded quota"}, SILENT, True, Reason.PODS_REFUSED),
+        ({"available": 0, "refused": "exceeded quota"}, SILENT, True, Reason.POD_CREATION_FAILED),
     ],
 )
 def test_ready_pods_serve_only_when_the_service_answers(

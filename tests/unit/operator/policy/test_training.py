@@ -91,7 +91,7 @@ def test_the_back_off_doubles_up_to_an_hour() -> None:
         ({"annotations": 19, "min_annotations": 20}, False, Reason.TOO_FEW_ANNOTATIONS),
         ({"annotations": 20, "min_annotations": 20}, True, Reason.TRAINING_STARTED),
         ({"annotations": 19, "min_annotations": 20, "request": "r"}, True, Reason.TRAINING_STARTED),
-        ({"finished_at": NOW - timedelta(seconds=59), "min_interval": 60.0}, False, Reason.MINIMUM_INTERVAL),
+        ({"finished_at": NOW - timedelta(seconds=59), "min_interval": 60.0}, False, Reason.WAITING_FOR_MIN_INTERVAL),
         ({"finished_at": NOW - timedelta(seconds=60), "min_interval": 60.0}, True, Reason.TRAINING_STARTED),
         ({"finished_at": NOW, "min_interval": 60.0, "request": "r"}, True, Reason.TRAINING_STARTED),
         ({"finished_at": NOW, "min_interval": 60.0, "pending": 9}, False, Reason.WAITING_FOR_UPDATES),
@@ -112,12 +112,12 @@ def test_the_minimum_interval_says_when_it_ends() -> None:
 @pytest.mark.parametrize(
     ("changes", "train", "reason"),
     [
-        ({"others_in_namespace": 2, "per_namespace": 2}, False, Reason.WAITING_FOR_TURN),
+        ({"others_in_namespace": 2, "per_namespace": 2}, False, Reason.CONCURRENCY_LIMIT_REACHED),
         ({"others_in_namespace": 1, "per_namespace": 2}, True, Reason.TRAINING_STARTED),
         ({"others_in_namespace": 2, "per_namespace": 0}, True, Reason.TRAINING_STARTED),
-        ({"others_with_label_studio": 3, "per_label_studio": 2}, False, Reason.WAITING_FOR_TURN),
+        ({"others_with_label_studio": 3, "per_label_studio": 2}, False, Reason.CONCURRENCY_LIMIT_REACHED),
         ({"others_with_label_studio": 1, "per_label_studio": 2}, True, Reason.TRAINING_STARTED),
-        ({"others_in_namespace": 2, "per_namespace": 2, "request": "r"}, False, Reason.WAITING_FOR_TURN),
+        ({"others_in_namespace": 2, "per_namespace": 2, "request": "r"}, False, Reason.CONCURRENCY_LIMIT_REACHED),
         ({"others_in_namespace": 2, "per_namespace": 2, "pending": 9}, False, Reason.WAITING_FOR_UPDATES),
     ],
 )

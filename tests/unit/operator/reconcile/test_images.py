@@ -85,7 +85,7 @@ def test_a_registry_that_deletes_nothing_is_told_of_once_and_asked_again_after_a
     world = small(limit=0)
     world.undeletable = "the registry registry:5000 answers 405: allow deletion there"
     rounds(world, 3)
-    assert world.event_reasons().count("ImagesNotDeleted") == 1
+    assert world.event_reasons().count("ImageDeletionFailed") == 1
     assert world.typed.registry.undeletable == world.undeletable
     assert not world.registry.removed
     assert not [item for item in world.plan().actions if isinstance(item, RemoveImages)]

@@ -60,7 +60,7 @@ def test_a_wiped_status_gives_no_name_that_was_used() -> None:
 @pytest.mark.parametrize(
     ("problem", "reason", "remedy"),
     [
-        (REFUSED, "PodsRefused", "quota"),
+        (REFUSED, "PodCreationFailed", "quota"),
         (UNSCHEDULABLE, "Unschedulable", "free capacity"),
         (("CreateContainerConfigError", "secret not found"), "ContainerConfigInvalid", "Secrets"),
     ],

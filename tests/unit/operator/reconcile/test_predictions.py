@@ -162,7 +162,7 @@ def test_it_waits_for_the_jobs_of_other_resources_with_the_same_label_studio() -
         world.progress()
         world.pass_time(1)
     assert not jobs(world)
-    assert world.condition("PredictionsWritten") == ("Unknown", "WaitingForTurn")
+    assert world.condition("PredictionsWritten") == ("Unknown", "ConcurrencyLimitReached")
     world.other_trainings = OtherTrainings()
     world.settle()
     assert world.condition("PredictionsWritten") == WRITTEN

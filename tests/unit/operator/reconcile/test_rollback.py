@@ -63,7 +63,7 @@ def test_a_refused_digest_is_remembered_until_a_person_asks(reason: str, message
     refused = world.typed.model.refused[0]
     world.status["training"]["cut"] = {"size": 0}
     world.settle()
-    assert world.condition("RolloutSucceeded") == ("False", "RefusedBefore")
+    assert world.condition("RolloutSucceeded") == ("False", "PreviouslyRejected")
     assert world.selected() == names.revision(serving)
     world.bad_images.clear()
     world.press_start_training()

@@ -236,7 +236,7 @@ def test_a_deleted_job_counts_as_a_failure_and_is_made_again() -> None:
     (name,) = world.jobs_created
     del world.objects["Job", name]
     world.reconcile()
-    assert world.condition("TrainingSucceeded") == ("False", "JobVanished")
+    assert world.condition("TrainingSucceeded") == ("False", "JobDeleted")
     world.settle()
     assert len(set(world.jobs_created)) == 2
     assert world.condition("TrainingSucceeded") == ("True", "Trained")
@@ -371,7 +371,7 @@ def test_a_model_that_the_gate_refuses_is_told_kept_and_not_rolled_out() -> None
     assert world.trained_image() in told
     assert "after 3 more updates" in told
     assert world.condition("Ready")[0] == "True"
-    (event,) = (event for event in world.events if event.reason == "CandidateRefused")
+    (event,) = (event for event in world.events if event.reason == "CandidateRejected")
     assert (event.type, event.note) == ("Warning", told)
     assert "RolloutFailed" not in world.event_reasons()
     assert (status.training.pending_updates, len(world.jobs_created)) == (0, 2)
@@ -390,7 +390,7 @@ def test_a_refused_models_updates_do_not_trigger_again_but_the_next_ones_do() ->
     assert len(world.jobs_created) == 3
     assert world.typed.model.active is not None
     assert world.typed.model.active.version == world.trained_version()
-    assert world.condition("CandidateAccepted") == ("True", "NotWorse")
+    assert world.condition("CandidateAccepted") == ("True", "Passed")
 
 
 def twice_trained() -> tuple[World, str, str]:
@@ -489,7 +489,7 @@ def test_a_minimum_interval_delays_the_next_training() -> None:
     world.annotate(3)
     world.reconcile()
     assert len(world.jobs_created) == 1
-    assert (world.typed.training.next or "").startswith("MinimumInterval")
+    assert (world.typed.training.next or "").startswith("WaitingForMinInterval")
     world.settle()
     assert len(world.jobs_created) == 2
     assert world.now - finished >= timedelta(minutes=9)

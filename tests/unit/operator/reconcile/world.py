@@ -286,7 +286,7 @@ class World:
             "reason": "WorseThanActive" if refused else "Trained",
             "gate": {
                 "accepted": not refused,
-                "reason": "WorseThanActive" if refused else "NotWorse",
+                "reason": "WorseThanActive" if refused else "Passed",
                 "message": "accuracy 0.610 against 0.710 of the model that serves, on 400 held-out texts",
             },
             "message": f"{len(self.updates)} annotations",
