@@ -197,7 +197,7 @@ async def ended_badly(how: dict[str, Any], reason: str) -> None:
         training = made.world.training
         assert training["consecutiveFailures"] == 1
         assert training["lastFailure"]["reason"] == reason
-        assert training["nextNotBefore"]
+        assert training["nextRetryTime"]
         made.jobs_run = True
         await made.until(lambda: made.active == made.version_to_come())
         assert len(made.jobs) == 3
@@ -223,7 +223,7 @@ async def did_not_start(reason: str) -> None:
             fail_pods(made, bad, reason)
         await made.settle(plan.quiet)
         assert (made.active, made.selected) == (served, selected)
-        assert [item["image"] for item in made.model["refused"]] == [bad]
+        assert [item["image"] for item in made.model["rejected"]] == [bad]
         assert made.world.condition("RolloutSucceeded") == ("False", "ProgressDeadlineExceeded")
         assert made.world.condition("Serving") == ("True", "Available")
         assert len(made.api.all("deployments")) == 1

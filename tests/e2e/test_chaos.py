@@ -30,7 +30,7 @@ def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Stor
         eventually(lambda: backend.version == version, PATIENCE, backend.told)
         backend.wait_ready()
         backend.wait_pending(0)
-        assert backend.status["training"]["cut"] == before["training"]["cut"]
+        assert backend.status["training"]["trainedThrough"] == before["training"]["trainedThrough"]
 
         (deployment,) = backend.deployments
         name = deployment["metadata"]["name"]

@@ -112,5 +112,5 @@ def assert_backs_off(backend: Backend, failures: int) -> None:
     training = backend.status["training"]
     assert training["lastFailure"]["reason"] == "Evicted"
     assert training["consecutiveFailures"] == failures
-    assert training["nextNotBefore"] > training["finishedAt"]
-    assert training["cut"]["size"] == 0, "its updates are not used up"
+    assert training["nextRetryTime"] > training["lastCompletionTime"]
+    assert training["trainedThrough"]["annotations"] == 0, "its updates are not used up"

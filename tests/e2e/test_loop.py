@@ -24,7 +24,7 @@ metadata:
   namespace: {namespace}
 spec:
   labelStudio: {{connectionSecretRef: {{name: label-studio}}, project: {project}}}
-  training: {{everyUpdates: 300}}
+  training: {{updatesPerTraining: 300}}
   serving: {{replicas: 2}}
 """
 

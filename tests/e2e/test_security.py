@@ -27,7 +27,7 @@ def test_pods_are_restricted_and_hold_only_what_their_work_needs(story: Story, p
 
     with pods_seen(story) as seen:
         backend = story.trained(project, EVERY, serving={"podTemplate": additions("backend")},
-                                training={"everyUpdates": EVERY, "podTemplate": additions("train")})  # fmt: skip
+                                training={"updatesPerTraining": EVERY, "podTemplate": additions("train")})  # fmt: skip
     by_component = {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in seen.values()}
     assert by_component.keys() == {"serving", "training"}
 

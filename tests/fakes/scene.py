@@ -137,7 +137,7 @@ class Scene:
 
     def apply(self, **spec: Any) -> None:
         """Apply the resource, with a training every three updates."""
-        training = {"everyUpdates": 3, "backoff": "2s", **spec.pop("training", {})}
+        training = {"updatesPerTraining": 3, "backoff": "2s", **spec.pop("training", {})}
         connection = {"connectionSecretRef": {"name": "label-studio"}, "project": 7}
         wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, "predictions": {}}
         wanted |= spec
@@ -353,8 +353,11 @@ class Scene:
             "active": self.active,
             "candidate": self.model.get("candidate", {}).get("version"),
             "history": [item["version"] for item in self.model.get("history", [])],
-            "refused": [item["image"] for item in self.model.get("refused", [])],
-            "training": {key: training.get(key) for key in ("cut", "pendingUpdates", "handledRequest", "lastOutcome")},
+            "refused": [item["image"] for item in self.model.get("rejected", [])],
+            "training": {
+                key: training.get(key)
+                for key in ("trainedThrough", "pendingUpdates", "lastHandledTrainRequest", "lastOutcome")
+            },
             "children": self.children(),
             "backends": [(item["url"], item["title"]) for item in self.label_studio.backends.values()],
             "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],

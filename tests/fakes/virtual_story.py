@@ -21,7 +21,7 @@ def told(story: Callable[[World], Awaitable[None]], patience: float) -> None:
     async def tell() -> None:
         async with world() as made:
             made.pace, made.clock = Pace(poll=30.0, scan=1200.0), clock
-            made.resource(training={"everyUpdates": 10})
+            made.resource(training={"updatesPerTraining": 10})
             await made.run()
             await until(made, lambda: made.condition("Ready") == ("True", "Ready"), patience)
             await story(made)

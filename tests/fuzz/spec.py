@@ -208,7 +208,7 @@ def _fits_rules(spec: Mapping[str, Any]) -> bool:
     ]
     if not all(1 <= _seconds(text) <= longest for text, longest in durations):
         return False
-    if spec["labelStudio"]["project"] >= 2**63 or spec["training"]["everyUpdates"] >= 2**31:
+    if spec["labelStudio"]["project"] >= 2**63 or spec["training"]["updatesPerTraining"] >= 2**31:
         return False
     return all(_requests_fit(spec.get(name, {}).get("resources", {})) for name in ("serving", "training"))
 

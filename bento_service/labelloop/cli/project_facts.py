@@ -51,7 +51,7 @@ class ProjectFacts:
             "serves": self.state.current,
             "since": self.state.since,
             "pending": self.pending.number,
-            "every_updates": self.pending.every,
+            "updates_per_training": self.pending.every,
             "last_training": None
             if last is None
             else {"outcome": last.outcome, "reason": last.reason, "message": last.message, "at": last.at},
@@ -94,13 +94,13 @@ def pending(project: int, state: "ProjectState", settings: "LocalSettings") -> P
     from labelloop.label_studio.client import LabelStudioClient
 
     if settings.credentials is None:
-        return Pending(None, settings.every_updates, settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
+        return Pending(None, settings.updates_per_training, settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
     try:
         with LabelStudioClient(settings.credentials) as client:
             found = client.run(count(project, state.cut)).pending.total
     except LabelStudioError as error:
-        return Pending(None, settings.every_updates, error.message)
-    return Pending(found + state.repeat_edits, settings.every_updates)
+        return Pending(None, settings.updates_per_training, error.message)
+    return Pending(found + state.repeat_edits, settings.updates_per_training)
 
 
 def stores(model_dir: Path | None) -> "list[ProjectStore]":

@@ -23,7 +23,7 @@ class LocalSettings:
     credentials: Credentials | None = None
     """None: nothing is counted or trained; `unconfigured` says why."""
     unconfigured: str | None = None
-    every_updates: int = DEFAULT_UPDATES
+    updates_per_training: int = DEFAULT_UPDATES
     projects: tuple[int, ...] = ()
     """Known from the start; others are known from Label Studio's first request on."""
     public_url: str | None = None
@@ -61,7 +61,7 @@ class LocalSettings:
             directory=directory,
             credentials=credentials,
             unconfigured=unconfigured,
-            every_updates=read(
+            updates_per_training=read(
                 lambda: environment.integer("START_TRAINING_EACH_N_UPDATES", DEFAULT_UPDATES, minimum=1),
                 DEFAULT_UPDATES,
             ),

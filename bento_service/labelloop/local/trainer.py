@@ -164,7 +164,7 @@ class LocalTrainer:
         problem, problem_since = self._failing.get(number, (None, None))
         training = self._training
         activity = Activity(
-            self._settings.every_updates,
+            self._settings.updates_per_training,
             self._pending(number, state),
             training.since if training is not None and training.store.project == number else None,
             problem,
@@ -194,7 +194,7 @@ class LocalTrainer:
                 failures=state.failures,
                 not_before=state.not_before,
                 pending=self._pending(number, state),
-                every_updates=self._settings.every_updates,
+                updates_per_training=self._settings.updates_per_training,
             )
         )
         if decision.train:

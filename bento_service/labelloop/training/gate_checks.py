@@ -71,7 +71,7 @@ def below_minimum(given: Comparison) -> Verdict | None:
     """A floor that holds whatever served before."""
     if given.minimum is None or given.accuracy >= given.minimum:
         return None
-    message = f"accuracy {given.accuracy:.3f} on {given.examples} held-out texts is below evaluation.minimum"
+    message = f"accuracy {given.accuracy:.3f} on {given.examples} held-out texts is below evaluation.minAccuracy"
     beside = f" ({given.pairs.told()})" if given.pairs else ""
     return Verdict(False, "BelowMinimum", f"{message} {given.minimum:g}{beside}", given.figures)
 

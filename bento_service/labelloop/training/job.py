@@ -141,7 +141,7 @@ def _full_disk(error: OSError) -> Result | None:
 def _earlier(restored: Path, settings: TrainingSettings) -> tuple[Snapshot | None, str]:
     """The snapshot that `restore` left, or why there is none."""
     if not settings.store_snapshot:
-        return None, "snapshots are neither kept nor used (training.snapshot: Never)"
+        return None, "snapshots are neither kept nor used (training.snapshotPolicy: None)"
     if (restored / SNAPSHOT_FILE).exists():
         try:
             return Snapshot.read(restored / SNAPSHOT_FILE), ""

@@ -52,7 +52,7 @@ class PredictionsStatus:
             written=count(fields.get("written")),
             removed=count(fields.get("removed")),
             failures=count(fields.get("failures")),
-            not_before=parse_time(fields.get("nextNotBefore")),
+            not_before=parse_time(fields.get("nextRetryTime")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,5 +67,5 @@ class PredictionsStatus:
             written=self.written,
             removed=self.removed,
             failures=self.failures,
-            nextNotBefore=time_text(self.not_before),
+            nextRetryTime=time_text(self.not_before),
         )

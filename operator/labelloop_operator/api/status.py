@@ -156,7 +156,7 @@ class ModelStatus:
         return cls(
             active=ModelVersion.from_dict(fields.get("active")),
             candidate=ModelVersion.from_dict(fields.get("candidate")),
-            refused=list_of(fields.get("refused"), Refusal.from_dict)[:REFUSED_LIMIT],
+            refused=list_of(fields.get("rejected"), Refusal.from_dict)[:REFUSED_LIMIT],
             history=list_of(fields.get("history"), ModelVersion.from_dict)[:HISTORY_MAXIMUM],
             rebase=Rebase.from_dict(fields.get("rebase")),
         )
@@ -166,7 +166,7 @@ class ModelStatus:
         return without_nothing(
             active=self.active.to_dict() if self.active else None,
             candidate=self.candidate.to_dict("startedAt") if self.candidate else None,
-            refused=[entry.to_dict() for entry in self.refused],
+            rejected=[entry.to_dict() for entry in self.refused],
             history=[entry.to_dict() for entry in self.history],
             rebase=self.rebase.to_dict() if self.rebase else None,
         )

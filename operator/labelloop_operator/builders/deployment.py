@@ -99,7 +99,7 @@ def _environment(owner: Owner, spec: Spec, version: str, relay_url: str) -> list
         user, password = BASIC_AUTH_KEYS
         found.append(secret_variable("BASIC_AUTH_USER", spec.serving.basic_auth_secret, user))
         found.append(secret_variable("BASIC_AUTH_PASS", spec.serving.basic_auth_secret, password))
-    if spec.evaluation.blind:
+    if spec.evaluation.hide_holdout_predictions:
         found.append(variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}"))
         found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
     found += model_class_variable(spec.model.type)

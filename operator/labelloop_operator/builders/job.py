@@ -78,8 +78,8 @@ def gate_rules(evaluation: EvaluationSpec) -> dict[str, Any]:
     rules = {
         "metric": evaluation.metric,
         "tolerance": evaluation.tolerance,
-        "minimum": evaluation.minimum,
-        "policy": evaluation.policy,
+        "minAccuracy": evaluation.min_accuracy,
+        "mode": evaluation.mode,
     }
     return {name: value for name, value in rules.items() if value is not None}
 

@@ -82,8 +82,8 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
     if moved and old.active and new.active and old.active.image != new.active.image:
         note = f"{new.active.version} stands on {new.active.base_image} now ({new.active.image})"
         yield Emit(_NORMAL, str(Reason.REBASED), note)
-    if after.registry.undeletable and not before.registry.undeletable:
-        yield Emit(_WARNING, str(Reason.IMAGE_DELETION_FAILED), after.registry.undeletable)
+    if after.registry.deletion_error and not before.registry.deletion_error:
+        yield Emit(_WARNING, str(Reason.IMAGE_DELETION_FAILED), after.registry.deletion_error)
     stopped = old.candidate and new.candidate is None and any(r.image == old.candidate.image for r in new.refused)
     if stopped and current:
         yield Emit(_WARNING, str(Reason.ROLLOUT_FAILED), current.message)

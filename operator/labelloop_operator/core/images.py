@@ -35,12 +35,12 @@ def tend_images(draft: Draft, spec: Spec, job_starts: bool) -> None:
     jobs = our_jobs(draft.observed.children, draft.owner.uid) + our_rebase_jobs(
         draft.observed.children, draft.owner.uid
     )
-    if registry.undeletable or job_starts or jobs:
+    if registry.deletion_error or job_starts or jobs:
         return  # a Job may be pushing the very same image once more
     # Only what is on record as discarded: after a kill nothing gone may still be named as one to go back to.
-    on_record = set(draft.before.registry.discarded)
+    on_record = set(draft.before.registry.pending_deletion)
     is_ours = partial(_is_ours, where.repository, draft.owner.name)
-    ours = [image for image in registry.discarded if image in on_record and is_ours(image)]
+    ours = [image for image in registry.pending_deletion if image in on_record and is_ours(image)]
     if ours:
         generation, kept = draft.observed.resource.generation, frozenset(_named(draft.status))
         draft.act(RemoveImages(tuple(ours[-_AT_ONCE:]), kept, where.plain_http, secret, generation))
@@ -58,7 +58,7 @@ def discard_pushed(draft: Draft, spec: Spec, job: str | None, uid: str | None) -
 def discard(draft: Draft, *images: str) -> None:
     """To be deleted from the registry."""
     registry = draft.status.registry
-    _set(draft, replace(registry, discarded=tuple(dict.fromkeys((*images, *registry.discarded)))))
+    _set(draft, replace(registry, pending_deletion=tuple(dict.fromkeys((*images, *registry.pending_deletion)))))
 
 
 def trimmed(model: ModelStatus, limit: int) -> ModelStatus:
@@ -69,12 +69,12 @@ def trimmed(model: ModelStatus, limit: int) -> ModelStatus:
 def _note(draft: Draft) -> None:
     """What was done in the registry since the newest status."""
     facts, registry = draft.observed.registry, draft.status.registry
-    discarded = tuple(image for image in registry.discarded if image not in facts.removed)
+    discarded = tuple(image for image in registry.pending_deletion if image not in facts.removed)
     # An edit may have mended it: only what was answered since then counts.
     current = facts.refused_generation == draft.observed.resource.generation
-    undeletable = (facts.refusal if current else None) or (None if draft.edited else registry.undeletable)
+    undeletable = (facts.refusal if current else None) or (None if draft.edited else registry.deletion_error)
     promoted = facts.promoted or registry.promoted
-    _set(draft, replace(registry, promoted=promoted, discarded=discarded, undeletable=undeletable))
+    _set(draft, replace(registry, promoted=promoted, pending_deletion=discarded, deletion_error=undeletable))
 
 
 def _keep_snapshots(draft: Draft) -> None:
@@ -91,8 +91,11 @@ def _discard(draft: Draft) -> None:
     fallen_out = sorted(_named(draft.before) - named)
     if fallen_out:
         draft.look_again_after(0)
-    discarded = (*fallen_out, *(item for item in registry.discarded if item not in named and item not in fallen_out))
-    _set(draft, replace(registry, discarded=discarded[:DISCARDED_LIMIT]))
+    discarded = (
+        *fallen_out,
+        *(item for item in registry.pending_deletion if item not in named and item not in fallen_out),
+    )
+    _set(draft, replace(registry, pending_deletion=discarded[:DISCARDED_LIMIT]))
 
 
 def _named(status: Status) -> set[str]:

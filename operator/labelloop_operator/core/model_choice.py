@@ -26,8 +26,8 @@ def choose_models(draft: Draft, spec: Spec, image: str) -> None:
     active = model.active or _promoted_elsewhere(draft, spec) or cold
     if active.at is None:
         active = replace(active, at=draft.now)
-    if spec.model.pin is not None:
-        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pin, image))
+    if spec.model.pinned_version is not None:
+        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pinned_version, image))
     candidate = model.candidate or _tried_again(draft, model.refused, active)
     if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
         candidate = None
@@ -81,7 +81,7 @@ def _pinned(draft: Draft, model: ModelStatus, pin: str, image: str) -> ModelStat
     if found is None:
         known = ", ".join(item.version for item in (model.active, *model.history) if item)
         message = f"is no version that serves or served: use one of {known}. What serves goes on serving"
-        draft.problems.append(Problem("spec.model.pin", pin, message, Reason.PINNED_VERSION_UNKNOWN))
+        draft.problems.append(Problem("spec.model.pinnedVersion", pin, message, Reason.PINNED_VERSION_UNKNOWN))
         return replace(model, candidate=None)
     if found is model.active:
         candidate = model.candidate

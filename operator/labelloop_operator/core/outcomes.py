@@ -103,7 +103,7 @@ def _told(outcome: Outcome, spec: Spec) -> str:
         return message
     return (
         f"{outcome.model.version}: {message}. It is not rolled out; its image is kept ({outcome.model.image}). "
-        f"The next training comes after {spec.training.every_updates} more updates"
+        f"The next training comes after {spec.training.updates_per_training} more updates"
     )
 
 

@@ -28,7 +28,7 @@ def roll_back(draft: Draft, spec: Spec, view: ServingInput) -> str | None:
             down_since=_down_since(draft, model.active.version),
             progress_deadline=spec.progress_deadline,
             cause=trouble.reason if trouble else None,
-            pinned=spec.model.pin is not None,
+            pinned=spec.model.pinned_version is not None,
             suspended=spec.suspend,
             candidate=model.candidate,
             # A cold version on another base image would be replaced at once.

@@ -67,7 +67,7 @@ def tell_no_training(draft: Draft, problem: Problem) -> None:
         failures=0,
         not_before=None,
         pending=None,
-        every_updates=0,
+        updates_per_training=0,
         spec_problem=problem,
     )
     _tell_next(draft, decide(nothing_known))
@@ -102,7 +102,7 @@ def _training_input(
     return TrainingInput(
         now=draft.now,
         suspended=spec.suspend,
-        pin=spec.model.pin,
+        pin=spec.model.pinned_version,
         repository=where.repository,
         job=jobs[0].name if jobs else None,
         candidate=coming.version if coming else None,
@@ -113,7 +113,7 @@ def _training_input(
         failures=training.consecutive_failures,
         not_before=training.next_not_before,
         pending=training.pending_updates,
-        every_updates=spec.training.every_updates,
+        updates_per_training=spec.training.updates_per_training,
         annotations=facts.pending.size if facts and facts.pending else None,
         min_annotations=spec.training.min_annotations,
         finished_at=training.finished_at,

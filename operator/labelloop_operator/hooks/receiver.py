@@ -223,9 +223,9 @@ def _check_trainable(resource: Resource) -> None:
         raise Refused(409, "InvalidSpec", "; ".join(str(problem) for problem in resource.problems))
     if resource.spec.suspend:
         raise Refused(409, "Suspended", "spec.suspend is true: set it to false to train")
-    if resource.spec.model.pin is not None:
-        pin = resource.spec.model.pin
-        raise Refused(409, "Pinned", f"spec.model.pin holds {pin:.100}: remove it to train")
+    if resource.spec.model.pinned_version is not None:
+        pin = resource.spec.model.pinned_version
+        raise Refused(409, "Pinned", f"spec.model.pinnedVersion holds {pin:.100}: remove it to train")
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:

@@ -74,7 +74,9 @@ def _suspended(given: RollbackInput) -> RollbackVerdict | None:
 def _pinned(given: RollbackInput) -> RollbackVerdict | None:
     if not given.pinned:
         return None
-    return RollbackVerdict(remark=f"not rolled back: spec.model.pin holds {given.active.version}; pin another version")
+    return RollbackVerdict(
+        remark=f"not rolled back: spec.model.pinnedVersion holds {given.active.version}; pin another version"
+    )
 
 
 def _common_cause(given: RollbackInput) -> RollbackVerdict | None:

@@ -39,7 +39,7 @@ class TrainingInput:
     failures: int
     not_before: datetime | None
     pending: int | None
-    every_updates: int
+    updates_per_training: int
     annotations: int | None = None
     """All in the project, skipped ones included; None: not counted yet."""
     min_annotations: int = 0
@@ -80,8 +80,8 @@ def decide(given: TrainingInput) -> TrainingVerdict:
         return verdict
     if given.pending is None:
         return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet; the count is under way")
-    missing = given.every_updates - given.pending
-    told = f"{given.pending} of {given.every_updates} annotation updates; a training starts after {missing} more"
+    missing = given.updates_per_training - given.pending
+    told = f"{given.pending} of {given.updates_per_training} annotation updates; a training starts after {missing} more"
     return _wait(Reason.WAITING_FOR_UPDATES, told)
 
 
@@ -119,7 +119,7 @@ def pinned(given: TrainingInput) -> TrainingVerdict | None:
     """A person wants one version to serve: another one would have to wait, so it is not made yet."""
     if given.pin is None:
         return None
-    return _wait(Reason.PINNED, f"spec.model.pin holds {given.pin}: no training until it is removed")
+    return _wait(Reason.PINNED, f"spec.model.pinnedVersion holds {given.pin}: no training until it is removed")
 
 
 def no_registry(given: TrainingInput) -> TrainingVerdict | None:
@@ -220,7 +220,7 @@ def too_few_annotations(given: TrainingInput) -> TrainingVerdict | None:
 
 def too_soon(given: TrainingInput) -> TrainingVerdict | None:
     """The newest training ended a moment ago."""
-    if given.finished_at is None or given.pending is None or given.pending < given.every_updates:
+    if given.finished_at is None or given.pending is None or given.pending < given.updates_per_training:
         return None
     again = given.finished_at + timedelta(seconds=given.min_interval)
     if given.now >= again:
@@ -231,9 +231,9 @@ def too_soon(given: TrainingInput) -> TrainingVerdict | None:
 
 def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
     """The Nth annotation update arrived."""
-    if given.pending is None or given.pending < given.every_updates:
+    if given.pending is None or given.pending < given.updates_per_training:
         return None
-    message = f"{given.pending} annotation updates (spec.training.everyUpdates is {given.every_updates})"
+    message = f"{given.pending} annotation updates (spec.training.updatesPerTraining is {given.updates_per_training})"
     return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=message)
 
 
@@ -243,7 +243,9 @@ def count_overdue(given: TrainingInput) -> TrainingVerdict | None:
         return None
     known = "nothing was counted yet"
     if given.counted_at is not None and given.pending is not None:
-        known = f"{given.pending} of {given.every_updates} annotation updates, as of {format_time(given.counted_at)}"
+        known = (
+            f"{given.pending} of {given.updates_per_training} annotation updates, as of {format_time(given.counted_at)}"
+        )
     minutes = COUNT_PATIENCE / 60
     return _wait(
         Reason.COUNT_STALE,

@@ -31,7 +31,7 @@ def test_the_variables_of_the_sklearn_example(tmp_path: Path):
     assert settings.local is not None
     assert settings.local.credentials is not None
     assert (settings.local.credentials.url, settings.local.credentials.token) == ("http://label-studio:8080", TOKEN)
-    assert (settings.local.every_updates, settings.local.directory) == (3, tmp_path)
+    assert (settings.local.updates_per_training, settings.local.directory) == (3, tmp_path)
     assert settings.local.told() == []
 
 

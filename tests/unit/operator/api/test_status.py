@@ -63,7 +63,7 @@ def test_what_is_written_comes_back() -> None:
 
 def test_the_written_form_is_the_documented_one() -> None:
     written = FULL.to_dict()
-    assert written["training"]["cut"] == {"updatedAt": "2026-11-22T06:00:00.123456Z", "size": 312}
+    assert written["training"]["trainedThrough"] == {"updatedAt": "2026-11-22T06:00:00.123456Z", "annotations": 312}
     assert written["model"]["active"] == {
         "version": "model-1",
         "image": "r/x@sha256:1",
@@ -85,7 +85,7 @@ def test_nulls_and_empty_containers_are_not_written() -> None:
 
     check(FULL.to_dict())
     assert Status().to_dict() == {
-        "training": {"repeatEdits": 0, "consecutiveFailures": 0, "attempt": 0},
+        "training": {"additionalEdits": 0, "consecutiveFailures": 0, "attempt": 0},
     }
 
 

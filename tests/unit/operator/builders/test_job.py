@@ -85,7 +85,7 @@ def test_the_environment_is_the_agreed_one() -> None:
 
 
 def test_without_snapshots_none_is_restored_and_none_is_left() -> None:
-    found = containers(job(OWNER, spec(training={"snapshot": "Never"}), TRAINING))
+    found = containers(job(OWNER, spec(training={"snapshotPolicy": "None"}), TRAINING))
     assert "LABELLOOP_SNAPSHOT" not in environment(found["restore"])
     assert environment(found["train"])["LABELLOOP_STORE_SNAPSHOT"] == "false"
 
@@ -149,15 +149,15 @@ def test_the_name_depends_on_the_resource_and_what_is_trained_but_not_on_how_it_
     assert name == job_name(OWNER, spec(serving={"replicas": 3}), TRAINING)
     assert name != job_name(replace(OWNER, uid="other"), spec(), TRAINING)
     assert name != job_name(OWNER, spec(model={"parameters": {"C": 3}}), TRAINING)
-    assert name != job_name(OWNER, spec(evaluation={"holdout": 0.3}), TRAINING)
+    assert name != job_name(OWNER, spec(evaluation={"holdout": "0.3"}), TRAINING)
     assert name != job_name(OWNER, spec(evaluation={"minimum": 0.3}), TRAINING)
 
 
 def test_the_gate_gets_its_rules_and_the_model_that_serves() -> None:
-    strict = spec(evaluation={"metric": "log_loss", "tolerance": 0, "minimum": 0.5, "policy": "Report"})
+    strict = spec(evaluation={"metric": "LogLoss", "tolerance": "0", "minAccuracy": "0.5", "mode": "Audit"})
     steps = containers(job(OWNER, strict, replace(TRAINING, active_image="r/x@sha256:1")))
     rules = environment(steps["train"])["LABELLOOP_EVALUATION"]
-    assert json.loads(rules) == {"metric": "log_loss", "minimum": 0.5, "policy": "Report", "tolerance": 0.0}
+    assert json.loads(rules) == {"metric": "LogLoss", "minAccuracy": 0.5, "mode": "Audit", "tolerance": 0.0}
     assert environment(steps["restore"])["LABELLOOP_ACTIVE_IMAGE"] == "r/x@sha256:1"
     assert not any(
         "LABELLOOP_ACTIVE_IMAGE" in environment(container)

@@ -51,7 +51,7 @@ def test_what_a_restored_backup_lacks_counts_as_removed_and_what_comes_then_as_u
         made.label_studio.annotate(7, 6)
         await trains(made, "model-b", 12)
         await until(made, lambda: made.training.get("pendingUpdates") == 0)
-        assert made.training["cut"]["size"] == 12
+        assert made.training["trainedThrough"]["annotations"] == 12
 
     told(story)
 

@@ -36,7 +36,7 @@ async def test_a_resource_becomes_ready_and_stands_in_label_studio(loop: World) 
 
 
 async def test_every_n_updates_are_trained_once_and_switched_to(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 10})
+    loop.resource(training={"updatesPerTraining": 10})
     loop.label_studio.annotate(7, 9)
     await loop.run()
     await loop.ready()
@@ -56,12 +56,12 @@ async def test_every_n_updates_are_trained_once_and_switched_to(loop: World) -> 
     await until(lambda: [b["title"] for b in loop.label_studio.backends.values()] == ["model-a"], "the title")
     await until(lambda: not loop.api.all("jobs"), "the Job's end")
     await until(lambda: loop.training.get("pendingUpdates") == 0)
-    assert loop.training["cut"]["size"] == 10
+    assert loop.training["trainedThrough"]["annotations"] == 10
 
 
 async def test_a_training_has_ended_when_its_pod_has(loop: World) -> None:
     """The Job controller tells it a second later."""
-    loop.resource(training={"everyUpdates": 10})
+    loop.resource(training={"updatesPerTraining": 10})
     last = loop.label_studio.annotate(7, 10)[-1]
     await loop.run()
     await loop.ready()
@@ -230,7 +230,7 @@ async def test_deletion_works_after_the_secret_is_gone(loop: World) -> None:
 
 
 async def test_a_lost_pod_s_result_is_found_in_the_registry(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 1})
+    loop.resource(training={"updatesPerTraining": 1})
     last = loop.label_studio.annotate(7)[0]
     await loop.run()
     await loop.ready()
@@ -245,7 +245,7 @@ async def test_a_lost_pod_s_result_is_found_in_the_registry(loop: World) -> None
 
 
 async def test_an_earlier_job_s_image_is_not_taken_for_a_lost_pod_s_result(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    loop.resource(training={"updatesPerTraining": 1, "backoff": "1h"})
     last = loop.label_studio.annotate(7)[0]
     await loop.run()
     await loop.ready()
@@ -271,7 +271,7 @@ def test_a_refused_pod_is_told_with_the_words_of_the_jobs_event() -> None:
 
 
 async def _refused_pod(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    loop.resource(training={"updatesPerTraining": 1, "backoff": "1h"})
     loop.label_studio.annotate(7)
     await loop.run()
     await loop.ready()
@@ -298,7 +298,7 @@ async def _refused_pod(loop: World) -> None:
 
 
 async def test_after_a_failed_training_the_secret_is_read_again_and_a_new_one_ends_the_pause(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 1, "backoff": "1h"})
+    loop.resource(training={"updatesPerTraining": 1, "backoff": "1h"})
     loop.label_studio.annotate(7)
     await loop.run()
     await loop.ready()
@@ -314,7 +314,7 @@ async def test_after_a_failed_training_the_secret_is_read_again_and_a_new_one_en
 
 
 async def test_repeat_edits_are_counted_once_and_survive_a_restart(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 100})
+    loop.resource(training={"updatesPerTraining": 100})
     annotation = loop.label_studio.annotate(7)[0]
     operator = await loop.run()
     await loop.ready()
@@ -322,7 +322,7 @@ async def test_repeat_edits_are_counted_once_and_survive_a_restart(loop: World) 
     edited = loop.label_studio.edit(7, annotation.id)
     for _ in range(3):  # told three times, counted once
         operator.watch.hint((NAMESPACE, NAME), Hint("ANNOTATION_UPDATED", True, [(edited.id, edited.updated_at)]))
-    await until(lambda: loop.training.get("repeatEdits") == 1, "the repeat edit")
+    await until(lambda: loop.training.get("additionalEdits") == 1, "the repeat edit")
     await loop.crash()
     await loop.run()
     await until(lambda: loop.training.get("pendingUpdates") == 2, "the count")

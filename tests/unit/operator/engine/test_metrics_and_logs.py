@@ -39,7 +39,7 @@ def log() -> Iterator[io.StringIO]:
 
 async def told(made: World) -> Operator:
     """A first model, then one that the gate refuses, with texts and secrets on the way."""
-    made.resource(training={"everyUpdates": 2})
+    made.resource(training={"updatesPerTraining": 2})
     operator = await made.run()
     await made.ready()
     for version, outcome in (("model-a", "Trained"), ("model-b", "Refused")):

@@ -25,7 +25,7 @@ def told(story: Callable[[World, Operator], Awaitable[None]], **options: Any) ->
         async with world() as made:
             made.pace = Pace(poll=30.0, scan=1200.0)
             made.clock = clock
-            made.resource(training={"everyUpdates": 10})
+            made.resource(training={"updatesPerTraining": 10})
             operator = await made.run(**options)
             await made.ready()
             await story(made, operator)

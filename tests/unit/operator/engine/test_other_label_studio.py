@@ -74,7 +74,7 @@ def test_another_label_studio_starts_from_everything_and_the_former_one_is_left_
             await until(made, lambda: label_studio(made)["address"] == other.url)
             await until(made, lambda: not former.backends and not former.webhooks)
             await until(made, lambda: made.training.get("pendingUpdates") == 3)
-            assert made.training["cut"] == {"size": 0}
+            assert made.training["trainedThrough"] == {"annotations": 0}
             assert "snapshot" not in made.training
             assert made.api.find("jobs", NAMESPACE, running) is None
             assert active(made) == "model-aaaaaaaaaaaa", "it serves until another model is trained"
@@ -145,7 +145,7 @@ def test_label_studio_installed_again_at_the_same_address_is_another_one() -> No
         fake.webhooks.clear()
         fake.add_project(7).created_at = LATER
         fake.annotate(7, 12)
-        await until(made, lambda: made.training["cut"] == {"size": 0})
+        await until(made, lambda: made.training["trainedThrough"] == {"annotations": 0})
         assert events(made, "RegistrationOrphaned")
         await trains(made, "model-bbbbbbbbbbbb", fake)
 
@@ -162,7 +162,7 @@ def test_the_same_label_studio_at_another_address_changes_nothing_but_the_addres
         moves(made, url)
         await until(made, lambda: label_studio(made)["address"] == url)
         assert label_studio(made)["backendID"] == before["backendID"]
-        assert made.training["cut"]["size"] == 12
+        assert made.training["trainedThrough"]["annotations"] == 12
         assert not events(made, "ProjectChanged")
 
     told(story)

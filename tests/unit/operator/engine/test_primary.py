@@ -56,7 +56,7 @@ async def trains(made: World, name: str, version: str) -> None:
 
 def test_the_second_stands_by_trains_too_and_takes_over_title_and_predictions() -> None:
     async def story(made: World) -> None:
-        made.resource(SECOND, training={"everyUpdates": 10})
+        made.resource(SECOND, training={"updatesPerTraining": 10})
         await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
         assert f"of LabelStudioBackend {NAMESPACE}/{NAME}" in message(made, SECOND)
         assert made.condition("Registered") == ("True", "Registered")
@@ -77,7 +77,7 @@ def test_the_second_stands_by_trains_too_and_takes_over_title_and_predictions() 
 
 def test_a_backend_removed_by_hand_whose_webhook_stays_hands_over_within_a_few_polls() -> None:
     async def story(made: World) -> None:
-        made.resource(SECOND, training={"everyUpdates": 10})
+        made.resource(SECOND, training={"updatesPerTraining": 10})
         await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
         made.label_studio.remove_backend(min(made.label_studio.backends))
         await until(made, lambda: made.condition("Registered", SECOND) == ("True", "Registered"))
@@ -125,7 +125,7 @@ def test_a_resource_made_again_takes_over_what_its_predecessor_left() -> None:
         fake.html = False
         assert (len(fake.backends), len(fake.webhooks)) == (1, 1)
         collect_children(made)
-        made.resource(training={"everyUpdates": 10})
+        made.resource(training={"updatesPerTraining": 10})
         await until(made, lambda: made.condition("Registered") == ("True", "Registered"))
         assert list(fake.backends) == [before]
         assert len(fake.webhooks) == 1
@@ -137,7 +137,7 @@ def test_a_resource_made_again_takes_over_what_its_predecessor_left() -> None:
 
 def test_a_backend_removed_in_label_studio_hands_over_too_and_comes_back_as_standby() -> None:
     async def story(made: World) -> None:
-        made.resource(SECOND, training={"everyUpdates": 10})
+        made.resource(SECOND, training={"updatesPerTraining": 10})
         await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
         fake = made.label_studio
         del fake.backends[min(fake.backends)]
@@ -157,7 +157,7 @@ def test_one_label_studio_under_two_addresses_is_still_one_project() -> None:
         other["data"]["url"] = base64.b64encode(made.label_studio.url.replace("http:", "HTTP:").encode()).decode()
         made.api.put("secrets", other, NAMESPACE)
         place = {"connectionSecretRef": {"name": "other-address"}, "project": 7}
-        made.resource(SECOND, labelStudio=place, training={"everyUpdates": 10})
+        made.resource(SECOND, labelStudio=place, training={"updatesPerTraining": 10})
         await until(made, lambda: made.condition("Registered", SECOND) == ("False", "NotPrimary"))
         assert made.condition("Registered") == ("True", "Registered")
 
@@ -169,7 +169,7 @@ def test_two_clusters_with_resources_of_one_name_leave_each_other_alone() -> Non
         other = World(await FakeKubernetes().start(), made.label_studio)
         other.pace, other.clock = made.pace, clock
         other.connection()
-        other.resource(training={"everyUpdates": 10})
+        other.resource(training={"updatesPerTraining": 10})
         await other.run(cluster_id="cluster-2")
         try:
             await until(other, lambda: other.condition("Registered") == ("False", "NotPrimary"))

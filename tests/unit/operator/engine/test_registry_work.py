@@ -41,7 +41,7 @@ def image(version: str) -> str:
 
 
 async def test_promoted_images_are_tagged_and_those_that_fall_out_removed(loop: World) -> None:
-    loop.resource(training={"everyUpdates": 1}, model={"historyLimit": 0})
+    loop.resource(training={"updatesPerTraining": 1}, model={"historyLimit": 0})
     await loop.run()
     await loop.ready()
     await trained(loop, "model-a", 1)
@@ -49,12 +49,12 @@ async def test_promoted_images_are_tagged_and_those_that_fall_out_removed(loop: 
     await trained(loop, "model-b", 2)
     await until(lambda: loop.registry.promoted[-1] == image("model-b"), "the tag")
     await until(lambda: loop.registry.removed == [image("model-a")], "the removal")
-    await until(lambda: not loop.found()["status"]["registry"].get("discarded"), "that it is on record")
+    await until(lambda: not loop.found()["status"]["registry"].get("pendingDeletion"), "that it is on record")
 
 
 async def test_a_dead_registry_delays_nothing_else(loop: World) -> None:
     loop.registry.failure = OSError("no route to host")
-    loop.resource(training={"everyUpdates": 1})
+    loop.resource(training={"updatesPerTraining": 1})
     await loop.run()
     await loop.ready()
     await trained(loop, "model-a", 1)
@@ -67,7 +67,7 @@ async def test_a_fresh_cluster_serves_the_promoted_version(loop: World) -> None:
     last = loop.label_studio.annotate(7, 3)[-1]
     told: dict[str, Any] = {**result("model-c", 3, last.updated_at.isoformat()), "project": 7}
     loop.registry.results["promoted"] = told
-    loop.resource(training={"everyUpdates": 2}, image="registry.example/base:1")
+    loop.resource(training={"updatesPerTraining": 2}, image="registry.example/base:1")
     loop.registry.results["promoted"]["base_image"] = "registry.example/base:1"
     await loop.run()
     await loop.ready()

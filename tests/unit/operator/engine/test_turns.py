@@ -27,7 +27,7 @@ async def test_resources_that_are_due_together_train_one_after_another() -> None
         for number, name in enumerate(RESOURCES):
             made.label_studio.add_project(20 + number, tasks=20)
             made.label_studio.annotate(20 + number, 10)
-            made.resource(name, project=20 + number, training={"everyUpdates": 10})
+            made.resource(name, project=20 + number, training={"updatesPerTraining": 10})
         with patch("labelloop_operator.policy.training.TURN_PAUSE", 0.05):
             await made.run(trainings_per_namespace=1)
             while len(trained) < len(RESOURCES):

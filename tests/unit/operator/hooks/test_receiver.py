@@ -125,7 +125,7 @@ async def test_an_unknown_resource(port: Port) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "reason"),
-    [({"suspend": True}, "Suspended"), ({"training": {"everyUpdates": 0}}, "InvalidSpec")],
+    [({"suspend": True}, "Suspended"), ({"training": {"updatesPerTraining": 0}}, "InvalidSpec")],
 )
 async def test_what_cannot_train_says_why(port: Port, spec: dict[str, Any], reason: str) -> None:
     port.resource(**spec)

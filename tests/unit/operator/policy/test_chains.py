@@ -44,7 +44,7 @@ def about(given: Any, **cases: dict[str, Any]) -> dict[str, Any]:
 IDLE = training.TrainingInput(
     now=NOW, suspended=False, pin=None, repository="r/x", job=None, candidate=None, label_studio_problem=None,
     label_config_known=True, label_config_problem=None, request=None, failures=0, not_before=None, pending=9,
-    every_updates=10,
+    updates_per_training=10,
 )  # fmt: skip
 TRAINING = about(
     IDLE,

@@ -26,7 +26,7 @@ IDLE = TrainingInput(
     failures=0,
     not_before=None,
     pending=9,
-    every_updates=10,
+    updates_per_training=10,
 )
 DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
 

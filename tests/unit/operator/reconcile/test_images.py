@@ -24,7 +24,7 @@ def rounds(world: World, number: int) -> list[str]:
 
 
 def small(limit: int = 1) -> World:
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3}, "model": {"historyLimit": limit}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3}, "model": {"historyLimit": limit}})
     world.settle()
     return world
 
@@ -44,7 +44,7 @@ def test_what_comes_into_service_is_tagged() -> None:
     first, second = rounds(world, 2)
     assert world.registry.promoted == second
     assert world.typed.registry.promoted == second
-    world.edit(model={"pin": world.typed.model.history[0].version})
+    world.edit(model={"pinnedVersion": world.typed.model.history[0].version})
     world.settle()
     assert world.registry.promoted == first
 
@@ -53,7 +53,7 @@ def test_what_falls_out_of_the_history_is_deleted_and_nothing_else() -> None:
     world = small(limit=2)
     images = rounds(world, 5)
     assert images_of(world.registry.removed) == set(images[:2])
-    assert not world.typed.registry.discarded
+    assert not world.typed.registry.pending_deletion
     assert named(world) >= set(images[2:])
 
 
@@ -86,20 +86,20 @@ def test_a_registry_that_deletes_nothing_is_told_of_once_and_asked_again_after_a
     world.undeletable = "the registry registry:5000 answers 405: allow deletion there"
     rounds(world, 3)
     assert world.event_reasons().count("ImageDeletionFailed") == 1
-    assert world.typed.registry.undeletable == world.undeletable
+    assert world.typed.registry.deletion_error == world.undeletable
     assert not world.registry.removed
     assert not [item for item in world.plan().actions if isinstance(item, RemoveImages)]
     world.undeletable = None
     world.edit(serving={"replicas": 2})
     world.settle()
     assert len(images_of(world.registry.removed)) == 2
-    assert world.typed.registry.undeletable is None
+    assert world.typed.registry.deletion_error is None
 
 
 def test_nothing_is_deleted_while_a_job_may_push_it_again() -> None:
     world = small(limit=0)
     rounds(world, 2)
-    world.status["registry"]["discarded"] = ["registry:5000/labelloop/team-a/intents@sha256:9"]
+    world.status["registry"]["pendingDeletion"] = ["registry:5000/labelloop/team-a/intents@sha256:9"]
     world.press_start_training()
     world.reconcile()
     assert world.live_jobs()
@@ -119,7 +119,7 @@ def test_nothing_is_deleted_while_a_job_may_push_it_again() -> None:
 def test_images_elsewhere_are_not_touched(foreign: str) -> None:
     world = small()
     rounds(world, 1)
-    world.status["registry"]["discarded"] = [foreign]
+    world.status["registry"]["pendingDeletion"] = [foreign]
     world.settle()
     assert foreign not in world.registry.removed
 
@@ -127,9 +127,9 @@ def test_images_elsewhere_are_not_touched(foreign: str) -> None:
 def test_an_image_that_comes_back_into_service_is_no_longer_discarded() -> None:
     world = small()
     (image,) = rounds(world, 1)
-    world.status["registry"]["discarded"] = [image]
+    world.status["registry"]["pendingDeletion"] = [image]
     world.reconcile()
-    assert not world.typed.registry.discarded
+    assert not world.typed.registry.pending_deletion
     assert image not in world.registry.removed
 
 
@@ -151,7 +151,7 @@ def test_deleted_is_only_what_was_discarded_on_record() -> None:
         planned = world.plan()
         asked = {image for item in planned.actions if isinstance(item, RemoveImages) for image in item.images}
         assert not asked & named(world)
-        assert asked <= set(world.typed.registry.discarded)
+        assert asked <= set(world.typed.registry.pending_deletion)
         world.reconcile()
         world.progress()
         world.pass_time(5)

@@ -18,7 +18,7 @@ OPEN = names.ANNOTATION_TRAIN_REQUESTED_AT
 
 def stuck(problem: tuple[str, str], **training: Any) -> tuple[World, str]:
     """A world whose first Job has no pod that runs."""
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3, **training}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3, **training}})
     world.settle()
     world.annotate(3)
     world.stuck = True
@@ -39,7 +39,10 @@ def test_the_same_data_once_more_make_another_job() -> None:
     before = list(world.updates)
     world.annotate(3)
     world.settle()
-    world.status["training"]["cut"] = {"updatedAt": before[-1].isoformat(), "size": len(before)}  # as after a restore
+    world.status["training"]["trainedThrough"] = {
+        "updatedAt": before[-1].isoformat(),
+        "size": len(before),
+    }  # as after a restore
     world.settle()
     assert len(world.jobs_created) == len(set(world.jobs_created)) == 3
 
@@ -94,7 +97,7 @@ def test_a_pod_that_does_not_run_is_told_with_kubernetes_words_and_the_remedy(
 )
 def test_an_edit_of_what_the_pod_is_made_of_replaces_a_stuck_job_without_a_pause(change: dict[str, Any]) -> None:
     world, job = stuck(UNSCHEDULABLE)
-    world.edit(training={"everyUpdates": 3, **change})
+    world.edit(training={"updatesPerTraining": 3, **change})
     world.reconcile()
     assert world.condition("TrainingSucceeded") == ("Unknown", "JobReplaced")
     world.reconcile()
@@ -120,7 +123,7 @@ def test_an_edit_of_something_else_leaves_it() -> None:
 def test_a_job_whose_pod_runs_is_not_ended_by_an_edit_nor_by_start_training() -> None:
     world, job = stuck(UNSCHEDULABLE)
     world.pod_problems = ()
-    world.edit(training={"everyUpdates": 3, "resources": {"limits": {"memory": "1Gi"}}})
+    world.edit(training={"updatesPerTraining": 3, "resources": {"limits": {"memory": "1Gi"}}})
     world.press_start_training()
     for _ in range(3):
         world.reconcile()
@@ -157,7 +160,7 @@ def test_a_request_is_not_lost_when_an_edit_replaces_its_job() -> None:
     world.reconcile()
     world.pod_problems = (PodProblem(world.jobs_created[0], *REFUSED),)
     world.reconcile()
-    world.edit(training={"everyUpdates": 3, "resources": {"limits": {"memory": "1Gi"}}})
+    world.edit(training={"updatesPerTraining": 3, "resources": {"limits": {"memory": "1Gi"}}})
     world.reconcile()
     runs(world)
     assert len(set(world.jobs_created)) == 2
@@ -179,7 +182,7 @@ def test_a_deadline_that_passes_without_a_pod_does_not_ask_for_a_longer_one() ->
 
 def failed() -> World:
     """A world that waits for its retry."""
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3, "backoff": "10m"}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3, "backoff": "10m"}})
     world.outcomes.append("Failed")
     world.settle()
     world.annotate(3)
@@ -220,7 +223,7 @@ def test_what_a_failed_job_pushed_is_deleted_and_what_is_kept_stays_named() -> N
         f"{repository}/snapshot:{first}-{uid}",
     }
     assert uid.startswith("uid-")
-    assert not world.typed.registry.discarded
+    assert not world.typed.registry.pending_deletion
 
 
 def test_what_a_deleted_job_pushed_is_deleted() -> None:
@@ -309,7 +312,7 @@ def test_a_stuck_rebase_is_made_again_after_an_edit(edited: bool) -> None:
     world.reconcile()
     assert world.condition("Rebased") == ("Unknown", "Unschedulable")
     if edited:
-        world.edit(training={"everyUpdates": 3, "resources": {"limits": {"memory": "1Gi"}}})
+        world.edit(training={"updatesPerTraining": 3, "resources": {"limits": {"memory": "1Gi"}}})
     for _ in range(3):
         world.reconcile()
     assert (world.objects["Job", job]["metadata"]["uid"] == uid) is not edited

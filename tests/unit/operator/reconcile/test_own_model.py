@@ -4,7 +4,7 @@ from tests.unit.operator.reconcile.world import MINIMAL, World
 
 
 def test_what_the_text_classifier_cannot_read_does_not_stop_it() -> None:
-    training = {"everyUpdates": 3}
+    training = {"updatesPerTraining": 3}
     world = World(spec={**MINIMAL, "training": training, "model": {"type": "image_model:Classifier"}})
     world.label_config_problem = "no Choices tag; add <Choices name=... toName=...>"
     world.settle()

@@ -48,7 +48,7 @@ def test_nothing_is_said_of_bases_before_one_changes() -> None:
 
 
 def test_the_old_image_serves_until_every_new_pod_answers() -> None:
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3}, "serving": {"replicas": 2}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3}, "serving": {"replicas": 2}})
     world.settle()
     world.annotate(3)
     world.settle()
@@ -205,7 +205,7 @@ def test_a_pinned_version_comes_with_its_own_base_and_is_then_moved() -> None:
     world.annotate(3)
     world.settle()
     second = world.trained_version()
-    world.edit(model={"pin": first})
+    world.edit(model={"pinnedVersion": first})
     world.settle()
     active = world.typed.model.active
     assert active is not None

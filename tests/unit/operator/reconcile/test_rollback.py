@@ -61,7 +61,7 @@ def test_a_refused_digest_is_remembered_until_a_person_asks(reason: str, message
     world, serving = refusing(reason, message)
     world.settle()
     refused = world.typed.model.refused[0]
-    world.status["training"]["cut"] = {"size": 0}
+    world.status["training"]["trainedThrough"] = {"annotations": 0}
     world.settle()
     assert world.condition("RolloutSucceeded") == ("False", "PreviouslyRejected")
     assert world.selected() == names.revision(serving)
@@ -82,7 +82,7 @@ def test_any_version_of_the_history_can_be_pinned_and_holds() -> None:
         world.settle()
         versions.append(world.trained_version())
     for version in (versions[0], versions[2], versions[1], versions[3]):
-        world.edit(model={"pin": version})
+        world.edit(model={"pinnedVersion": version})
         world.settle()
         assert world.selected() == names.revision(version)
         world.annotate(3)
@@ -181,14 +181,14 @@ def test_a_version_that_recovers_meanwhile_stays() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "remark"),
-    [({"suspend": True}, "spec.suspend"), ({"model": {"pin": "active"}}, "spec.model.pin")],
+    [({"suspend": True}, "spec.suspend"), ({"model": {"pinnedVersion": "active"}}, "spec.model.pinnedVersion")],
     ids=["suspended", "pinned"],
 )
 def test_a_person_s_word_stops_a_rollback(changes: dict[str, object], remark: str) -> None:
     world = twice_trained()
     assert world.typed.model.active is not None
     version = world.typed.model.active.version
-    world.edit(**({"model": {"pin": version}} if "model" in changes else changes))
+    world.edit(**({"model": {"pinnedVersion": version}} if "model" in changes else changes))
     world.settle()
     broken(world)
     world.settle()

@@ -35,7 +35,7 @@ def test_a_suspended_job_goes_on(rebase: bool) -> None:
 
 def test_a_deadline_that_is_edited_holds_for_the_job_that_runs_and_is_no_news() -> None:
     world, name = running(rebase=False)
-    world.edit(training={"everyUpdates": 3, "deadline": "2h"})
+    world.edit(training={"updatesPerTraining": 3, "deadline": "2h"})
     (wanted,), events = set_right(world, name)
     assert wanted.manifest["spec"]["activeDeadlineSeconds"] == 7200
     assert events == []

@@ -89,7 +89,7 @@ def test_a_training_is_rolled_out_and_recorded() -> None:
 
 
 def test_without_snapshots_none_is_on_record() -> None:
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3, "snapshot": "Never"}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3, "snapshotPolicy": "None"}})
     world.settle()
     world.annotate(3)
     world.settle()
@@ -99,7 +99,7 @@ def test_without_snapshots_none_is_on_record() -> None:
 
 
 def test_the_service_switches_only_when_every_replica_serves_and_the_old_one_drains() -> None:
-    world = World(spec={**MINIMAL, "training": {"everyUpdates": 3}, "serving": {"replicas": 2}})
+    world = World(spec={**MINIMAL, "training": {"updatesPerTraining": 3}, "serving": {"replicas": 2}})
     world.settle()
     world.annotate(3)
     while world.typed.model.candidate is None or world.typed.model.candidate.at is None:
@@ -406,7 +406,7 @@ def twice_trained() -> tuple[World, str, str]:
 
 def test_a_pin_goes_back_to_an_earlier_version_and_holds_it() -> None:
     world, first, second = twice_trained()
-    world.edit(model={"pin": first})
+    world.edit(model={"pinnedVersion": first})
     world.settle()
     assert world.selected() == names.revision(first)
     assert world.typed.model.active is not None
@@ -433,7 +433,7 @@ def test_a_pin_to_the_active_version_holds_it_and_drops_what_is_on_its_way() -> 
     while world.typed.model.candidate is None:
         world.progress()
         world.reconcile()
-    world.edit(model={"pin": second})
+    world.edit(model={"pinnedVersion": second})
     world.settle()
     assert (world.typed.model.candidate, world.selected()) == (None, names.revision(second))
     deployments = [name for kind, name in world.objects if kind == "Deployment"]
@@ -442,10 +442,12 @@ def test_a_pin_to_the_active_version_holds_it_and_drops_what_is_on_its_way() -> 
 
 def test_an_unknown_pin_is_told_with_the_versions_there_are_and_nothing_moves() -> None:
     world, first, second = twice_trained()
-    world.edit(model={"pin": "model-ffffffffffff"})
+    world.edit(model={"pinnedVersion": "model-ffffffffffff"})
     world.settle()
     assert world.condition("Ready") == ("False", "PinnedVersionUnknown")
-    assert all(text in world.message("Ready") for text in ("spec.model.pin", "model-ffffffffffff", first, second))
+    assert all(
+        text in world.message("Ready") for text in ("spec.model.pinnedVersion", "model-ffffffffffff", first, second)
+    )
     assert world.selected() == names.revision(second)
 
 
@@ -453,12 +455,12 @@ def test_a_pinned_version_that_does_not_start_leaves_the_other_one_serving_until
     world, first, second = twice_trained()
     image = next(item.image for item in world.typed.model.history if item.version == first)
     world.bad_images.add(image)
-    world.edit(model={"pin": first})
+    world.edit(model={"pinnedVersion": first})
     world.settle()
     assert world.selected() == names.revision(second)
     assert world.condition("RolloutSucceeded") == ("False", "ProgressDeadlineExceeded")
     world.bad_images.clear()
-    world.edit(model={"pin": first, "historyLimit": 5})
+    world.edit(model={"pinnedVersion": first, "historyLimit": 5})
     world.settle()
     assert world.selected() == names.revision(first)
 
@@ -475,14 +477,14 @@ def test_the_history_is_as_long_as_asked_for() -> None:
 def test_a_wiped_status_keeps_the_history_so_that_one_can_still_go_back() -> None:
     world, first, _ = twice_trained()
     world.status = {}
-    world.edit(model={"pin": first})
+    world.edit(model={"pinnedVersion": first})
     world.settle()
     assert world.selected() == names.revision(first)
 
 
 def test_a_minimum_interval_delays_the_next_training() -> None:
     world = served()
-    world.edit(training={"everyUpdates": 3, "minInterval": "10m"})
+    world.edit(training={"updatesPerTraining": 3, "minInterval": "10m"})
     world.annotate(3)
     world.settle()
     finished = world.now
@@ -666,15 +668,15 @@ def test_an_invalid_spec_touches_nothing() -> None:
     world.annotate(1)
     world.settle()
     assert (world.typed.training.next or "").startswith("WaitingForUpdates: 1 of 3")
-    world.edit(training={"everyUpdates": 0})
+    world.edit(training={"updatesPerTraining": 0})
     planned = world.reconcile()
     assert not planned.actions
     assert world.condition("SpecValid") == ("False", "InvalidSpec")
     assert world.typed.training.next == (
-        "InvalidSpec: spec.training.everyUpdates cannot be used: no training until it is mended"
+        "InvalidSpec: spec.training.updatesPerTraining cannot be used: no training until it is mended"
     )
     assert world.condition("Ready") == ("False", "InvalidSpec")
-    assert "spec.training.everyUpdates (0)" in world.message("SpecValid")
+    assert "spec.training.updatesPerTraining (0)" in world.message("SpecValid")
     assert world.selected() == names.revision(COLD)
 
 
@@ -835,7 +837,7 @@ def test_deletion_can_skip_label_studio() -> None:
 
 def test_deletion_of_an_invalid_resource_is_not_held_up() -> None:
     world = served()
-    world.edit(training={"everyUpdates": 0})
+    world.edit(training={"updatesPerTraining": 0})
     world.delete()
     world.reconcile()
     assert world.gone

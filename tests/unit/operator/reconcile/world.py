@@ -78,7 +78,7 @@ class Killed(Exception):  # noqa: N818 - a fate, not an error
 class World:
     """Cluster, Label Studio and clock."""
 
-    spec: dict[str, Any] = field(default_factory=lambda: {**MINIMAL, "training": {"everyUpdates": 3}})
+    spec: dict[str, Any] = field(default_factory=lambda: {**MINIMAL, "training": {"updatesPerTraining": 3}})
     outcomes: deque[str] = field(default_factory=deque)
     """What the next Jobs come to: Failed, NotEnoughData, Refused, or (default) Trained or Unchanged, by the data."""
     rebases: deque[str] = field(default_factory=deque)
