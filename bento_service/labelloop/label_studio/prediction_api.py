@@ -76,7 +76,9 @@ def remove_predictions(number: int, version: str) -> Operation[int]:
         json={"model_version": version},
         timeout=REMOVAL_TIMEOUT,
     )
-    removed = answers.field(response, answers.read_object(response, version), "deleted_predictions", int)
+    removed = answers.field(
+        response, answers.read_object(response, f"predictions of {version}"), "deleted_predictions", int
+    )
     after = (yield from project(number)).model_version
     if before not in ("", version) and not after:
         try:
