@@ -110,6 +110,7 @@ class FakeLabelStudio:
         """While true no request is answered: whoever asks stays in the middle of what it does."""
         self.html = False
         self.interceptor: Interceptor | None = None
+        self.data_of: Callable[[Task], dict[str, Any]] = lambda task: {"text": task.text}
         self.guard_backends = self.guard_webhooks = False
         self.backend_state = "CO"
         self._ids = iter(range(1, 1_000_000))
@@ -319,7 +320,7 @@ class FakeLabelStudio:
             {
                 "id": task.id,
                 "updated_at": text(task.updated_at),
-                "data": {"text": task.text},
+                "data": self.data_of(task),
                 "annotations": [
                     annotation.full_answer() if full else annotation.answer()
                     for annotation in task.annotations.values()

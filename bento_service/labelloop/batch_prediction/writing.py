@@ -27,6 +27,7 @@ from labelloop.label_studio import (
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.label_studio.prediction_api import CHUNK
 from labelloop.label_studio.task_pages import PAGE_SIZE
+from labelloop.training.model_calls import ModelFailedError
 
 T = TypeVar("T")
 LONGEST_PAUSE = 2.0
@@ -89,6 +90,8 @@ class Writing:
     def run(self, answer: Answer) -> Progress:
         """Write, then remove. Raises LabelStudioError, ModelFailedError; what is written stays."""
         self._write_all(answer)
+        if self.progress.failed and not self.progress.written and not self.progress.found:
+            raise ModelFailedError(self.progress.failure, ())
         try:
             self._remove_older()
         except LabelStudioError as error:
