@@ -65,6 +65,10 @@ for role, pod in ((roles.restore, "training"), (roles.verify, "rebase"), (roles.
         rich_help_panel=roles.PANEL,
         epilog=f"Example: LABELLOOP_WORK_DIR=/work labelloop {role.__name__} (in a {pod} pod)",
     )(role)
+app.command(
+    rich_help_panel=roles.PANEL,
+    epilog="Example: LABELLOOP_PROJECT=7 labelloop batch-predict (in a batch prediction pod)",
+)(roles.batch_predict)
 
 
 @app.command("help", epilog="Example: labelloop help train")

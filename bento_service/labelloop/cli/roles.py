@@ -24,3 +24,10 @@ def rebase() -> None:
     from labelloop.publishing.rebase import main as run
 
     raise typer.Exit(run())
+
+
+def batch_predict() -> None:
+    """Write the model's predictions for a project's tasks to Label Studio (role of a batch prediction pod)."""
+    from labelloop.batch_prediction.job import main as run
+
+    raise typer.Exit(run())

@@ -3,9 +3,10 @@
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelloop.batch_prediction.settings import PredictionRules
 from labelloop.environment import Environment, Mistakes, SettingsError
 from labelloop.label_studio import Credentials, InvalidConnection
 
@@ -37,6 +38,8 @@ class LocalSettings:
     """After which a training is ended."""
     backoff_seconds: float = 30.0
     """After a failed training; doubled each time, at most an hour."""
+    predictions: PredictionRules = field(default_factory=PredictionRules)
+    """Which predictions of a new version are written to Label Studio."""
     temporary: bool = False
     """True: the folder is gone after the next restart of the machine."""
 
@@ -74,6 +77,7 @@ class LocalSettings:
             scan_seconds=number("LABELLOOP_SCAN_SECONDS", cls.scan_seconds, 1),
             deadline_seconds=number("LABELLOOP_TRAINING_SECONDS", cls.deadline_seconds, 1),
             backoff_seconds=number("LABELLOOP_BACKOFF_SECONDS", cls.backoff_seconds, 0.1),
+            predictions=PredictionRules.from_environment(environment, mistakes),
             temporary=temporary,
         )
         # The training reads these by itself; here they are only checked, so that a mistake is told at the start.

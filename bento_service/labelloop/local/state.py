@@ -57,6 +57,8 @@ class ProjectState:
     handled_request: str | None = None
     last: Last | None = None
     history: tuple[Promoted, ...] = ()
+    predicted: str | None = None
+    """Version whose predictions are stored in Label Studio."""
 
     def to_json(self) -> bytes:
         """One document; what is not known is null."""
@@ -99,6 +101,7 @@ def _read(document: dict[str, Any]) -> ProjectState:
         handled_request=document["handled_request"],
         last=None if last is None else Last(**last),
         history=tuple(Promoted(**entry) for entry in document["history"]),
+        predicted=document.get("predicted"),
     )
 
 

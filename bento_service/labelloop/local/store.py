@@ -6,6 +6,7 @@
     work/                          the training under way; removed before the next
     hint, requested, announced     from the workers: something changed, Start Training was pressed, what is announced
     activity.json                  what the trainer last observed, for the model page
+    batch-prediction.json          how the newest batch prediction ended
 
 A version is written elsewhere, flushed to the disk, renamed into place, and only then named in `state.json`.
 """

@@ -22,6 +22,7 @@ from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.activity import Activity
 from labelloop.local.decision import TrainingInput, backoff, decide
 from labelloop.local.pending import Tally
+from labelloop.local.prediction_runs import PredictionRuns
 from labelloop.local.registration import Registration
 from labelloop.local.settings import LocalSettings
 from labelloop.local.state import Last, ProjectState
@@ -62,6 +63,7 @@ class LocalTrainer:
         self._shown: dict[int, Activity] = {}
         self._training: _Training | None = None
         self._registration = Registration(settings)
+        self._predictions = PredictionRuns(settings, self._variables)
 
     def start(self) -> None:
         """Begin, or wait until no other worker trains."""
@@ -82,6 +84,7 @@ class LocalTrainer:
             try:
                 self._work()
             finally:
+                self._predictions.stop()
                 if self._training is not None:
                     self._training.process.kill()
                     self._training.process.wait()
@@ -114,6 +117,7 @@ class LocalTrainer:
             self._registration.keep(client, number, store.read().current, store.announced())
         for number in projects:
             self._decide(number)
+        self._predictions.keep(self._store.project(number) for number in projects)
 
     # Counting
 

@@ -7,13 +7,13 @@ rename of `state.json`.
 import fcntl
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from labelloop.environment import Environment
+from labelloop.local.child_process import begin
 from labelloop.local.decision import backoff
 from labelloop.local.settings import LocalSettings
 from labelloop.local.state import Last, ProjectState, Promoted
@@ -21,8 +21,6 @@ from labelloop.local.store import ProjectStore, Store
 from labelloop.training import job
 from labelloop.training.result import Result, read_result
 from labelloop.training.train import MODEL_DIRECTORY, RESULT_FILE, SNAPSHOT_FILE
-
-_NICENESS = 10
 
 
 def main(variables: Mapping[str, str] | None = None) -> int:
@@ -98,18 +96,6 @@ def _output(work: Path) -> Path:
     return work / job.OUTPUT_DIRECTORY
 
 
-def _end_with_parent() -> None:
-    """The trainer holds the other end of our standard input; when it is gone nobody waits for this training."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 if __name__ == "__main__":
-    _end_with_parent()
-    os.nice(_NICENESS)
+    begin()
     sys.exit(main())

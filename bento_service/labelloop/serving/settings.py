@@ -109,6 +109,16 @@ class ServingSettings:
         return not ip_address(self.host).is_loopback and self.basic_auth is None
 
 
+def model_settings(environment: Environment) -> ServingSettings:
+    """What decides which model is loaded and what it answers; nothing of the server. Raises SettingsError."""
+    return ServingSettings(
+        model_directory=environment.path("LABELLOOP_MODEL_DIR", DEFAULT_MODEL_DIRECTORY),
+        expected_version=environment.optional("LABELLOOP_MODEL_VERSION"),
+        blind=_blind(environment),
+        own=OwnModelSettings.from_environment(environment, 1),
+    )
+
+
 def _host(environment: Environment) -> str:
     """LABELLOOP_HOST, which the images set; else all addresses in a pod, and this machine's own elsewhere."""
     chosen = environment.optional("LABELLOOP_HOST")

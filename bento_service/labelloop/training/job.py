@@ -6,24 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
-from labelloop.environment import SettingsError
-from labelloop.failures import DISK_FULL, is_disk_full, places, where
-from labelloop.label_config import LabelConfigError, Scope
-from labelloop.label_studio import (
-    AddressRefused,
-    Credentials,
-    LabelStudioError,
-    NotFound,
-    NotLabelStudio,
-    Unauthorized,
-)
+from labelloop.failures import DISK_FULL, is_disk_full
+from labelloop.label_config import Scope
+from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.models import store
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
 from labelloop.models.store import load_model
+from labelloop.training.failures import read_failure, unforeseen
 from labelloop.training.model_calls import ModelFailedError, calling
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message
@@ -32,18 +24,6 @@ from labelloop.training.train import RESULT_FILE, SNAPSHOT_FILE, train
 
 OUTPUT_DIRECTORY = "out"
 RESTORED_DIRECTORY = "restored"
-_SETTING_REASONS = {
-    "LABEL_STUDIO_URL": "LabelStudioUnreachable",
-    "LABEL_STUDIO_CA_FILE": "LabelStudioUnreachable",
-    "LABELLOOP_ADDRESS_POLICY": "LabelStudioUnreachable",
-    "LABEL_STUDIO_API_KEY": "LabelStudioUnauthorized",
-    "LABELLOOP_PROJECT": "ProjectNotFound",
-    "LABELLOOP_MODEL_CLASS": "ModelFailed",
-    "LABELLOOP_PARAMETERS": "ModelFailed",
-    "LABELLOOP_HOLDOUT": "ModelFailed",
-    "LABELLOOP_EVALUATION": "ModelFailed",
-    "LOGISTIC_REGRESSION_C": "ModelFailed",
-}
 
 
 def main(variables: Mapping[str, str] | None = None) -> int:
@@ -70,13 +50,13 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         model_class = store.model_class(settings.model_class)
         reading, seconds = _read(settings, connection, model_class.scope(), *_earlier(restored, settings))
     except Exception as error:
-        return _unread(error)
+        return read_failure(error, _report)
     result = _train(reading, settings, model_class, output, restored)
     if isinstance(result, SnapshotError):
         try:
             reading, seconds = _read(settings, connection, model_class.scope(), None, str(result))
         except Exception as error:
-            return _unread(error)
+            return read_failure(error, _report)
         result = _train(reading, settings, model_class, output, restored)
     if isinstance(result, SnapshotError):
         return Result.failed("Unknown", str(result))
@@ -86,28 +66,6 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         read=reading.to_json(),
         seconds={"fetch": round(seconds, 3), **result.seconds},
     )
-
-
-def _unread(error: Exception) -> Result:
-    """Why the annotations could not be read."""
-    match error:
-        case SettingsError():
-            reason = _SETTING_REASONS.get(str(error).split()[0].rstrip(":"), "Unknown")
-        case Unauthorized():
-            reason = "LabelStudioUnauthorized"
-        case AddressRefused():
-            reason = "ConnectionAddressForbidden"
-        case NotFound():
-            reason = "ProjectNotFound"
-        case NotLabelStudio():
-            reason = "NotLabelStudio"
-        case LabelStudioError() | RowError():
-            reason = "LabelStudioUnreachable"
-        case LabelConfigError():
-            reason = "LabelConfigUnsupported"
-        case _:
-            return _unforeseen(error, "Unknown", "reading the annotations")
-    return Result.failed(reason, error.message if isinstance(error, LabelStudioError) else str(error))
 
 
 def _train(
@@ -131,7 +89,7 @@ def _train(
     except MemoryError:
         return Result.failed("OutOfMemory", "the model did not fit into memory: raise spec.training.resources")
     except Exception as error:
-        return _unforeseen(error, "ModelFailed", "fitting the model")
+        return unforeseen(error, "ModelFailed", "fitting the model", _report)
 
 
 def _full_disk(error: OSError) -> Result | None:
@@ -186,13 +144,6 @@ def _incumbent(folder: Path, model_class: type[Model]) -> Model | None:
     except (ModelFileError, ModelFailedError) as error:
         _report(f"the new model is not compared with the one that serves: {error}")
         return None
-
-
-def _unforeseen(error: Exception, reason: str, action: str) -> Result:
-    """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are told."""
-    for place in places(error):
-        _report(f"  {place}")
-    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({where(error)}): see the log")
 
 
 def _failure_line(result: Result) -> str:

@@ -44,12 +44,13 @@ def test_every_setting_of_the_sklearn_example_is_told(page: Path):
 
 
 def test_every_variable_that_local_mode_reads_is_told():
-    sources = (ROOT / "bento_service/labelloop/local").glob("*.py")
+    library = ROOT / "bento_service/labelloop"
+    sources = [*(library / "local").glob("*.py"), library / "batch_prediction/settings.py"]
     read = {
         name for path in sources for name in re.findall(r'"((?:LABELLOOP|LABEL_STUDIO)_[A-Z_]+)"', path.read_text())
     }
     internal = {"LABELLOOP_" + name for name in ("ATTEMPT", "REQUEST", "PROJECT", "WORK_DIR", "TERMINATION_LOG")}
-    internal |= {"LABELLOOP_ACTIVE_VERSION", "LABELLOOP_WEBHOOK_SECRET"}
+    internal |= {"LABELLOOP_ACTIVE_VERSION", "LABELLOOP_WEBHOOK_SECRET", "LABELLOOP_MODEL_VERSION"}
     assert [name for name in sorted(read - internal) if f"`{name}`" not in LOCAL.read_text()] == []
 
 

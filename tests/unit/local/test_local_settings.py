@@ -62,6 +62,9 @@ def test_a_token_alone_means_the_label_studio_on_this_machine(tmp_path: Path):
         ({"LABELLOOP_REGISTER_URL": "http://localhost:9090"}, "LABELLOOP_PROJECTS is not set"),
         ({"LABELLOOP_KEEP_VERSIONS": "1"}, "LABELLOOP_KEEP_VERSIONS is '1': use at least 2"),
         ({"LABELLOOP_PARAMETERS": "C=3"}, "LABELLOOP_PARAMETERS is not JSON"),
+        ({"LABELLOOP_PREDICTIONS_SCOPE": "Some"}, "LABELLOOP_PREDICTIONS_SCOPE is 'Some': use one of Unlabelled"),
+        ({"LABELLOOP_PREDICTIONS_LIMIT": "0"}, "LABELLOOP_PREDICTIONS_LIMIT is '0': use at least 1"),
+        ({"LABELLOOP_PREDICTIONS_KEEP_VERSIONS": "0"}, "LABELLOOP_PREDICTIONS_KEEP_VERSIONS is '0': use at least 1"),
     ],
 )
 def test_a_wrong_setting_is_one_line_with_its_name(tmp_path: Path, variables: dict[str, str], told: str):

@@ -260,6 +260,8 @@ def test_only_texts_held_out_for_both_are_compared(tmp_path):
 
 
 def test_a_floor_refuses_the_first_model_too(tmp_path):
-    result = trained(tmp_path, ticket_tasks(300), settings=TrainingSettings(project=7, gate=GateRules(min_accuracy=0.99)))
+    result = trained(
+        tmp_path, ticket_tasks(300), settings=TrainingSettings(project=7, gate=GateRules(min_accuracy=0.99))
+    )
 
     assert (result.outcome, result.reason) == ("Refused", "BelowMinimum")
