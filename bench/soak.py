@@ -56,7 +56,7 @@ def lines(done: Soak) -> list[str]:
         ("slowest pair of requests, s", f"{seen.longest:.2f}"),
     ]
     return [
-        "Real cluster, operator, registry and Label Studio. `spec.model.pinnedVersion` changes between trained versions",
+        "Real cluster, operator, registry and Label Studio. `spec.model.pinnedVersion` changes between versions",
         f"of two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a",
         "new connection to the Service, without retries; any answer but 200 with the expected shape counts as failed.",
         "",

@@ -6,8 +6,8 @@ McNemar test for a single choice, a normal test of the mean difference for anyth
 
 Annotators accept part of the wrong choices that are pre-selected for them, so such labels lean to the model that made
 them, the incumbent. Labels made unaided (`origin` manual; all of them with `evaluation.hideHoldoutPredictions`) decide
-alone when there are enough. Otherwise the lean is taken out: each wrong pre-selection that somebody corrected stands for
-`accepted_errors / (1 - accepted_errors)` more that nobody did, whose stored label is the incumbent's own answer.
+alone when there are enough. Otherwise the lean is taken out: each wrong pre-selection that somebody corrected stands
+for `accepted_errors / (1 - accepted_errors)` more that nobody did, whose stored label is the incumbent's own answer.
 """
 
 from collections.abc import Mapping, Sequence

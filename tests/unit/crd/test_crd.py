@@ -54,7 +54,7 @@ def test_names_are_those_of_the_operator() -> None:
     assert (spec["group"], VERSION["name"]) == (names.GROUP, names.VERSION)
     assert (spec["names"]["kind"], spec["names"]["plural"]) == (names.KIND, names.PLURAL)
     assert spec["names"]["shortNames"] == ["lsb"]
-    assert spec["names"]["categories"] == ["all", "labelloop"]
+    assert spec["names"]["categories"] == ["labelloop"]
     assert VERSION["subresources"]["scale"]["specReplicasPath"] == ".spec.serving.replicas"
     rules = [rule["rule"] for rule in SCHEMA["x-kubernetes-validations"]]
     assert f"size(self.metadata.name) <= {names.NAME_MAX_LENGTH}" in rules

@@ -72,7 +72,7 @@ def test_the_environment_is_the_agreed_one() -> None:
         "LABELLOOP_PROJECT": "7",
         "LABELLOOP_PARAMETERS": '{"C": 3, "b": 1}',
         "LABELLOOP_HOLDOUT": "0.2",
-        "LABELLOOP_EVALUATION": '{"metric": "accuracy", "policy": "Enforce"}',
+        "LABELLOOP_EVALUATION": '{"metric": "Accuracy", "mode": "Enforce"}',
         "LABELLOOP_ACTIVE_VERSION": "cold-1",
     }
     assert found["publish"] == {
@@ -150,7 +150,7 @@ def test_the_name_depends_on_the_resource_and_what_is_trained_but_not_on_how_it_
     assert name != job_name(replace(OWNER, uid="other"), spec(), TRAINING)
     assert name != job_name(OWNER, spec(model={"parameters": {"C": 3}}), TRAINING)
     assert name != job_name(OWNER, spec(evaluation={"holdout": "0.3"}), TRAINING)
-    assert name != job_name(OWNER, spec(evaluation={"minimum": 0.3}), TRAINING)
+    assert name != job_name(OWNER, spec(evaluation={"minAccuracy": "0.3"}), TRAINING)
 
 
 def test_the_gate_gets_its_rules_and_the_model_that_serves() -> None:
