@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from labelloop.environment import Environment, Mistakes
 
 UNLABELLED, ALL, NONE = SCOPES = ("Unlabelled", "All", "None")
-DEFAULT_LIMIT, DEFAULT_VERSIONS = 10_000, 2
+DEFAULT_LIMIT, DEFAULT_VERSIONS = 2000, 2
+"""On SQLite, Label Studio keeps a Submit waiting while it removes a version: 24 s for 10,000 predictions (measured)."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from labelloop.training.train import RESULT_FILE, SNAPSHOT_FILE, train
 
 OUTPUT_DIRECTORY = "out"
 RESTORED_DIRECTORY = "restored"
+_NO_SNAPSHOTS = "snapshots are neither kept nor used (training.snapshotPolicy: None)"
 
 
 def main(variables: Mapping[str, str] | None = None) -> int:
@@ -99,7 +100,7 @@ def _full_disk(error: OSError) -> Result | None:
 def _earlier(restored: Path, settings: TrainingSettings) -> tuple[Snapshot | None, str]:
     """The snapshot that `restore` left, or why there is none."""
     if not settings.store_snapshot:
-        return None, "snapshots are neither kept nor used (training.snapshotPolicy: None)"
+        return None, _NO_SNAPSHOTS
     if (restored / SNAPSHOT_FILE).exists():
         try:
             return Snapshot.read(restored / SNAPSHOT_FILE), ""
@@ -131,7 +132,7 @@ def _told(reading: Reading) -> str:
     """What annotators should know about the reading: that a snapshot was there and could not be used."""
     if reading.mode == "incremental":
         return f" ({reading.why})"
-    return "" if reading.why == NO_SNAPSHOT or "Never" in reading.why else f" (read in full: {reading.why})"
+    return "" if reading.why in (NO_SNAPSHOT, _NO_SNAPSHOTS) else f" (read in full: {reading.why})"
 
 
 def _incumbent(folder: Path, model_class: type[Model]) -> Model | None:

@@ -112,7 +112,7 @@ class PredictionsSpec:
 
     scope: str = "Unlabelled"
     """`Unlabelled`: tasks without annotations; `All`; `None`: nothing is written or removed."""
-    limit: int = 10_000
+    limit: int = 2000
     """Tasks at most, lowest ids first."""
     keep_versions: int = 2
     """Versions whose predictions stay, the new one included."""
@@ -197,7 +197,7 @@ def _spec(root: Fields) -> Spec:
         progress_deadline=root.section("rollout").duration("progressDeadline", 300.0, "24h"),
         predictions=PredictionsSpec(
             scope=predictions.choice("scope", ("Unlabelled", "All", "None")),
-            limit=predictions.integer("limit", 10_000, minimum=1),
+            limit=predictions.integer("limit", 2000, minimum=1),
             keep_versions=predictions.integer("keepVersions", 2, minimum=1),
         ),
         registry=RegistrySpec(

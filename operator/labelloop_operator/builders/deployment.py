@@ -6,6 +6,7 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import (
+    blind_holdout,
     container_security,
     model_class_variable,
     pod_defaults,
@@ -100,8 +101,7 @@ def _environment(owner: Owner, spec: Spec, version: str, relay_url: str) -> list
         found.append(secret_variable("BASIC_AUTH_USER", spec.serving.basic_auth_secret, user))
         found.append(secret_variable("BASIC_AUTH_PASS", spec.serving.basic_auth_secret, password))
     if spec.evaluation.hide_holdout_predictions:
-        found.append(variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}"))
-        found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
+        found += [blind_holdout(spec), variable("LABELLOOP_PROJECT", str(spec.label_studio.project))]
     found += model_class_variable(spec.model.type)
     found.append(variable("PORT", str(names.SERVING_PORT)))
     found.append(variable("HOME", "/tmp"))  # noqa: S108 - an emptyDir

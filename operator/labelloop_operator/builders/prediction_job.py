@@ -9,7 +9,7 @@ from typing import Any
 
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
-from labelloop_operator.builders.containers import model_class_variable, variable
+from labelloop_operator.builders.containers import blind_holdout, model_class_variable, variable
 from labelloop_operator.builders.job_parts import (
     ca_mounts,
     ca_volumes,
@@ -48,6 +48,7 @@ def prediction_job(owner: Owner, spec: Spec, task: PredictionTask) -> dict[str, 
         variable("LABELLOOP_PREDICTIONS_SCOPE", spec.predictions.scope),
         variable("LABELLOOP_PREDICTIONS_LIMIT", str(spec.predictions.limit)),
         variable("LABELLOOP_PREDICTIONS_KEEP_VERSIONS", str(spec.predictions.keep_versions)),
+        *([blind_holdout(spec)] if spec.evaluation.hide_holdout_predictions else []),
         *model_class_variable(spec.model.type),
     ]
     container = job_container(spec, task.image, "predict", "batch-predict", environment, ca_mounts(task.has_ca))

@@ -174,7 +174,8 @@ def _inputs(draft: Draft, spec: Spec) -> str:
     known, wanted = draft.status.label_studio, spec.predictions
     created_at = format_time(known.project_created_at) if known.project_created_at else None
     project = [draft.observed.connection.address, spec.label_studio.project, created_at]
-    text = json.dumps([*project, wanted.scope, wanted.limit, wanted.keep_versions])
+    hidden = spec.evaluation.holdout if spec.evaluation.hide_holdout_predictions else None
+    text = json.dumps([*project, wanted.scope, wanted.limit, wanted.keep_versions, hidden])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

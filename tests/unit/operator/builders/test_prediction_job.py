@@ -43,6 +43,14 @@ def test_another_version_project_setting_or_attempt_is_another_job(changes: dict
     assert prediction_job(OWNER, spec(), replace(TASK, **changes))["metadata"]["name"] != first  # type: ignore[arg-type]
 
 
+def test_texts_that_are_held_out_get_no_prediction_when_the_service_gives_none() -> None:
+    hidden = spec(evaluation={"hideHoldoutPredictions": True, "holdout": "0.1"})
+    (container,) = prediction_job(OWNER, hidden, TASK)["spec"]["template"]["spec"]["containers"]
+    assert environment(container)["LABELLOOP_BLIND_HOLDOUT"] == "0.1"
+    (container,) = prediction_job(OWNER, SECURED, TASK)["spec"]["template"]["spec"]["containers"]
+    assert "LABELLOOP_BLIND_HOLDOUT" not in environment(container)
+
+
 def test_the_longest_name_is_still_a_label() -> None:
     longest = replace(OWNER, name="x" * names.NAME_MAX_LENGTH)
     assert len(prediction_job(longest, spec(), TASK)["metadata"]["name"]) <= 63
