@@ -84,7 +84,7 @@ class Side:
         project = story.new_project(LABELS)
         more = {section: {"podTemplate": brake.template(container)}}
         # However long a machine takes, the roll-out is not refused, and no model either.
-        more |= {"rollout": {"progressDeadline": "1h"}, "evaluation": {"mode": "Audit"}}
+        more |= {"rollout": {"progressDeadline": "1h"}, "evaluation": {"mode": "Audit"}, "predictions": {"scope": "None"}}
         backend = story.trained(project, ROUND, name=name, **more)
         return cls(backend, project, brake, str(backend.version))
 
@@ -202,10 +202,6 @@ def _change_version(story: Story, training: Side, rolling: Side, release: Releas
         running = [side.running() for side in both]
         assert [found["version"] for found in running] == before
         run_version(story.lab, release)
-        if release is CURRENT:
-            # The version before takes a prediction Job for a training: docs/operations/operator.md says what to do.
-            for side in both:
-                side.backend.patch({"spec": {"predictions": {"scope": "None"}}})
         # Only the new operator is there to count what is annotated now: then it has looked at both resources.
         for side, pending in ((training, ROUND + 1), (rolling, 1)):
             side.annotate_one()
