@@ -13,8 +13,8 @@ from labelloop.environment import Environment, Mistakes
 from labelloop.label_studio import Credentials, project
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.serving.loading import Serving, load_serving
+from labelloop.serving.model_settings import model_settings
 from labelloop.serving.predictor import Predictor
-from labelloop.serving.settings import model_settings
 from labelloop.training.failures import read_failure
 from labelloop.training.model_calls import ModelFailedError
 from labelloop.training.result import Result, write_termination_message

@@ -54,7 +54,7 @@ class Backend:
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self.metrics = metrics
         self._settings = settings
-        self._base: Serving = load_serving(settings)
+        self._base: Serving = load_serving(settings, is_fallback=settings.local is not None)
         self.metrics.show_model(self._base)
         self.webhook_secret = settings.webhook_secret
         self.bodies = BodyReader()

@@ -10,9 +10,9 @@ from labelloop.datasets.split import position
 from labelloop.label_config import TEXT_SCOPE, Scope
 from labelloop.models import ModelFileError, load_model
 from labelloop.models.version import COLD_PREFIX, cold_version
+from labelloop.serving.model_settings import BlindHoldout, ModelSettings
 from labelloop.serving.predictor import Predictor
 from labelloop.serving.self_check import self_check
-from labelloop.serving.settings import BlindHoldout, ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.serving.own_predictor import Fault, OwnPredictor
@@ -46,7 +46,7 @@ class Serving:
         return "None" if self.predictor is None else self.predictor.model_class
 
 
-def load_serving(settings: ServingSettings) -> Serving:
+def load_serving(settings: ModelSettings, *, is_fallback: bool = False) -> Serving:
     """Load the model, or start cold when there is none, and check that it answers golden predictions."""
     scope = TEXT_SCOPE
     try:
@@ -65,18 +65,18 @@ def load_serving(settings: ServingSettings) -> Serving:
     if predictor is None or problem is not None:
         log.error("Not ready: %s", problem)
     else:
-        log.info(_what_serves(settings, predictor))
+        log.info(_what_serves(settings, predictor, is_fallback=is_fallback))
     return Serving(predictor, problem, scope)
 
 
-def _what_serves(settings: ServingSettings, predictor: "Predictor | OwnPredictor") -> str:
+def _what_serves(settings: ModelSettings, predictor: "Predictor | OwnPredictor", *, is_fallback: bool) -> str:
     is_cold = _is_empty(settings.model_directory)
     origin = "not trained" if is_cold else f"folder {settings.model_directory}"
     name = f"{predictor.version} ({predictor.model_class}, {origin})"
-    return f"Serving {name}" if settings.local is None else f"Projects without a trained model get {name}"
+    return f"Projects without a trained model get {name}" if is_fallback else f"Serving {name}"
 
 
-def _predictor(settings: ServingSettings) -> "tuple[Predictor | OwnPredictor, Scope]":
+def _predictor(settings: ModelSettings) -> "tuple[Predictor | OwnPredictor, Scope]":
     empty = _is_empty(settings.model_directory)
     expected = settings.expected_version or ""
     cold = expected if expected.startswith(COLD_PREFIX) else None

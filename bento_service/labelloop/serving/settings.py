@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelloop.environment import Environment, Mistakes, SettingsError
 from labelloop.own_settings import OwnModelSettings
+from labelloop.serving.model_settings import DEFAULT_MODEL_DIRECTORY, ModelSettings, blind_holdout
 
 if TYPE_CHECKING:
     from labelloop.local.settings import LocalSettings
 
-DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
 DEFAULT_PORT = 9090
 LOOPBACK, ALL_ADDRESSES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - a pod's server is reached from outside of it
 LOG_FORMATS = ("text", "json")
@@ -37,16 +36,7 @@ class RelayTarget:
 
 
 @dataclass(frozen=True)
-class BlindHoldout:
-    """Texts that annotators label without a pre-selection, since they will measure the next model."""
-
-    project: int
-    fraction: float
-    """The share of texts that a training may hold out, `spec.evaluation.holdout`."""
-
-
-@dataclass(frozen=True)
-class ServingSettings:
+class ServingSettings(ModelSettings):
     """What the server needs to know before it starts."""
 
     port: int = DEFAULT_PORT
@@ -54,21 +44,14 @@ class ServingSettings:
     """Address to listen at."""
     log_level: str = "INFO"
     log_format: str = "text"
-    model_directory: Path = DEFAULT_MODEL_DIRECTORY
-    expected_version: str | None = None
-    """Version that must be served before the pod counts as ready; None: whatever is there."""
     relay: RelayTarget | None = None
     """None: local mode, no operator behind this backend."""
     webhook_secret: str | None = field(default=None, repr=False)
     basic_auth: BasicAuth | None = None
-    blind: BlindHoldout | None = None
-    """None: every text is answered."""
     workers: int = 1
     """Processes that share the port."""
     threads: int = 1
     """Large requests that are answered at a time, in each worker."""
-    own: OwnModelSettings | None = None
-    """A model of one's own; None: the text classifier."""
     local: "LocalSettings | None" = None
     """Set when there is no operator: this backend looks after itself."""
 
@@ -94,7 +77,7 @@ class ServingSettings:
             relay=read(lambda: _relay(environment), None),
             webhook_secret=environment.optional("LABELLOOP_WEBHOOK_SECRET"),
             basic_auth=read(lambda: _basic_auth(environment), None),
-            blind=read(lambda: _blind(environment), None),
+            blind=read(lambda: blind_holdout(environment), None),
             workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
             threads=(threads := read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1)),
             own=read(lambda: OwnModelSettings.from_environment(environment, threads), None),
@@ -107,16 +90,6 @@ class ServingSettings:
     def is_open(self) -> bool:
         """Whether others on the network reach it, and nothing asks them for a password."""
         return not ip_address(self.host).is_loopback and self.basic_auth is None
-
-
-def model_settings(environment: Environment) -> ServingSettings:
-    """What decides which model is loaded and what it answers; nothing of the server. Raises SettingsError."""
-    return ServingSettings(
-        model_directory=environment.path("LABELLOOP_MODEL_DIR", DEFAULT_MODEL_DIRECTORY),
-        expected_version=environment.optional("LABELLOOP_MODEL_VERSION"),
-        blind=_blind(environment),
-        own=OwnModelSettings.from_environment(environment, 1),
-    )
 
 
 def _host(environment: Environment) -> str:
@@ -139,15 +112,6 @@ def _local(environment: Environment, variables: Mapping[str, str] | None) -> "Lo
     from labelloop.local.settings import LocalSettings  # a pod does without
 
     return LocalSettings.from_environment(variables)
-
-
-def _blind(environment: Environment) -> BlindHoldout | None:
-    if environment.optional("LABELLOOP_BLIND_HOLDOUT") is None:
-        return None
-    return BlindHoldout(
-        project=environment.integer("LABELLOOP_PROJECT", minimum=1),
-        fraction=environment.number("LABELLOOP_BLIND_HOLDOUT", minimum=0, maximum=0.9),
-    )
 
 
 def _relay(environment: Environment) -> RelayTarget | None:
