@@ -6,7 +6,6 @@ from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, FixedMod
 
 from labelloop.datasets.split import position
 from labelloop.label_config import parse_label_config
-from labelloop.local.settings import LocalSettings
 from labelloop.serving.loading import load_serving
 from labelloop.serving.model_settings import BlindHoldout
 from labelloop.serving.predictor import Predictor
@@ -44,7 +43,6 @@ def test_the_log_names_a_folder_only_when_the_model_comes_from_it(
     caplog.set_level("INFO", "labelloop")
     load_serving(ServingSettings(model_directory=trained))
     assert caplog.messages[-1] == f"Serving {TRAINED_VERSION} (TextClassifier, folder {trained})"
-    local = LocalSettings.from_environment({"MODEL_DIR": str(tmp_path)})
     load_serving(ServingSettings(model_directory=tmp_path / "missing"), is_fallback=True)
     told = caplog.messages[-1]
     assert told.startswith("Projects without a trained model get cold-")
