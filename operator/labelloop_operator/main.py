@@ -14,32 +14,32 @@ from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
 from labelloop.environment import SettingsError
-from labelloop_operator.clients.backend import Backends
-from labelloop_operator.clients.events import Events
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import Registry
-from labelloop_operator.core.connections import Secrets
-from labelloop_operator.core.engine import Engine
-from labelloop_operator.core.execute import Executor
-from labelloop_operator.core.gather import Gatherer
-from labelloop_operator.core.observed import OperatorFacts
-from labelloop_operator.core.pods import Pods
-from labelloop_operator.core.queue import WorkQueue
-from labelloop_operator.core.registry_work import RegistryWork
-from labelloop_operator.core.service_probes import ServiceProbes
-from labelloop_operator.core.training_slots import TrainingSlots
-from labelloop_operator.hooks.peer import Peer
-from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.controller.backend_client import Backends
+from labelloop_operator.controller.executor import Executor
+from labelloop_operator.controller.gatherer import Gatherer
+from labelloop_operator.controller.reconciler import Engine
+from labelloop_operator.controller.service_probes import ServiceProbes
+from labelloop_operator.controller.training_slots import TrainingSlots
+from labelloop_operator.controller.workqueue import WorkQueue
+from labelloop_operator.kubernetes.cache import Cache, Key
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.cluster_watch import ClusterWatch, MissingDefinition, api_servers, cluster_id
+from labelloop_operator.kubernetes.connection_secrets import Secrets
+from labelloop_operator.kubernetes.event_recorder import Events
+from labelloop_operator.kubernetes.kopf_watch import ResourceWatch
+from labelloop_operator.kubernetes.leader_election import Leader
+from labelloop_operator.kubernetes.pods import Pods
+from labelloop_operator.label_studio.project_ref import Pace
+from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.ops.health import Health
-from labelloop_operator.ops.leader import Leader
 from labelloop_operator.ops.logging import configure
 from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.planning.observed import OperatorFacts
+from labelloop_operator.registry.client import Registry
+from labelloop_operator.registry.worker import RegistryWork
+from labelloop_operator.server.app import Receiver
+from labelloop_operator.server.forwarding import Peer
 from labelloop_operator.settings import Settings
-from labelloop_operator.watch.cache import Cache, Key
-from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, api_servers, cluster_id
-from labelloop_operator.watch.label_studio import LabelStudioWatch
-from labelloop_operator.watch.resources import ResourceWatch
-from labelloop_operator.watch.target import Pace
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import KEY, NAME, NAMESPACE, Operator, connect
 from tests.fakes.scene import Scene
 
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.core.bearers import relay_secret
-from labelloop_operator.hooks.limits import RateLimit
-from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.controller.derived_secrets import relay_secret
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.leader_election import Leader
 from labelloop_operator.ops.health import Health
-from labelloop_operator.ops.leader import Leader
+from labelloop_operator.server.app import Receiver
+from labelloop_operator.server.rate_limits import RateLimit
 
 TRAIN = f"/v1/backends/{NAMESPACE}/{NAME}/train"
 

@@ -13,7 +13,7 @@ from tests.fakes.operator import Operator, connect
 from tests.fakes.scene import NAMESPACE, PLACE, Json, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.ops.leader import Leader
+from labelloop_operator.kubernetes.leader_election import Leader
 
 SOME = ["first deployment", "second training", "training that fails once", "Start Training"]
 

@@ -13,9 +13,9 @@ from tests.fakes.play import play
 from tests.fakes.scene import POLL, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop.counting import Count, Cut, count
+from labelloop.counting.pending_rows import Kept
+from labelloop.counting.updates import Count, Cut, count
 from labelloop.label_studio import Request, Response
-from labelloop.pending_rows import Kept
 
 CONFIG = choices_config(["billing", "login"])
 

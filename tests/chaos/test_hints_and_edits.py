@@ -11,7 +11,7 @@ from tests.fakes.label_studio import Annotation
 from tests.fakes.scene import NAME, NAMESPACE, POLL, Json, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.watch.target import Hint
+from labelloop_operator.label_studio.project_ref import Hint
 
 SLACK = 3.0
 """Virtual seconds from a poll to a Job: settling, the scan, the reconcile."""

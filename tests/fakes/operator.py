@@ -17,28 +17,28 @@ from tests.fakes.kubernetes import FakeKubernetes, Object
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
-from labelloop_operator.clients.backend import NoAnswer
-from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.events import Events
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, POD
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import Registry
-from labelloop_operator.core.connections import Secrets
-from labelloop_operator.core.engine import Engine
-from labelloop_operator.core.execute import Executor
-from labelloop_operator.core.gather import Gatherer
-from labelloop_operator.core.observed import OperatorFacts
-from labelloop_operator.core.pods import Pods
-from labelloop_operator.core.queue import WorkQueue
-from labelloop_operator.core.registry_work import RegistryWork
-from labelloop_operator.core.service_probes import Ask, ServiceProbes
-from labelloop_operator.core.training_slots import TrainingSlots
+from labelloop_operator.controller.backend_client import NoAnswer
+from labelloop_operator.controller.executor import Executor
+from labelloop_operator.controller.gatherer import Gatherer
+from labelloop_operator.controller.reconciler import Engine
+from labelloop_operator.controller.service_probes import Ask, ServiceProbes
+from labelloop_operator.controller.training_slots import TrainingSlots
+from labelloop_operator.controller.workqueue import WorkQueue
+from labelloop_operator.kubernetes.api_errors import ApiError
+from labelloop_operator.kubernetes.cache import Cache, Key
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.cluster_watch import SUCCEEDED
+from labelloop_operator.kubernetes.connection_secrets import Secrets
+from labelloop_operator.kubernetes.event_recorder import Events
+from labelloop_operator.kubernetes.kinds import BACKEND, CHILD_KINDS, POD
+from labelloop_operator.kubernetes.pods import Pods
+from labelloop_operator.kubernetes.reflector import Reflector
+from labelloop_operator.label_studio.project_ref import Pace
+from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.ops.metrics import Metrics
-from labelloop_operator.watch.cache import Cache, Key
-from labelloop_operator.watch.cluster import SUCCEEDED
-from labelloop_operator.watch.label_studio import LabelStudioWatch
-from labelloop_operator.watch.reflector import Reflector
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.planning.observed import OperatorFacts
+from labelloop_operator.registry.client import Registry
+from labelloop_operator.registry.worker import RegistryWork
 
 KEY = b"k" * 64
 NAMESPACE, NAME = "team-a", "intents"

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import IMAGE, NAME, NAMESPACE, World, world
 
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.label_studio.project_ref import Pace
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from tests.fakes.operator import NAME, World, world
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.label_studio.project_ref import Pace
 
 
 def clock() -> datetime:

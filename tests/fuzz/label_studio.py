@@ -25,7 +25,7 @@ from tests.fuzz.wire import Answer, replaced_connections
 from labelloop import label_studio as library
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio.client import LabelStudioClient
 
 HOST = "label-studio.example:8080"

@@ -15,10 +15,10 @@ from labelloop import label_studio as library
 from labelloop.label_studio import task_pages
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.label_studio.protocol import Operation, Response
-from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
-from labelloop_operator.clients.label_studio import LabelStudio
+from labelloop.publishing.registry_errors import RegistryError
+from labelloop_operator.label_studio.client import LabelStudio
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 SECONDS = 2.0

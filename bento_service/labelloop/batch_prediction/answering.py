@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio import Task
-from labelloop.serving.loading import Serving
-from labelloop.serving.predictor import Entry, Predictor
+from labelloop.prediction.model_loading import Serving
+from labelloop.prediction.predictor import Entry, Predictor
 from labelloop.training.model_calls import ModelFailedError
 
 PORTION, CUSTOM_PORTION = 256, 32

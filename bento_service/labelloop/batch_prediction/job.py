@@ -12,13 +12,13 @@ from labelloop.batch_prediction.writing import Writing
 from labelloop.environment import Environment, Mistakes
 from labelloop.label_studio import Credentials, project
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.serving.loading import Serving, load_serving
-from labelloop.serving.model_settings import model_settings
-from labelloop.serving.predictor import Predictor
+from labelloop.prediction.model_loading import Serving, load_serving
+from labelloop.prediction.model_settings import model_settings
+from labelloop.prediction.predictor import Predictor
 from labelloop.training.failures import read_failure
 from labelloop.training.model_calls import ModelFailedError
 from labelloop.training.result import Result, write_termination_message
-from labelloop.training.settings import ConnectionSettings
+from labelloop.training.training_settings import ConnectionSettings
 
 PREDICTED: Final = "Predicted"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labelloop.label_studio import StoredVersion, Task
 from labelloop.label_studio.prelabeling import is_own
-from labelloop.serving.predictor import Entry
+from labelloop.prediction.predictor import Entry
 
 Prediction = Mapping[str, object]
 

@@ -12,7 +12,7 @@ from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, workin
 from labelloop.cli.project_facts import project_facts
 
 if TYPE_CHECKING:
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
 WORDS = {
     "label_studio": "Label Studio",
@@ -34,9 +34,9 @@ def check(
 
     Label Studio and token are taken from LABEL_STUDIO_URL (or LABEL_STUDIO_HOST) and LABEL_STUDIO_API_KEY.
     """
-    from labelloop.diagnosis import diagnose
+    from labelloop.cli.diagnosis import diagnose
     from labelloop.label_studio import LabelStudioError
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     settings = LocalSettings.from_environment()
     if settings.credentials is None:
@@ -67,7 +67,7 @@ def check(
 
 def local_facts(project: int, settings: "LocalSettings") -> Mapping[str, object]:
     """What serves, what is pending and how the last training ended, when the server's folder is on this machine."""
-    from labelloop.local.store import Store
+    from labelloop.local.version_store import Store
 
     store = Store(settings.directory)
     return project_facts(store.project(project), settings).lines() if project in store.projects() else {}

@@ -11,7 +11,7 @@ from labelloop.cli.model_class import chosen_model_class
 from labelloop.cli.output import CommandError
 
 if TYPE_CHECKING:
-    from labelloop.datasets.files import LabelledFile
+    from labelloop.datasets.labelled_files import LabelledFile
     from labelloop.datasets.tables import Table
     from labelloop.models.model import Model
 
@@ -38,7 +38,7 @@ class DataFile:
 
     def labelled(self, control: str = "label") -> "LabelledFile":
         """Its labelled texts. Raises CommandError."""
-        from labelloop.datasets.files import Columns, read_labelled
+        from labelloop.datasets.labelled_files import Columns, read_labelled
         from labelloop.datasets.text_file import DataFileError
 
         try:
@@ -60,7 +60,7 @@ class DataFile:
 
     def texts(self) -> "tuple[Table, Sequence[str]]":
         """All its columns, and the texts. Raises CommandError."""
-        from labelloop.datasets.files import Columns, read_texts
+        from labelloop.datasets.labelled_files import Columns, read_texts
         from labelloop.datasets.text_file import DataFileError
 
         try:

@@ -10,7 +10,7 @@ from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, table, 
 from labelloop.cli.project_facts import DirectoryOption, ProjectFacts, ProjectOption, project_facts, store_of, stores
 
 if TYPE_CHECKING:
-    from labelloop.local.store import ProjectStore
+    from labelloop.local.version_store import ProjectStore
     from labelloop.models.model import Model
 
 app = typer.Typer(help="Versions kept by local mode: list, show, roll back, prune.")
@@ -53,7 +53,7 @@ def show(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Show a version: labels and metrics, and what is pending and how the newest training of its project ended."""
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     store = store_of(model_dir, project)
     wanted = version or store.read().current
@@ -77,7 +77,7 @@ def rollback(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Let an older version serve again; a running server follows within seconds, without a failed request."""
-    from labelloop.local.store import StoreError
+    from labelloop.local.version_store import StoreError
 
     store = store_of(model_dir, project)
     before = store.read().current

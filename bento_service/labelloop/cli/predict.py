@@ -165,7 +165,7 @@ def _predict_tasks(
     model: "Model", data: Path | None, label_config: Path | None, encoding: str | None, as_json: bool
 ) -> None:
     """Predictions in Label Studio's form, one line of JSON for each task."""
-    from labelloop.models.answers import checked
+    from labelloop.prediction.answer_checks import checked
     from labelloop.training.model_calls import ModelFailedError, calling
 
     if data is None:

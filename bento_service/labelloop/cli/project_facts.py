@@ -11,9 +11,9 @@ import typer
 from labelloop.cli.output import CommandError, ago
 
 if TYPE_CHECKING:
-    from labelloop.local.settings import LocalSettings
-    from labelloop.local.state import ProjectState
-    from labelloop.local.store import ProjectStore
+    from labelloop.local.local_settings import LocalSettings
+    from labelloop.local.project_state import ProjectState
+    from labelloop.local.version_store import ProjectStore
 
 DirectoryOption = Annotated[Path | None, typer.Option(help="Where the models are kept (else MODEL_DIR).")]
 ProjectOption = Annotated[int | None, typer.Option(min=1, help="Project; may be left out when there is only one.")]
@@ -89,7 +89,7 @@ def project_facts(store: "ProjectStore", settings: "LocalSettings") -> ProjectFa
 
 def pending(project: int, state: "ProjectState", settings: "LocalSettings") -> Pending:
     """Counted as the server does; START_TRAINING_EACH_N_UPDATES is that of this command's environment."""
-    from labelloop.counting import count
+    from labelloop.counting.updates import count
     from labelloop.label_studio import LabelStudioError
     from labelloop.label_studio.client import LabelStudioClient
 
@@ -105,8 +105,8 @@ def pending(project: int, state: "ProjectState", settings: "LocalSettings") -> P
 
 def stores(model_dir: Path | None) -> "list[ProjectStore]":
     """All projects of a folder of local mode. Raises CommandError when there is none."""
-    from labelloop.local.settings import model_directory
-    from labelloop.local.store import Store
+    from labelloop.local.local_settings import model_directory
+    from labelloop.local.version_store import Store
 
     directory = model_dir or model_directory()
     store = Store(directory)

@@ -9,7 +9,7 @@ def status(model_dir: DirectoryOption = None, project: ProjectOption = None, as_
 
     Reads the folder of the server (MODEL_DIR); updates are counted in Label Studio (LABEL_STUDIO_*).
     """
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     settings = LocalSettings.from_environment()
     chosen = [store_of(model_dir, project)] if project else stores(model_dir)

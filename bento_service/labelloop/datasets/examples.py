@@ -3,7 +3,7 @@
 1. Skipped annotations never count: they hold the model's own prediction.
 2. Labels that are no longer in the configuration are dropped and reported.
 3. Of the annotations that say something about a control, ground truth outvotes the others, then the majority of the
-   annotators wins, then the newest (conflicts.py). Each control is settled for itself.
+   annotators wins, then the newest (voting.py). Each control is settled for itself.
 """
 
 import json
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from labelloop.datasets.conflicts import Ballot, by_rank, settle
 from labelloop.datasets.rows import CHOICE_TYPES as CHOICE_RESULTS
 from labelloop.datasets.rows import WHOLE_TASK, Annotation, Origin, Row, rows_of, source_of
 from labelloop.datasets.stored_labels import LabelReader
-from labelloop.label_config import Control, Schema
+from labelloop.datasets.voting import Ballot, by_rank, settle
+from labelloop.label_config.schema import Control, Schema
 from labelloop.label_studio.task_api import Task
 
 Fate = Literal["used", "skipped", "empty", "foreign", "removed_labels", "unusable_text"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import Rejected
 from labelloop.label_studio.project_api import project, select_model_version
 from labelloop.label_studio.protocol import Operation, Request
@@ -43,22 +43,22 @@ def import_predictions(project: int, predictions: Sequence[Mapping[str, object]]
             json=[dict(prediction) for prediction in predictions[start : start + CHUNK]],
             timeout=IMPORT_TIMEOUT,
         )
-        answer = answers.read_object(response, f"predictions of project {project}")
-        created += answers.field(response, answer, "created", int)
+        answer = responses.read_object(response, f"predictions of project {project}")
+        created += responses.field(response, answer, "created", int)
     return created
 
 
 def stored_versions(project: int) -> Operation[list[StoredVersion]]:
     """The model versions of which a project stores predictions; those without a name are left out. Raises NotFound."""
     response = yield Request("GET", f"/api/projects/{int(project)}/model-versions", (("extended", "true"),))
-    answer = answers.read_object(response, f"project {project}")
+    answer = responses.read_object(response, f"project {project}")
     return [
         StoredVersion(
-            answers.field(response, item, "model_version", str),
-            answers.field(response, item, "count", int),
-            answers.time_field(response, item, "latest"),
+            responses.field(response, item, "model_version", str),
+            responses.field(response, item, "count", int),
+            responses.time_field(response, item, "latest"),
         )
-        for item in answers.objects(response, answer.get("static"))
+        for item in responses.objects(response, answer.get("static"))
         if item.get("model_version")
     ]
 
@@ -76,8 +76,8 @@ def remove_predictions(number: int, version: str) -> Operation[int]:
         json={"model_version": version},
         timeout=REMOVAL_TIMEOUT,
     )
-    removed = answers.field(
-        response, answers.read_object(response, f"predictions of {version}"), "deleted_predictions", int
+    removed = responses.field(
+        response, responses.read_object(response, f"predictions of {version}"), "deleted_predictions", int
     )
     after = (yield from project(number)).model_version
     if before not in ("", version) and not after:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, get_args
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.protocol import Operation, Response
 from labelloop.label_studio.task_pages import (
     PAGE_SIZE,
@@ -111,16 +111,16 @@ def changed_tasks(project: int, since: datetime | None, page_size: int = PAGE_SI
 def newest_change(project: int) -> Operation[datetime | None]:
     """Time of the task that changed last, labelled or not; None when there are no tasks."""
     response = yield page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-    return answers.time_field(response, items[0], "updated_at") if items else None
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
+    return responses.time_field(response, items[0], "updated_at") if items else None
 
 
 def emptied_ids(project: int, since: datetime, page_size: int = PAGE_SIZE) -> Operation[list[int]]:
     """Ids of tasks changed after `since` that have no annotation, one page of them at most."""
     filters = (_changed_after(since), *_unlabelled(True))
     response = yield page_request(project, filters, "id", page_size)
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-    return [answers.field(response, item, "id", int) for item in items]
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
+    return [responses.field(response, item, "id", int) for item in items]
 
 
 def count_annotated(project: int, counter: AnnotationCounter, above: int, up_to: int) -> Operation[int]:
@@ -168,7 +168,7 @@ def first_tasks(project: int, number: int) -> Operation[list[Task]]:
     response = yield page_request(project, (), "id,data", number)
     if not response.complete:
         return []
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
     return [_task(response, item) for item in items]
 
 
@@ -191,7 +191,7 @@ def _annotated(
 
 def _total(project: int, filters: tuple[Filter, ...]) -> Operation[int]:
     response = yield page_request(project, filters, "id", 1)
-    return answers.field(response, answers.read_object(response, f"project {project}"), "total", int)
+    return responses.field(response, responses.read_object(response, f"project {project}"), "total", int)
 
 
 def _unlabelled(wanted: bool) -> tuple[Filter, ...]:
@@ -208,35 +208,35 @@ def _within(above: int, up_to: int) -> tuple[Filter, Filter]:
 
 
 def _changed_after(since: datetime) -> Filter:
-    value = answers.format_time(since)
+    value = responses.format_time(since)
     return {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": value}
 
 
 def _task_times(response: Response, item: Mapping[str, Any]) -> TaskTimes:
     return TaskTimes(
-        id=answers.field(response, item, "id", int),
-        updated_at=answers.time_field(response, item, "updated_at"),
+        id=responses.field(response, item, "id", int),
+        updated_at=responses.time_field(response, item, "updated_at"),
         annotations=tuple(
             AnnotationTimes(
-                id=answers.field(response, annotation, "id", int),
-                created_at=answers.time_field(response, annotation, "created_at"),
-                updated_at=answers.time_field(response, annotation, "updated_at"),
-                was_cancelled=answers.field(response, annotation, "was_cancelled", bool),
+                id=responses.field(response, annotation, "id", int),
+                created_at=responses.time_field(response, annotation, "created_at"),
+                updated_at=responses.time_field(response, annotation, "updated_at"),
+                was_cancelled=responses.field(response, annotation, "was_cancelled", bool),
             )
-            for annotation in answers.objects(response, item.get("annotations"))
+            for annotation in responses.objects(response, item.get("annotations"))
         ),
     )
 
 
 def _id(response: Response, item: Mapping[str, Any]) -> int:
-    return answers.field(response, item, "id", int)
+    return responses.field(response, item, "id", int)
 
 
 def _task(response: Response, item: Mapping[str, Any]) -> Task:
     data = item.get("data")
     return Task(
-        id=answers.field(response, item, "id", int),
+        id=responses.field(response, item, "id", int),
         data=data if isinstance(data, dict) else {},
-        annotations=answers.objects(response, item.get("annotations", [])),
-        updated_at=answers.time_field(response, item, "updated_at") if "updated_at" in item else None,
+        annotations=responses.objects(response, item.get("annotations", [])),
+        updated_at=responses.time_field(response, item, "updated_at") if "updated_at" in item else None,
     )

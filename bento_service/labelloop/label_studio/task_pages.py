@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import AnswerTooLarge, NotLabelStudio
 from labelloop.label_studio.protocol import Operation, Request, Response
 
@@ -77,8 +77,8 @@ def page_after(
             )
         page_size = max(1, page_size // 4)  # long texts: fewer of them at a time
     items = []
-    for item in answers.objects(response, answers.read_object(response, f"project {project}").get("tasks")):
-        task_id = answers.field(response, item, "id", int)
+    for item in responses.objects(response, responses.read_object(response, f"project {project}").get("tasks")):
+        task_id = responses.field(response, item, "id", int)
         if task_id <= last:
             raise NotLabelStudio(f"{response.url} answered tasks out of order: it does not know this query.")
         last = task_id

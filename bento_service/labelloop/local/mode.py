@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio.to_thread
 
-from labelloop.local.agreement import Agreement, Hold, advanced, answered
-from labelloop.local.board import Board
-from labelloop.local.models import candidates, load
-from labelloop.local.settings import MAX_PROJECTS, LocalSettings
-from labelloop.local.store import ProjectStore, Store
-from labelloop.serving.predictor import Predictor
+from labelloop.local.local_settings import MAX_PROJECTS, LocalSettings
+from labelloop.local.predictors import candidates, load
+from labelloop.local.version_handover import Agreement, Hold, advanced, answered
+from labelloop.local.version_store import ProjectStore, Store
+from labelloop.local.worker_state import Board
+from labelloop.prediction.predictor import Predictor
 
 if TYPE_CHECKING:
-    from labelloop.own_settings import OwnModelSettings
-    from labelloop.serving.own_predictor import OwnPredictor
+    from labelloop.custom_model_settings import OwnModelSettings
+    from labelloop.prediction.custom_predictor import OwnPredictor
 
 POLL_SECONDS = 0.2
 LONGEST_HOLD = 0.05

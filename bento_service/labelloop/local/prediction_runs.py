@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelloop.local.decision import backoff
-from labelloop.local.settings import LocalSettings
-from labelloop.local.store import ProjectStore
+from labelloop.local.local_settings import LocalSettings
+from labelloop.local.version_store import ProjectStore
 
 MOST_ATTEMPTS = 3
 """For one version; then the next one is waited for."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
+from labelloop.json_values import as_time
 from labelloop.local.activity import Activity
-from labelloop.local.state import ProjectState
-from labelloop.serving.doubtful import as_time
-from labelloop.serving.page_facts import Note, Version
+from labelloop.local.project_state import ProjectState
+from labelloop.page_facts import Note, Version
 
 SERVES, KEPT, NEWER, REMOVED = "serves", "kept", "kept, newer", "removed"
 

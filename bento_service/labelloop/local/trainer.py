@@ -21,12 +21,12 @@ from labelloop.label_studio import LabelStudioError, project
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.activity import Activity
 from labelloop.local.decision import TrainingInput, backoff, decide
-from labelloop.local.pending import Tally
+from labelloop.local.local_settings import LocalSettings
+from labelloop.local.pending_updates import Tally
 from labelloop.local.prediction_runs import PredictionRuns
-from labelloop.local.registration import Registration
-from labelloop.local.settings import LocalSettings
-from labelloop.local.state import Last, ProjectState
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.project_state import Last, ProjectState
+from labelloop.local.self_registration import Registration
+from labelloop.local.version_store import ProjectStore, Store
 
 TICK_SECONDS = 0.25
 TAKE_OVER_SECONDS = 2.0
@@ -219,7 +219,7 @@ class LocalTrainer:
             "LABELLOOP_ATTEMPT": attempt,
             "LABELLOOP_REQUEST": request or "",
         }
-        command = [sys.executable, "-m", "labelloop.local.training"]
+        command = [sys.executable, "-m", "labelloop.local.training_process"]
         # Its standard input ends when this process does, however that happens; then it ends too.
         process = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE)
         self._training = _Training(store, attempt, process, time.monotonic(), _now())

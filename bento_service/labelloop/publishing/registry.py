@@ -24,8 +24,8 @@ from urllib3.exceptions import HTTPError as BrokenConnection
 from labelloop.failures import DISK_FULL, is_disk_full
 from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
-from labelloop.publishing.errors import NotAllowedError, NotInRegistryError, RegistryError
 from labelloop.publishing.reference import DEFAULT_HOST, Reference
+from labelloop.publishing.registry_errors import NotAllowedError, NotInRegistryError, RegistryError
 
 TIMEOUT = (5.0, 60.0)  # seconds to connect, and between two parts of an answer
 BLOB_SECONDS = 3600.0

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from labelloop.serving.loading import Serving
-from labelloop.serving.settings import ServingSettings
+from labelloop.prediction.model_loading import Serving
+from labelloop.serving.serving_settings import ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.local.mode import LocalMode

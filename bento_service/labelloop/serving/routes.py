@@ -59,7 +59,7 @@ async def health(request: Request) -> Response:
     if is_page and "text/html" in request.headers.get("accept", ""):
         return await _model_page(backend, project)
     if is_page and request.query_params.get("format") == "json":
-        from labelloop.serving.model_page import page_json
+        from labelloop.serving.model_page.page import page_json
 
         facts = await backend.facts(project, STARTED)
         return Response(await anyio.to_thread.run_sync(page_json, facts), media_type="application/json")
@@ -67,7 +67,7 @@ async def health(request: Request) -> Response:
 
 
 async def _model_page(backend: "Backend", project: str | None) -> Response:
-    from labelloop.serving.model_page import HEADERS, page
+    from labelloop.serving.model_page.page import HEADERS, page
 
     status = 200
     try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from labelloop.datasets.rows import RowError
 from labelloop.environment import SettingsError
 from labelloop.failures import places, where
-from labelloop.label_config import LabelConfigError
+from labelloop.label_config.schema import LabelConfigError
 from labelloop.label_studio import AddressRefused, LabelStudioError, NotFound, NotLabelStudio, Unauthorized
 from labelloop.training.result import Result
 

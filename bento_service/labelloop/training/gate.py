@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Control, Schema
+from labelloop.label_config.schema import Control, Schema
 from labelloop.models.classifier import Classifier
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 

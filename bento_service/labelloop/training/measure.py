@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.models.model import Model, TextModel
-from labelloop.training.answered import AnsweredTasks, without_probabilities
 from labelloop.training.evaluate import evaluate
 from labelloop.training.gate import GateRules, compare
 from labelloop.training.gate_checks import Verdict
 from labelloop.training.model_calls import calling
+from labelloop.training.task_classifier import AnsweredTasks, without_probabilities
 
 Metrics = Mapping[str, object]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelloop.failures import places, where
-from labelloop.models.answers import AnswerError
+from labelloop.models.custom import name_of
 from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.model import Model
-from labelloop.models.own import name_of
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
+from labelloop.prediction.answer_checks import AnswerError
 
 _MEANT = (NotEnoughExamplesError, ParameterError, ModelFileError, MemoryError)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.environment import Environment
-from labelloop.label_studio.answers import format_time, parse_time
+from labelloop.label_studio.responses import format_time, parse_time
 
 FORMAT = 1
 TERMINATION_BYTES = 4096

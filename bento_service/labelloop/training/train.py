@@ -10,21 +10,21 @@ from pathlib import Path
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
+from labelloop.models.custom import code_digest, name_of
 from labelloop.models.errors import NotEnoughExamplesError, ParameterError
 from labelloop.models.model import Model, TextModel
-from labelloop.models.own import code_digest, name_of
 from labelloop.models.store import load_model, save_model
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 from labelloop.models.version import model_version
-from labelloop.serving.golden import write_golden
-from labelloop.serving.predictor import Predictor
-from labelloop.training.addresses import mostly_addresses, only_references
+from labelloop.prediction.golden import write_golden
+from labelloop.prediction.predictor import Predictor
+from labelloop.training.address_texts import mostly_addresses, only_references
 from labelloop.training.measure import measure
 from labelloop.training.model_calls import calling
-from labelloop.training.origin import data_time, history, origin
+from labelloop.training.provenance import data_time, history, origin
 from labelloop.training.result import Result
-from labelloop.training.settings import TrainingSettings
+from labelloop.training.training_settings import TrainingSettings
 
 SNAPSHOT_FILE = "snapshot.jsonl.gz"
 MODEL_DIRECTORY = "model"

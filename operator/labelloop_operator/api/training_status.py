@@ -39,7 +39,8 @@ class Failure:
     message: str
     at: datetime | None = None
     inputs: str | None = None
-    """Digest of what its Job was made of (core/job_inputs.py): when that changes, the pause before the retry ends."""
+    """Digest of what its Job was made of (planning/job_inputs.py): when that changes, the pause before the retry
+    ends."""
 
     @classmethod
     def from_dict(cls, data: object) -> "Failure | None":

@@ -15,7 +15,7 @@ from labelloop_operator.builders.containers import (
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
-from labelloop_operator.builders.pod_template import with_template
+from labelloop_operator.builders.pod_template_merge import with_template
 from labelloop_operator.builders.relay_secret import RELAY_KEY, WEBHOOK_KEY
 
 PRE_STOP_SECONDS = 3

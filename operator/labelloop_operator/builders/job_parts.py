@@ -16,7 +16,7 @@ from labelloop_operator.builders.containers import (
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
-from labelloop_operator.builders.pod_template import with_template
+from labelloop_operator.builders.pod_template_merge import with_template
 
 WORK_DIRECTORY = "/work"
 _DISRUPTED = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}

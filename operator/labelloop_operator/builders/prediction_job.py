@@ -28,7 +28,7 @@ class PredictionTask:
     image: str
     """The image that serves it, by digest."""
     inputs: str
-    """Digest of project and settings (core/predictions.py)."""
+    """Digest of project and settings (planning/predictions.py)."""
     attempt: int = 0
     has_ca: bool = False
     address_policy: str = ""

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import CONFIG, TOKEN, FakeLabelStudio, Prediction, Project
-from tests.support.own_models import IMAGE_CONFIG, MODULE
-from tests.support.own_models import stored as stored_custom_model
+from tests.support.custom_models import IMAGE_CONFIG, MODULE
+from tests.support.custom_models import stored as stored_custom_model
 from tests.support.serving_models import TRAINED_VERSION, train
 
 from labelloop.batch_prediction import writing
@@ -17,8 +17,8 @@ from labelloop.batch_prediction.job import main, run
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.label_studio.task_api import unlabelled_tasks
-from labelloop.serving.loading import load_serving
-from labelloop.serving.settings import ServingSettings
+from labelloop.prediction.model_loading import load_serving
+from labelloop.serving.serving_settings import ServingSettings
 from labelloop.training.result import Result
 
 OLD, OLDER = "model-0000000000aa", "cold-0000000000bb"
@@ -87,7 +87,7 @@ def test_every_unlabelled_task_gets_what_serving_answers(fake: FakeLabelStudio, 
     predictor = load_serving(ServingSettings(model_directory=model)).predictor
     with LabelStudioClient(Credentials(fake.url, TOKEN)) as client:
         tasks = client.run(unlabelled_tasks(7))
-    from labelloop.label_config import parse_label_config
+    from labelloop.label_config.schema import parse_label_config
 
     expected = predictor.predict([{"data": task.data} for task in tasks], parse_label_config(CONFIG))
     for task, entry in zip(tasks, expected, strict=True):

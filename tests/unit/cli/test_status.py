@@ -11,8 +11,8 @@ from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.support.command_line import run
 
-from labelloop.local.state import Last, Promoted
-from labelloop.local.store import Store
+from labelloop.local.project_state import Last, Promoted
+from labelloop.local.version_store import Store
 
 VERSION = "model-000000000001"
 

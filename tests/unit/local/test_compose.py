@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from labelloop.diagnosis import webhook_is_possible
-from labelloop.local.settings import LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.cli.diagnosis import webhook_is_possible
+from labelloop.local.local_settings import LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/local"

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from tests.support.command_line import run
 
-from labelloop.local.settings import LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.local.local_settings import LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 ROOT = Path(__file__).parents[3]
 LOCAL, MIGRATION = (ROOT / "docs" / "user" / name for name in ("local.md", "migrate-from-label-studio-ml.md"))

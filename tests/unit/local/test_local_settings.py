@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from labelloop.environment import SettingsError
-from labelloop.local.settings import DEFAULT_LABEL_STUDIO, LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.local.local_settings import DEFAULT_LABEL_STUDIO, LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.fakes.label_studio import TOKEN
 
+from labelloop.local.local_settings import LocalSettings
 from labelloop.local.prediction_runs import MOST_ATTEMPTS, PredictionRuns
-from labelloop.local.settings import LocalSettings
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.version_store import ProjectStore, Store
 
 FIRST, SECOND = "model-0000000000aa", "model-0000000000bb"
 

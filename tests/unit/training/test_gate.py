@@ -5,7 +5,7 @@ import pytest
 from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config.schema import Choice, Control, Schema
 from labelloop.training.gate import GateRules, compare
 
 NAMES = ("a", "b", "c", "d")

@@ -6,13 +6,13 @@ from tests.unit.training.annotated import annotation, config, task, ticket_tasks
 
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio import Task
 from labelloop.models import load_model
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 from labelloop.training.gate import GateRules
-from labelloop.training.settings import TrainingSettings
 from labelloop.training.train import train
+from labelloop.training.training_settings import TrainingSettings
 
 SCHEMA = parse_label_config(config(LABELS))
 SETTINGS = TrainingSettings(project=7)

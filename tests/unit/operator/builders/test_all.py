@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 from tests.unit.operator.builders.support import OWNER, RELAY, environment, spec, values
-from tests.unit.operator.builders.test_job import FULL, TRAINING
+from tests.unit.operator.builders.test_training_job import FULL, TRAINING
 
 from labelloop_operator.api import names
 from labelloop_operator.builders.deployment import deployment
-from labelloop_operator.builders.job import job
 from labelloop_operator.builders.prediction_job import PredictionTask, prediction_job
 from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
-from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.builders.training_job import job
+from labelloop_operator.planning.ownership import is_ours
 
 PREDICTION = PredictionTask("model-1", "r/x@sha256:1", "0123", has_ca=True, address_policy="{}")
 REBASE = RebaseTask("model-1", "r/x@sha256:1", "r/base:2", "r/x", plain_http=False)
