@@ -18,7 +18,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
-class OwnModelSettings:
+class CustomModelSettings:
     """Which class, and what it may take."""
 
     class_name: str
@@ -31,7 +31,7 @@ class OwnModelSettings:
     processes: int = 1
 
     @classmethod
-    def from_environment(cls, environment: Environment, processes: int) -> "OwnModelSettings | None":
+    def from_environment(cls, environment: Environment, processes: int) -> "CustomModelSettings | None":
         """None: the text classifier. Raises SettingsError."""
         name = class_name(environment)
         if name is None:

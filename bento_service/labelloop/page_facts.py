@@ -8,7 +8,7 @@ from labelloop.models.version import COLD_PREFIX
 
 if TYPE_CHECKING:
     from labelloop.models.model import Model
-    from labelloop.prediction.custom_predictor import OwnModel
+    from labelloop.prediction.custom_predictor import CustomModel
 
 Tone = Literal["bad", "warn", "busy", "good", "plain"]
 
@@ -60,7 +60,7 @@ class Facts:
     """Why it is not ready; None: it is."""
     started: str
     """When the server started."""
-    model: "Model | OwnModel | None"
+    model: "Model | CustomModel | None"
     """None: not trained yet."""
     since: str | None = None
     """When the version began to serve (RFC 3339); None: with the server."""

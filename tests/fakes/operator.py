@@ -20,7 +20,7 @@ from tests.fakes.waiting import until
 from labelloop_operator.controller.backend_client import NoAnswer
 from labelloop_operator.controller.executor import Executor
 from labelloop_operator.controller.gatherer import Gatherer
-from labelloop_operator.controller.reconciler import Engine
+from labelloop_operator.controller.reconciler import Reconciler
 from labelloop_operator.controller.service_probes import Ask, ServiceProbes
 from labelloop_operator.controller.training_slots import TrainingSlots
 from labelloop_operator.controller.workqueue import WorkQueue
@@ -33,7 +33,7 @@ from labelloop_operator.kubernetes.event_recorder import Events
 from labelloop_operator.kubernetes.kinds import BACKEND, CHILD_KINDS, POD
 from labelloop_operator.kubernetes.pods import Pods
 from labelloop_operator.kubernetes.reflector import Reflector
-from labelloop_operator.label_studio.project_ref import Pace
+from labelloop_operator.label_studio.project_ref import PollIntervals
 from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.ops.metrics import Metrics
 from labelloop_operator.planning.observed import OperatorFacts
@@ -114,7 +114,7 @@ class Operator:
     def __init__(
         self,
         api: FakeKubernetes,
-        pace: Pace,
+        pace: PollIntervals,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         resync: float | None = None,
         may_write: Callable[[], bool] = lambda: True,
@@ -122,7 +122,7 @@ class Operator:
         ask: Ask | None = None,
         **changed: Any,
     ) -> None:
-        self.kubernetes = connect(api).guarded(may_write)
+        self.kubernetes = connect(api).require_leadership(may_write)
         self._resync = resync
         self.queue: WorkQueue[Key] = WorkQueue()
         self.cache = Cache(self.queue.add)
@@ -145,7 +145,7 @@ class Operator:
             self._probes,
             clock,
         )
-        self.engine = Engine(
+        self.engine = Reconciler(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
             Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
             self._registry_work, self._probes, clock,
@@ -195,7 +195,7 @@ class World:
         self.api = api
         self.label_studio = label_studio
         self.operator: Operator | None = None
-        self.pace = Pace(poll=0.3, scan=60.0)
+        self.pace = PollIntervals(poll=0.3, scan=60.0)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.resync: float | None = None
         self.registry = FakeRegistry()

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import IMAGE, NAME, NAMESPACE, World, world
 
-from labelloop_operator.label_studio.project_ref import Pace
+from labelloop_operator.label_studio.project_ref import PollIntervals
 
 Json = dict[str, Any]
 
@@ -117,7 +117,7 @@ class Scene:
         self.lives = 1
         self.jobs_run = True
         self._gone_on = -1
-        made.pace = Pace(poll=POLL, scan=60.0)
+        made.pace = PollIntervals(poll=POLL, scan=60.0)
         made.clock = self.now
         made.resync = 60.0
 

@@ -9,7 +9,7 @@ from typing import Final
 from labelloop.batch_prediction.answering import answering
 from labelloop.batch_prediction.settings import PredictionRules
 from labelloop.batch_prediction.writing import Writing
-from labelloop.environment import Environment, Mistakes
+from labelloop.environment import Environment, SettingsErrors
 from labelloop.label_studio import Credentials, project
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.prediction.model_loading import Serving, load_serving
@@ -33,10 +33,10 @@ def main(variables: Mapping[str, str] | None = None) -> int:
 
 def run(variables: Mapping[str, str] | None = None, pause: Callable[[float], None] = time.sleep) -> Result:
     """Every way to fail ends in a result; what was written until then stays, and is left out the next time."""
-    environment, mistakes = Environment(variables), Mistakes()
+    environment, mistakes = Environment(variables), SettingsErrors()
     try:
         rules = PredictionRules.from_environment(environment, mistakes)
-        mistakes.tell()
+        mistakes.raise_if_any()
         version = environment.text("LABELLOOP_MODEL_VERSION", remedy="set it to the version that the image holds")
         if not rules.enabled:
             return Result(PREDICTED, PREDICTED, "no predictions are written: the scope is None", version, written=0)

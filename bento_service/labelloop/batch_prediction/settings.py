@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from labelloop.environment import Environment, Mistakes
+from labelloop.environment import Environment, SettingsErrors
 
 UNLABELLED, ALL, NONE = SCOPES = ("Unlabelled", "All", "None")
 DEFAULT_LIMIT, DEFAULT_VERSIONS = 2000, 2
@@ -21,7 +21,7 @@ class PredictionRules:
     """Versions of Labelloop whose predictions stay stored, the new one included."""
 
     @classmethod
-    def from_environment(cls, environment: Environment, mistakes: Mistakes) -> "PredictionRules":
+    def from_environment(cls, environment: Environment, mistakes: SettingsErrors) -> "PredictionRules":
         """What is wrong is added to `mistakes`."""
         return cls(
             mistakes.read(lambda: environment.choice("LABELLOOP_PREDICTIONS_SCOPE", SCOPES, cls.scope), cls.scope),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelloop.cli.model_class import chosen_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, print_result, working
 from labelloop.cli.project_facts import project_facts
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check(
         "facts": {**found.facts, **here},
     }
     troubles = [f"{trouble.code}: {trouble.message}\n  -> {trouble.remedy}" for trouble in found.troubles]
-    tell(as_json, document, [*fact_lines({**found.facts, **here}), "", *(troubles or ["no trouble found"])])
+    print_result(as_json, document, [*fact_lines({**found.facts, **here}), "", *(troubles or ["no trouble found"])])
     if found.troubles:
         raise typer.Exit(FAILED)
 

@@ -72,12 +72,12 @@ class DataFile:
 def read_model(folder: Path) -> "Model":
     """The model of a folder. Raises CommandError."""
     from labelloop.models import ModelFileError, load_model
-    from labelloop.training.model_calls import ModelFailedError, calling
+    from labelloop.training.model_calls import ModelFailedError, guard_model_call
 
     model_class = chosen_model_class()
     try:
         inner = (folder / "model" / "model.json").exists()
-        with calling(model_class, "load"):
+        with guard_model_call(model_class, "load"):
             return load_model(folder / "model" if inner else folder, model_class)
     except (ModelFileError, ModelFailedError) as error:
         raise CommandError(f"--model cannot be used: {error}") from None

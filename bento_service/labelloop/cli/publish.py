@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, print_result, working
 from labelloop.environment import runs_in_a_pod
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def publish(
         "base": str(source),
         "seconds": round(time.monotonic() - started, 3),
     }
-    tell(as_json, document, [str(image), f"also known as {', '.join(f'{target.repository}:{tag}' for tag in tags)}"])
+    print_result(
+        as_json, document, [str(image), f"also known as {', '.join(f'{target.repository}:{tag}' for tag in tags)}"]
+    )
 
 
 def _push(

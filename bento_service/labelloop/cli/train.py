@@ -10,7 +10,7 @@ import typer
 
 from labelloop.cli.data_options import FILE_HELP, ConfigOption, DataFile, EncodingOption, LabelColumn, TextColumn
 from labelloop.cli.model_class import ModelClassOption, choose_model_class, chosen_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, tell, warn, working
+from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, warn, working
 from labelloop.cli.training_run import Contradiction, contradictions, train_into
 from labelloop.environment import runs_in_a_pod
 
@@ -66,7 +66,7 @@ def train(
     result, conflicts = _trained(labelled, address, project or 1, out, holdout)
     for conflict in conflicts[:_MAX_SHOWN]:
         warn(f"contradicting labels: {conflict}")
-    tell(as_json, _document(result, conflicts, out), _lines(result, conflicts, out))
+    print_result(as_json, _document(result, conflicts, out), _lines(result, conflicts, out))
     if result.outcome != "Trained":
         code = NOT_ENOUGH_DATA if result.outcome == "NotEnoughData" else FAILED
         raise CommandError(f"nothing was trained ({result.reason}): {result.message}", code)

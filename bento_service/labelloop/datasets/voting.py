@@ -14,7 +14,7 @@ from labelloop.label_config.schema import Control
 
 
 @dataclass(frozen=True)
-class Ballot:
+class Vote:
     """An annotation and what it says about one control: at least one label."""
 
     annotation: Annotation
@@ -30,7 +30,7 @@ def by_rank(annotations: Sequence[Annotation]) -> list[Annotation]:
     )
 
 
-def settle(ballots: Sequence[Ballot], control: Control) -> Ballot:
+def settle(ballots: Sequence[Vote], control: Control) -> Vote:
     """The winning labels, with the first annotation that says just these. `ballots`: at least one, `by_rank`."""
     votes = _one_each(ballots)
     if len(votes) == 1:
@@ -40,10 +40,10 @@ def settle(ballots: Sequence[Ballot], control: Control) -> Ballot:
     return same or replace(votes[0], labels=tuple(sorted(won, key=control.labels.index)))
 
 
-def _one_each(ballots: Sequence[Ballot]) -> list[Ballot]:
+def _one_each(ballots: Sequence[Vote]) -> list[Vote]:
     """Only ground truth when there is any; of each annotator the first. Those of nobody are votes of their own."""
     decisive = [ballot for ballot in ballots if ballot.annotation.ground_truth] or ballots
-    votes: dict[tuple[str, int], Ballot] = {}
+    votes: dict[tuple[str, int], Vote] = {}
     for ballot in decisive:
         annotation = ballot.annotation
         person = annotation.completed_by
@@ -51,13 +51,13 @@ def _one_each(ballots: Sequence[Ballot]) -> list[Ballot]:
     return list(votes.values())
 
 
-def _majority(votes: Sequence[Ballot]) -> set[str]:
+def _majority(votes: Sequence[Vote]) -> set[str]:
     times = Counter(vote.labels for vote in votes)
     most = max(times.values())
     return {*next(vote.labels for vote in votes if times[vote.labels] == most)}
 
 
-def _majority_of_labels(votes: Sequence[Ballot]) -> set[str]:
+def _majority_of_labels(votes: Sequence[Vote]) -> set[str]:
     """Labels that more than half of the votes have, at exactly half those of the newest; the newest if none has."""
     newest = {*votes[0].labels}
     times = Counter(label for vote in votes for label in vote.labels)

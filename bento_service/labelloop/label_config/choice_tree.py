@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from xml.etree.ElementTree import Element
 
-from labelloop.label_config.config_xml import LabelConfigError, short, told
+from labelloop.label_config.config_xml import LabelConfigError, describe_tag, short
 from labelloop.text.task_text import TASK_VARIABLE
 
 MAX_CHOICES = 10_000
@@ -87,7 +87,7 @@ def _walk(
             continue
         value, alias = child.get("value"), child.get("alias") or None
         if not value:
-            raise LabelConfigError(f"{told(owner, 'name')} has a <{tag}> without value: give it one.")
+            raise LabelConfigError(f"{describe_tag(owner, 'name')} has a <{tag}> without value: give it one.")
         if siblings_once and value in seen:
             continue
         seen.add(value)
@@ -103,8 +103,8 @@ def _split(walked: list[tuple[Choice, bool, bool]], owner: Element) -> ChoiceTre
     both = next((choice for choice in choices if choice.path in groups), None)
     if both is not None:
         raise LabelConfigError(
-            f"{told(owner, 'name')} uses {short(both.label)} for a choice and for a group of choices: give one of them "
-            "another alias."
+            f"{describe_tag(owner, 'name')} uses {short(both.label)} for a choice and for a group of choices: give one "
+            "of them another alias."
         )
     return ChoiceTree(choices, tuple(groups.values()))
 
@@ -115,14 +115,14 @@ def _unique(choices: list[Choice], owner: Element, tag: str = "Choice") -> tuple
     for choice in choices:
         if by_label.setdefault(choice.label, choice).path != choice.path:
             raise LabelConfigError(
-                f"{told(owner, 'name')} has two choices that read {short(choice.label)}: give one of them an alias "
-                f"without {PATH_SEPARATOR.strip()!r}."
+                f"{describe_tag(owner, 'name')} has two choices that read {short(choice.label)}: give one of them an "
+                f"alias without {PATH_SEPARATOR.strip()!r}."
             )
     if not by_label:
-        raise LabelConfigError(f"{told(owner, 'name')} has no <{tag}>: add at least two.")
+        raise LabelConfigError(f"{describe_tag(owner, 'name')} has no <{tag}>: add at least two.")
     if len(by_label) > MAX_CHOICES:
         raise LabelConfigError(
-            f"{told(owner, 'name')} has {len(by_label):,} choices, more than {MAX_CHOICES:,}: remove some."
+            f"{describe_tag(owner, 'name')} has {len(by_label):,} choices, more than {MAX_CHOICES:,}: remove some."
         )
     return tuple(by_label.values())
 
@@ -130,6 +130,6 @@ def _unique(choices: list[Choice], owner: Element, tag: str = "Choice") -> tuple
 def _refuse_task_variable(choice: Choice, owner: Element) -> None:
     if choice.alias is None and TASK_VARIABLE.search(choice.value):
         raise LabelConfigError(
-            f'{told(owner, "name")} has a <Choice value="{short(choice.value)}">, which Label Studio fills with data '
-            "of each task: write it without $, or give it an alias."
+            f'{describe_tag(owner, "name")} has a <Choice value="{short(choice.value)}">, which Label Studio fills '
+            "with data of each task: write it without $, or give it an alias."
         )

@@ -86,7 +86,7 @@ def is_true(element: Element, name: str) -> bool:
     return attribute(element, name).lower() == "true"
 
 
-def told(element: Element, *attributes: str) -> str:
+def describe_tag(element: Element, *attributes: str) -> str:
     """The tag with those of the attributes that it has, for messages."""
     shown = "".join(f' {name}="{short(value)}"' for name in attributes if (value := attribute(element, name)))
     return f"<{short(element.tag)}{shown}>"

@@ -21,10 +21,10 @@ from labelloop.label_config.config_xml import (
     EmptyConfigError,
     LabelConfigError,
     attribute,
+    describe_tag,
     is_true,
     parse_xml,
     short,
-    told,
 )
 from labelloop.text.task_text import TASK_VARIABLE, text_of
 
@@ -136,7 +136,9 @@ def parse_label_config(xml: str, scope: Scope = TEXT_SCOPE) -> Schema:
 def _control(element: Element, root: Element, objects: Mapping[str, Element], scope: Scope) -> Control:
     name = element.get("name", "")
     if not name or "{{" in name:
-        raise LabelConfigError(f"{told(element, 'name')} has no fixed name: give it one, outside of <Repeater>.")
+        raise LabelConfigError(
+            f"{describe_tag(element, 'name')} has no fixed name: give it one, outside of <Repeater>."
+        )
     if not scope.whole_tasks:
         _refuse_parts(element)
     target = _object(element, root, objects, scope)
@@ -160,7 +162,9 @@ def _control(element: Element, root: Element, objects: Mapping[str, Element], sc
 def _refuse_parts(element: Element) -> None:
     for name in ("perRegion", "perItem", "labeling"):
         if is_true(element, name):
-            raise LabelConfigError(f"{told(element, 'name', name)} does not classify the whole text: remove {name}.")
+            raise LabelConfigError(
+                f"{describe_tag(element, 'name', name)} does not classify the whole text: remove {name}."
+            )
 
 
 def _how_many(element: Element) -> tuple[bool, int | None]:
@@ -168,13 +172,15 @@ def _how_many(element: Element) -> tuple[bool, int | None]:
     if element.tag != "Taxonomy":
         kind = attribute(element, "choice") or "single"
         if kind not in (*SINGLE, MULTIPLE):
-            raise LabelConfigError(f"{told(element, 'name', 'choice')}: use single, single-radio or multiple.")
+            raise LabelConfigError(f"{describe_tag(element, 'name', 'choice')}: use single, single-radio or multiple.")
         return kind == MULTIPLE, None
     written = attribute(element, "maxUsages").strip()
     if not written:
         return True, None
     if not (written.isascii() and written.isdecimal()) or int(written[:9]) < 1:
-        raise LabelConfigError(f"{told(element, 'name', 'maxUsages')}: use a whole number from 1 on, or remove it.")
+        raise LabelConfigError(
+            f"{describe_tag(element, 'name', 'maxUsages')}: use a whole number from 1 on, or remove it."
+        )
     limit = int(written[:9])
     return limit > 1, limit if limit > 1 else None
 
@@ -186,7 +192,7 @@ def _choices(element: Element) -> ChoiceTree:
         if attribute(element, name):
             source = "each task" if name == "value" else "another server"
             raise LabelConfigError(
-                f"{told(element, 'name', name)} takes its choices from {source}: list them as <Choice> tags."
+                f"{describe_tag(element, 'name', name)} takes its choices from {source}: list them as <Choice> tags."
             )
     if element.tag == "Taxonomy":
         return choice_tree.nodes(element, is_true(element, "leafsOnly"))
@@ -203,7 +209,7 @@ def _object(element: Element, root: Element, objects: Mapping[str, Element], sco
     other = next((e for e in root.iter() if e.get("name") == to_name and e is not element), None)
     found = "which is not in the configuration" if other is None else f"which is a <{short(other.tag)}>"
     raise LabelConfigError(
-        f"{told(element, 'name', 'toName')}, {found}: it must name one {_alternatives(scope.objects)}."
+        f"{describe_tag(element, 'name', 'toName')}, {found}: it must name one {_alternatives(scope.objects)}."
     )
 
 
@@ -214,11 +220,13 @@ def _data_key(target: Element, scope: Scope) -> str:
         return value if named is None else named.group(1)
     if attribute(target, "valueType") == "url":
         raise LabelConfigError(
-            f"{told(target, 'name', 'valueType')}: texts behind addresses are not downloaded; put the text itself "
-            "into the task and remove valueType."
+            f"{describe_tag(target, 'name', 'valueType')}: texts behind addresses are not downloaded; put the text "
+            "itself into the task and remove valueType."
         )
     if attribute(target, "encoding") not in ("", "none"):
-        raise LabelConfigError(f"{told(target, 'name', 'encoding')}: store the text unencoded and remove encoding.")
+        raise LabelConfigError(
+            f"{describe_tag(target, 'name', 'encoding')}: store the text unencoded and remove encoding."
+        )
     value = attribute(target, "value")
     match = DATA_KEY.fullmatch(value)
     if match is not None:
@@ -226,7 +234,7 @@ def _data_key(target: Element, scope: Scope) -> str:
     variables = TASK_VARIABLE.findall(value)
     if not variables or target.tag == "Paragraphs" or any(set(variable) & set("[]{}") for variable in variables):
         raise LabelConfigError(
-            f'{told(target, "name", "value")} does not name a key of the task data: write it as value="$text".'
+            f'{describe_tag(target, "name", "value")} does not name a key of the task data: write it as value="$text".'
         )
     return value
 
@@ -252,7 +260,7 @@ def _nothing_usable(root: Element, reasons: list[str], scope: Scope) -> str:
     if reasons:
         first = " ".join(list(dict.fromkeys(reasons))[:5])
         return f"No {wanted} of the labelling configuration can be used. {first}"
-    named = [told(element, "name") for element in root.iter() if element.get("name")]
+    named = [describe_tag(element, "name") for element in root.iter() if element.get("name")]
     found = ", ".join(named[:5]) or f"<{short(root.tag)}> without named tags"
     return (
         f"The labelling configuration has no {wanted} (found: {found}): add one whose toName is a "

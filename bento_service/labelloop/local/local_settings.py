@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelloop.batch_prediction.settings import PredictionRules
-from labelloop.environment import Environment, Mistakes, SettingsError
+from labelloop.environment import Environment, SettingsError, SettingsErrors
 from labelloop.label_studio import Credentials, InvalidConnection
 
 DEFAULT_LABEL_STUDIO = "http://localhost:8080"
@@ -47,7 +47,7 @@ class LocalSettings:
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "LocalSettings":
         """Read the process environment, or `variables`. Raises SettingsError with one line for each wrong variable."""
         environment = Environment(variables)
-        mistakes = Mistakes()
+        mistakes = SettingsErrors()
         read = mistakes.read
 
         def number(name: str, default: float, minimum: float) -> float:
@@ -84,10 +84,10 @@ class LocalSettings:
         read(lambda: bool(environment.json_object("LABELLOOP_PARAMETERS")), False)
         number("LOGISTIC_REGRESSION_C", 10.0, 1e-9)
         read(lambda: environment.number("LABELLOOP_HOLDOUT", 0.2, minimum=0, maximum=0.9), 0.2)
-        mistakes.tell()
+        mistakes.raise_if_any()
         return settings
 
-    def told(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """One line for each thing a person should know at the start."""
         lines = []
         if self.unconfigured is not None:

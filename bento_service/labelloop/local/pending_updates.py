@@ -14,7 +14,7 @@ SETTLE_SECONDS = 0.5
 
 
 @dataclass
-class Tally:
+class UpdateCounter:
     """Memory of one project between two counts. Times are seconds of a monotonic clock."""
 
     poll_seconds: float

@@ -9,15 +9,17 @@ from labelloop.local.version_store import ProjectStore
 from labelloop.models import ModelFileError, load_model
 
 if TYPE_CHECKING:
-    from labelloop.custom_model_settings import OwnModelSettings
+    from labelloop.custom_model_settings import CustomModelSettings
     from labelloop.local.project_state import ProjectState
-    from labelloop.prediction.custom_predictor import OwnPredictor
+    from labelloop.prediction.custom_predictor import CustomPredictor
     from labelloop.prediction.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
 
-def load(store: ProjectStore, version: str, own: "OwnModelSettings | None" = None) -> "Predictor | OwnPredictor | None":
+def load(
+    store: ProjectStore, version: str, own: "CustomModelSettings | None" = None
+) -> "Predictor | CustomPredictor | None":
     """The predictor of a version; None when its files cannot be used, which is told. `own`: of a model of one's own."""
     from labelloop.prediction.predictor import Predictor
     from labelloop.prediction.self_check import self_check
@@ -50,11 +52,11 @@ def candidates(state: "ProjectState", there: list[str]) -> Iterator[str]:
     yield from reversed(before)
 
 
-def _own(directory: Path, version: str, settings: "OwnModelSettings") -> "OwnPredictor":
+def _own(directory: Path, version: str, settings: "CustomModelSettings") -> "CustomPredictor":
     """Raises ModelFileError."""
-    from labelloop.prediction.custom_predictor import OwnPredictor
+    from labelloop.prediction.custom_predictor import CustomPredictor
 
-    predictor = OwnPredictor(settings, directory)
+    predictor = CustomPredictor(settings, directory)
     if predictor.problem is None and predictor.version == version:
         return predictor
     predictor.close()

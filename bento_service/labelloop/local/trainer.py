@@ -22,7 +22,7 @@ from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.activity import Activity
 from labelloop.local.decision import TrainingInput, backoff, decide
 from labelloop.local.local_settings import LocalSettings
-from labelloop.local.pending_updates import Tally
+from labelloop.local.pending_updates import UpdateCounter
 from labelloop.local.prediction_runs import PredictionRuns
 from labelloop.local.project_state import Last, ProjectState
 from labelloop.local.self_registration import Registration
@@ -57,7 +57,7 @@ class LocalTrainer:
         self._store = Store(settings.directory)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="labelloop-trainer", daemon=True)
-        self._tallies: dict[int, Tally] = {}
+        self._tallies: dict[int, UpdateCounter] = {}
         self._failing: dict[int, tuple[str, str]] = {}
         """Why a project cannot be counted, and since when."""
         self._shown: dict[int, Activity] = {}
@@ -124,7 +124,9 @@ class LocalTrainer:
     def _count(self, client: LabelStudioClient, number: int) -> None:
         store = self._store.project(number)
         state = store.read()
-        tally = self._tallies.setdefault(number, Tally(self._settings.poll_seconds, self._settings.scan_seconds))
+        tally = self._tallies.setdefault(
+            number, UpdateCounter(self._settings.poll_seconds, self._settings.scan_seconds)
+        )
         now = time.monotonic()
         tally.move(state.cut)
         tally.see_hint(store.hinted(), now)
@@ -135,9 +137,9 @@ class LocalTrainer:
                 self._check_identity(client, store, state)
             repeats = client.run(tally.look(number, now))
         except LabelStudioError as error:
-            self._tell_failing(number, error.message)
+            self._report_failing(number, error.message)
             return
-        self._tell_failing(number, None)
+        self._report_failing(number, None)
         if repeats:
             store.change(lambda state: replace(state, repeat_edits=state.repeat_edits + repeats))
 
@@ -153,7 +155,7 @@ class LocalTrainer:
         if state.key != key:
             store.change(lambda state: replace(state, key=key))
 
-    def _tell_failing(self, number: int, message: str | None) -> None:
+    def _report_failing(self, number: int, message: str | None) -> None:
         """One line when it begins and one when it ends."""
         before, since = self._failing.get(number, (None, _now()))
         if message is None:

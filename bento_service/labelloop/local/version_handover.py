@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Handover:
     """What the workers of one server tell of one project. Times are seconds of the machine's monotonic clock."""
 
     announced: str
@@ -36,16 +36,16 @@ class Hold:
     seconds: float
 
 
-def advanced(agreement: Agreement, wanted: str, *, ready: bool, now: float) -> Agreement:
+def advance(agreement: Handover, wanted: str, *, ready: bool, now: float) -> Handover:
     """The agreement as of `now`; `ready`: every worker has `wanted` loaded."""
     if agreement.announced == wanted or not ready:
         return agreement if agreement.ready_since is None else replace(agreement, ready_since=None)
     if agreement.setup_at is None or now - agreement.setup_at >= PAIR_SECONDS:
-        return Agreement(wanted, agreement.setup_at)
+        return Handover(wanted, agreement.setup_at)
     return agreement if agreement.ready_since is not None else replace(agreement, ready_since=now)
 
 
-def answered(agreement: Agreement, now: float) -> Agreement | Hold:
+def on_setup(agreement: Handover, now: float) -> Handover | Hold:
     """What `/setup` does with an agreement that is advanced to `now`: answer what is announced, or wait."""
     if agreement.ready_since is None or agreement.setup_at is None or now - agreement.ready_since < PATIENCE_SECONDS:
         return replace(agreement, setup_at=now)

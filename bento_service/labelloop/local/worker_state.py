@@ -15,14 +15,14 @@ from typing import Self, TypeVar
 
 import orjson
 
-from labelloop.local.version_handover import Agreement
+from labelloop.local.version_handover import Handover
 
 T = TypeVar("T")
-Announcement = tuple[Agreement, T]
+Announcement = tuple[Handover, T]
 _RECORD_BYTES = 512
 
 
-class Board:
+class WorkerState:
     """One per worker; the first one of a server starts with an empty board."""
 
     def __init__(self, directory: Path) -> None:
@@ -57,7 +57,7 @@ class Board:
     ) -> None:
         self.close()
 
-    def tell_loaded(self, versions: Mapping[int, frozenset[str]]) -> None:
+    def report_loaded(self, versions: Mapping[int, frozenset[str]]) -> None:
         """What this worker can answer with, by project."""
         content = orjson.dumps({str(project): sorted(loaded) for project, loaded in versions.items()})
         os.pwrite(self._worker, content, 0)
@@ -76,13 +76,13 @@ class Board:
                 return False
         return True
 
-    def exchange(self, project: int, first: Agreement, change: Callable[[Agreement], Announcement[T]]) -> T:
+    def exchange(self, project: int, first: Handover, change: Callable[[Handover], Announcement[T]]) -> T:
         """Replace a project's agreement by what `change` makes of it, alone; `first` when there is none yet."""
         record = self._record(project)
         fcntl.flock(record, fcntl.LOCK_EX)
         try:
             content = os.pread(record, _RECORD_BYTES, 0)
-            before = Agreement(*orjson.loads(content)) if content else first
+            before = Handover(*orjson.loads(content)) if content else first
             after, result = change(before)
             if after != before or not content:
                 told = orjson.dumps([after.announced, after.setup_at, after.ready_since])

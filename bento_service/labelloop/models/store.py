@@ -7,7 +7,7 @@ from typing import overload
 
 from labelloop.custom_model_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
 from labelloop.environment import SettingsError
-from labelloop.failures import where
+from labelloop.failures import raise_site
 from labelloop.models import custom, model_files
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
@@ -30,7 +30,7 @@ def model_class(name: str | None) -> type[Model]:
     except ImportError as error:
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
     except Exception as error:
-        told = f"{type(error).__name__} in {where(error)}"
+        told = f"{type(error).__name__} in {raise_site(error)}"
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")

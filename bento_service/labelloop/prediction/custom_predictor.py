@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import cast
 
-from labelloop.custom_model_settings import OwnModelSettings
+from labelloop.custom_model_settings import CustomModelSettings
 from labelloop.datasets.rows import canonical_data
 from labelloop.label_config.schema import Scope
 from labelloop.models.control_answers import Region
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OwnModel:
+class CustomModel:
     """What a model of one's own tells of itself; as much of a model as the server sees."""
 
     name: str
@@ -63,7 +63,7 @@ class Faults:
     last: Fault | None = None
     _logged: dict[str, float] = field(default_factory=dict)
 
-    def tell(self, message: str) -> None:
+    def report(self, message: str) -> None:
         """One more."""
         times = self.last.times + 1 if self.last is not None and self.last.message == message else 1
         self.last = Fault(message, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", times)
@@ -75,13 +75,13 @@ class Faults:
             log.warning("The model %s", message)
 
 
-class OwnPredictor:
+class CustomPredictor:
     """Answers tasks with a model of one's own. `answer` blocks, and may be called by several threads."""
 
     held_back: Callable[[str], bool] | None = None
     """Tells the tasks (their data as canonical JSON) to which nothing is said; None: there are none."""
 
-    def __init__(self, settings: OwnModelSettings, directory: Path | None, cold: str | None = None) -> None:
+    def __init__(self, settings: CustomModelSettings, directory: Path | None, cold: str | None = None) -> None:
         """Returns when the model is loaded. `directory` None: not trained; `cold`: the version of that.
 
         Raises ModelProcessError that says why it cannot be loaded.
@@ -133,7 +133,7 @@ class OwnPredictor:
             try:
                 answers = self._ask(request, until)
             except ModelProcessError as error:
-                self.faults.tell(str(error))
+                self.faults.report(str(error))
                 # What hung for these tasks may hang for the next ones: a request hangs once.
                 for number in asked[position:]:
                     entries[number]["error"] = f"The model {error}"
@@ -181,7 +181,7 @@ class OwnPredictor:
         prediction, faults = answer["prediction"], answer["faults"]
         assert isinstance(prediction, dict) and isinstance(faults, list)  # noqa: PT018, S101 - our own worker's
         for fault in faults:
-            self.faults.tell(fault)
+            self.faults.report(fault)
         if "result" in prediction:
             results = enumerate(prediction["result"])
             named: list[object] = [{"id": f"{self._identity}-{number}-{place}", **result} for place, result in results]
@@ -203,7 +203,7 @@ class OwnPredictor:
                 process.hello()
             except ModelProcessError as error:
                 process.kill()
-                self.faults.tell(f"cannot be started again: {error}")
+                self.faults.report(f"cannot be started again: {error}")
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
@@ -211,14 +211,14 @@ class OwnPredictor:
                 return
 
 
-def _described(name: str, told: Mapping[str, object], cold: str | None) -> OwnModel:
+def _described(name: str, told: Mapping[str, object], cold: str | None) -> CustomModel:
     """From a worker's first message."""
     controls, objects, labels, metrics = told["controls"], told["objects"], told["labels"], told["metrics"]
     assert isinstance(controls, list) and isinstance(objects, list)  # noqa: PT018, S101 - our own worker's
     assert isinstance(labels, dict) and isinstance(metrics, dict)  # noqa: PT018, S101
     fixed = None if told["fixed_version"] is None else str(told["fixed_version"])
     version = told["version"] or cold or fixed or cold_version()
-    return OwnModel(
+    return CustomModel(
         name,
         Scope(tuple(controls), tuple(objects), told["whole_tasks"] is True),
         str(version),

@@ -59,7 +59,13 @@ def compare_golden(directory: Path, predictor: Predictor) -> tuple[int, str | No
     found = _answers(predictor, texts, labels)
     for number, (before, now) in enumerate(zip(expected, found, strict=True), 1):
         if not _same(before, now):
-            return len(texts), f"golden prediction {number} of {len(texts)} was {_told(before)} and is {_told(now)}"
+            return (
+                len(texts),
+                (
+                    f"golden prediction {number} of {len(texts)} was {_describe_answer(before)} and is "
+                    f"{_describe_answer(now)}"
+                ),
+            )
     return len(texts), None
 
 
@@ -100,6 +106,6 @@ def _same(before: object, now: object) -> bool:
     return before == now
 
 
-def _told(answer: object) -> str:
+def _describe_answer(answer: object) -> str:
     """Label names and scores, for people."""
     return json.dumps(answer, ensure_ascii=False)[:200]

@@ -15,7 +15,7 @@ from labelloop.prediction.predictor import Predictor
 from labelloop.prediction.self_check import self_check
 
 if TYPE_CHECKING:
-    from labelloop.prediction.custom_predictor import Fault, OwnPredictor
+    from labelloop.prediction.custom_predictor import CustomPredictor, Fault
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class Serving:
     """What answers requests now; replaced as a whole, so one request never sees two versions."""
 
-    predictor: "Predictor | OwnPredictor | None"
+    predictor: "Predictor | CustomPredictor | None"
     problem: str | None
     """Why this server must not get requests; None: it is ready."""
     scope: Scope = TEXT_SCOPE
@@ -69,21 +69,21 @@ def load_serving(settings: ModelSettings, *, is_fallback: bool = False) -> Servi
     return Serving(predictor, problem, scope)
 
 
-def _what_serves(settings: ModelSettings, predictor: "Predictor | OwnPredictor", *, is_fallback: bool) -> str:
+def _what_serves(settings: ModelSettings, predictor: "Predictor | CustomPredictor", *, is_fallback: bool) -> str:
     is_cold = _is_empty(settings.model_directory)
     origin = "not trained" if is_cold else f"folder {settings.model_directory}"
     name = f"{predictor.version} ({predictor.model_class}, {origin})"
     return f"Projects without a trained model get {name}" if is_fallback else f"Serving {name}"
 
 
-def _predictor(settings: ModelSettings) -> "tuple[Predictor | OwnPredictor, Scope]":
+def _predictor(settings: ModelSettings) -> "tuple[Predictor | CustomPredictor, Scope]":
     empty = _is_empty(settings.model_directory)
     expected = settings.expected_version or ""
     cold = expected if expected.startswith(COLD_PREFIX) else None
     if settings.own is not None:
-        from labelloop.prediction.custom_predictor import OwnPredictor  # the text classifier does without
+        from labelloop.prediction.custom_predictor import CustomPredictor  # the text classifier does without
 
-        own = OwnPredictor(settings.own, None if empty else settings.model_directory, cold)
+        own = CustomPredictor(settings.own, None if empty else settings.model_directory, cold)
         if not empty or own.model.scope.whole_tasks:
             return own, own.model.scope
         own.close()  # before its first training a model of texts is as good as the label names are

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from labelloop.custom_model_settings import OwnModelSettings
+from labelloop.custom_model_settings import CustomModelSettings
 from labelloop.models.errors import ModelFileError
 
 STDERR = 2
@@ -31,7 +31,7 @@ class ModelClassError(ModelProcessError):
 class ModelProcess:
     """One process with one model. Not for several threads at a time."""
 
-    def __init__(self, settings: OwnModelSettings, directory: Path | None) -> None:
+    def __init__(self, settings: CustomModelSettings, directory: Path | None) -> None:
         """Starts it; `hello` waits for the model. `directory` None: nothing was trained yet."""
         self._settings = settings
         ours, theirs = socket.socketpair()

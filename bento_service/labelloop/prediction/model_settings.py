@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelloop.custom_model_settings import OwnModelSettings
+from labelloop.custom_model_settings import CustomModelSettings
 from labelloop.environment import Environment
 
 DEFAULT_MODEL_DIRECTORY = Path("/opt/labelloop/model")
@@ -27,7 +27,7 @@ class ModelSettings:
     """Version that must be loaded; None: any."""
     blind: BlindHoldout | None = None
     """None: every text is answered."""
-    own: OwnModelSettings | None = None
+    own: CustomModelSettings | None = None
     """A custom model; None: the text classifier."""
 
 
@@ -37,7 +37,7 @@ def model_settings(environment: Environment) -> ModelSettings:
         model_directory=environment.path("LABELLOOP_MODEL_DIR", DEFAULT_MODEL_DIRECTORY),
         expected_version=environment.optional("LABELLOOP_MODEL_VERSION"),
         blind=blind_holdout(environment),
-        own=OwnModelSettings.from_environment(environment, 1),
+        own=CustomModelSettings.from_environment(environment, 1),
     )
 
 

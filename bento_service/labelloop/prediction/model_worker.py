@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from labelloop.environment import SettingsError
-from labelloop.failures import places, where
+from labelloop.failures import frames, raise_site
 from labelloop.label_config.schema import LabelConfigError, Schema, parse_label_config
 from labelloop.models import ModelFileError, TextModel, load_model, store
 from labelloop.models.model import Model, Task
@@ -39,7 +39,7 @@ def main() -> int:
         connection.send_bytes(orjson.dumps({"error": str(error), "wrong_class": isinstance(error, SettingsError)}))
         return 1
     except (Exception, SystemExit) as error:
-        connection.send_bytes(orjson.dumps({"error": f"{wanted['class']}.load {_told(error)}"}))
+        connection.send_bytes(orjson.dumps({"error": f"{wanted['class']}.load {_error_message(error)}"}))
         return 1
     connection.send_bytes(orjson.dumps(worker.hello()))
     while True:
@@ -99,7 +99,7 @@ class Worker:
             fault = str(error)
         except (Exception, SystemExit) as error:
             _report(error)
-            fault = _told(error)
+            fault = _error_message(error)
         if len(tasks) == 1:
             return [Checked({}, (fault,))]
         return [answer for task in tasks for answer in self._answers([task], schema, context)]
@@ -123,15 +123,15 @@ def _answer(found: Checked) -> dict[str, object]:
     return {"prediction": found.prediction, "faults": found.faults}
 
 
-def _told(error: BaseException) -> str:
+def _error_message(error: BaseException) -> str:
     """Class and place of an exception; its message may quote a task."""
     if isinstance(error, MemoryError):
         return "runs out of memory (LABELLOOP_MODEL_MEMORY_MB)"
-    return f"fails with {type(error).__name__} ({where(error)})"
+    return f"fails with {type(error).__name__} ({raise_site(error)})"
 
 
 def _report(error: BaseException) -> None:
-    for place in places(error):
+    for place in frames(error):
         sys.stderr.write(f"labelloop model:   {place}\n")
 
 

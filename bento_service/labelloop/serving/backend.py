@@ -33,7 +33,7 @@ from labelloop.serving.webhook_events import Event
 if TYPE_CHECKING:
     from labelloop.local.mode import Shown
     from labelloop.page_facts import Facts
-    from labelloop.prediction.custom_predictor import OwnPredictor
+    from labelloop.prediction.custom_predictor import CustomPredictor
 
 # A thread hop costs more than such a request; for more the event loop must stay free for /health (1 s at Label Studio).
 INLINE_TASKS = 32
@@ -190,7 +190,7 @@ class Backend:
             )
         return "A training starts on this machine."
 
-    def _base_predictor(self) -> "Predictor | OwnPredictor":
+    def _base_predictor(self) -> "Predictor | CustomPredictor":
         if self._base.predictor is None:
             raise RequestError(
                 503, self._base.problem or "No model is loaded", remedy="Serve an image whose model can be loaded."

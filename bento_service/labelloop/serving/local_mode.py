@@ -22,7 +22,7 @@ def local_mode(
     local = settings.local
     if local is None or base.predictor is None:
         return None
-    for line in local.told():
+    for line in local.warnings():
         log.warning(line)
     if local.credentials is None and not (local.directory / "projects").is_dir():
         return None

@@ -64,7 +64,7 @@ def run() -> None:
     if listener is None:
         check_model_class(settings)
         listener = _bind(settings.host, settings.port)
-        _tell_exposure(settings)
+        _report_exposure(settings)
     if settings.workers > 1:
         sys.exit(supervise(settings.workers, listener))
     _serve(settings, listener)
@@ -104,7 +104,7 @@ def _log_as(settings: ServingSettings) -> None:
     logging.getLogger("labelloop").setLevel(settings.log_level)
 
 
-def _tell_exposure(settings: ServingSettings) -> None:
+def _report_exposure(settings: ServingSettings) -> None:
     """In a pod a NetworkPolicy and the operator's secret guard the backend; elsewhere nothing does."""
     if settings.local is not None and settings.is_open:
         log.warning(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from labelloop.custom_model_settings import OwnModelSettings
-from labelloop.environment import Environment, Mistakes, SettingsError
+from labelloop.custom_model_settings import CustomModelSettings
+from labelloop.environment import Environment, SettingsError, SettingsErrors
 from labelloop.prediction.model_settings import DEFAULT_MODEL_DIRECTORY, ModelSettings, blind_holdout
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ServingSettings(ModelSettings):
         Raises SettingsError that tells everything that is wrong at once, one line for each variable.
         """
         environment = Environment(variables)
-        mistakes = Mistakes()
+        mistakes = SettingsErrors()
         read = mistakes.read
 
         settings = cls(
@@ -80,10 +80,10 @@ class ServingSettings(ModelSettings):
             blind=read(lambda: blind_holdout(environment), None),
             workers=read(lambda: environment.integer("WORKERS", 1, minimum=1, maximum=MAX_WORKERS), 1),
             threads=(threads := read(lambda: environment.integer("THREADS", 1, minimum=1, maximum=MAX_THREADS), 1)),
-            own=read(lambda: OwnModelSettings.from_environment(environment, threads), None),
+            own=read(lambda: CustomModelSettings.from_environment(environment, threads), None),
             local=read(lambda: _local(environment, variables), None),
         )
-        mistakes.tell()
+        mistakes.raise_if_any()
         return settings
 
     @property

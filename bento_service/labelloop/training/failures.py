@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from labelloop.datasets.rows import RowError
 from labelloop.environment import SettingsError
-from labelloop.failures import places, where
+from labelloop.failures import frames, raise_site
 from labelloop.label_config.schema import LabelConfigError
 from labelloop.label_studio import AddressRefused, LabelStudioError, NotFound, NotLabelStudio, Unauthorized
 from labelloop.training.result import Result
@@ -48,6 +48,6 @@ def read_failure(error: Exception, report: Callable[[str], None], action: str = 
 
 def unforeseen(error: Exception, reason: str, action: str, report: Callable[[str], None]) -> Result:
     """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are told."""
-    for place in places(error):
+    for place in frames(error):
         report(f"  {place}")
-    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({where(error)}): see the log")
+    return Result.failed(reason, f"{action} failed with {type(error).__name__} ({raise_site(error)}): see the log")

@@ -227,9 +227,9 @@ class _Pairs:
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():
-                candidate, incumbent = self._told_scores(members)
+                candidate, incumbent = self._reported_scores(members)
                 groups[name] = {"candidate": candidate, "incumbent": incumbent, "examples": int(members.sum())}
-        candidate, incumbent = self._told_scores(self._used)
+        candidate, incumbent = self._reported_scores(self._used)
         return {
             "candidate": candidate,
             "incumbent": incumbent,
@@ -240,14 +240,14 @@ class _Pairs:
             "origins": groups,
         }
 
-    def _told_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
+    def _reported_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
         sign = 1 if self._rules.metric == "accuracy" else -1
         candidate, incumbent = (_rounded(sign * float(scores[members].mean())) for scores in self._scores)
         return candidate, incumbent
 
-    def told(self) -> str:
+    def message(self) -> str:
         """One line with both figures."""
-        candidate, incumbent = self._told_scores(self._used)
+        candidate, incumbent = self._reported_scores(self._used)
         return (
             f"{_NAMES[self._rules.metric]} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
             f"on {self.compared} held-out texts"

@@ -19,7 +19,7 @@ NOTHING = "(no answer)"
 _NEEDS_PROBABILITIES = ("log_loss", "ece")
 
 
-class AnsweredTasks:
+class TaskClassifier:
     """A `Classifier` that answers with what the model predicts for the tasks' data; each task is asked once."""
 
     def __init__(self, model: Model, schema: Schema) -> None:

@@ -16,7 +16,7 @@ from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
 from labelloop.models.store import load_model
 from labelloop.training.failures import read_failure, unforeseen
-from labelloop.training.model_calls import ModelFailedError, calling
+from labelloop.training.model_calls import ModelFailedError, guard_model_call
 from labelloop.training.reading import NO_SNAPSHOT, Reading, read_project
 from labelloop.training.result import Result, write_result, write_termination_message
 from labelloop.training.train import RESULT_FILE, SNAPSHOT_FILE, train
@@ -63,7 +63,7 @@ def _run(variables: Mapping[str, str] | None, output: Path) -> Result:
         return Result.failed("Unknown", str(result))
     return replace(
         result,
-        message=f"{result.message}{_told(reading)}" if result.exit_code == 0 else result.message,
+        message=f"{result.message}{_reading_message(reading)}" if result.exit_code == 0 else result.message,
         read=reading.to_json(),
         seconds={"fetch": round(seconds, 3), **result.seconds},
     )
@@ -128,7 +128,7 @@ def _read(
     return reading, seconds
 
 
-def _told(reading: Reading) -> str:
+def _reading_message(reading: Reading) -> str:
     """What annotators should know about the reading: that a snapshot was there and could not be used."""
     if reading.mode == "incremental":
         return f" ({reading.why})"
@@ -140,7 +140,7 @@ def _incumbent(folder: Path, model_class: type[Model]) -> Model | None:
     if not folder.is_dir():
         return None
     try:
-        with calling(model_class, "load"):
+        with guard_model_call(model_class, "load"):
             return load_model(folder, model_class)
     except (ModelFileError, ModelFailedError) as error:
         _report(f"the new model is not compared with the one that serves: {error}")

@@ -15,7 +15,7 @@ def webhook_secret(key: bytes, uid: str) -> str:
     return _derived(key, f"webhook:{uid}")
 
 
-def same(one: str, other: str) -> bool:
+def constant_time_equal(one: str, other: str) -> bool:
     """Comparison in constant time. Headers of HTTP may hold bytes that are no text."""
     return compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
 

@@ -14,7 +14,7 @@ from labelloop_operator.kubernetes.api_errors import ApiError
 from labelloop_operator.kubernetes.cache import Cache
 from labelloop_operator.kubernetes.child_restore import restore
 from labelloop_operator.kubernetes.client import Kubernetes
-from labelloop_operator.kubernetes.drift import ANNOTATION_MANIFEST, differences, in_place, stamped
+from labelloop_operator.kubernetes.drift import ANNOTATION_MANIFEST, differences, matches, with_hash
 from labelloop_operator.kubernetes.kinds import BACKEND, CHILD_KINDS, JOB, SECRET, Kind, kind_named
 from labelloop_operator.kubernetes.managed_fields import added_by_others
 from labelloop_operator.planning.actions import Apply, Create, Delete, Emit, ReleaseRelaySecret, SetFinalizer
@@ -36,7 +36,7 @@ class ConflictFound(Exception):  # noqa: N818 - a state, not a fault
 
 
 @dataclass
-class Subject:
+class ResourceHandle:
     """The resource that is worked on. `version` follows our own writes, so that the status write is guarded by it.
 
     `current`: the API server said in this reconcile that there is no newer one.
@@ -50,11 +50,13 @@ class Subject:
     current: bool = False
 
 
-def subject_of(item: Manifest) -> Subject:
+def handle_for(item: Manifest) -> ResourceHandle:
     """The resource as the cache holds it."""
     metadata = item["metadata"]
     finalizers = tuple(metadata.get("finalizers") or ())
-    return Subject(metadata["namespace"], metadata["name"], metadata["uid"], metadata["resourceVersion"], finalizers)
+    return ResourceHandle(
+        metadata["namespace"], metadata["name"], metadata["uid"], metadata["resourceVersion"], finalizers
+    )
 
 
 class Executor:
@@ -66,7 +68,7 @@ class Executor:
         self._cache = cache
         self._checked: dict[tuple[str, str, str], tuple[str, float]] = {}
 
-    async def run(self, subject: Subject, action: KubernetesAction) -> Emit | None:
+    async def run(self, subject: ResourceHandle, action: KubernetesAction) -> Emit | None:
         """Run one action; returns the Event of a repair. Raises ApiError, ConflictFound, NotLeading."""
         match action:
             case Apply(manifest):
@@ -97,18 +99,18 @@ class Executor:
         """The resource is gone."""
         self._repairs.forget(key)
 
-    async def write_status(self, subject: Subject, status: dict[str, Any]) -> None:
+    async def write_status(self, subject: ResourceHandle, status: dict[str, Any]) -> None:
         """The full status, guarded by the resource version. ApiError 404: gone; 409: changed meanwhile."""
         manifest = self._resource(subject, {"resourceVersion": subject.version})
-        self._take(subject, await self._kubernetes.apply(BACKEND, {**manifest, "status": status}, "status"))
+        self._refresh(subject, await self._kubernetes.apply(BACKEND, {**manifest, "status": status}, "status"))
 
     async def foreign(self, uid: str, namespace: str, conflict: Conflict) -> bool:
         """Whether the object still exists and is still not ours."""
         live = await self._kubernetes.get(kind_named(conflict.kind), namespace, conflict.name)
         return live is not None and not is_ours(live, uid)
 
-    async def _apply(self, subject: Subject, manifest: Manifest) -> Emit | None:
-        kind, wanted = kind_named(manifest["kind"]), stamped(manifest)
+    async def _apply(self, subject: ResourceHandle, manifest: Manifest) -> Emit | None:
+        kind, wanted = kind_named(manifest["kind"]), with_hash(manifest)
         namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
         digest = wanted["metadata"]["annotations"][ANNOTATION_MANIFEST]
         entry, now = (kind.kind, namespace, name), asyncio.get_running_loop().time()
@@ -118,18 +120,18 @@ class Executor:
         live = await self._live(kind, namespace, name)
         self._refuse_foreign(subject, kind, name, live)
         if kind is SECRET and live is not None:
-            wanted = stamped(still_kept(manifest, live))
+            wanted = with_hash(still_kept(manifest, live))
             if live["metadata"].get("deletionTimestamp"):  # somebody deleted it: ours holds it no longer than this
                 await self._release(subject, name)
                 live = None
         event = None
-        if live is None or not in_place(wanted, live):
+        if live is None or not matches(wanted, live):
             event = await self._write(subject, kind, wanted, live)
         if kind not in CHILD_KINDS:
             self._checked[entry] = (digest, now)
         return event
 
-    async def _write(self, subject: Subject, kind: Kind, wanted: Manifest, live: Manifest | None) -> Emit | None:
+    async def _write(self, subject: ResourceHandle, kind: Kind, wanted: Manifest, live: Manifest | None) -> Emit | None:
         """Make the live object what is wanted, unless somebody else changes it again and again."""
         key, child = (subject.namespace, subject.name), f"{kind.kind} {wanted['metadata']['name']}"
         digest, now = wanted["metadata"]["annotations"][ANNOTATION_MANIFEST], asyncio.get_running_loop().time()
@@ -139,12 +141,12 @@ class Executor:
         fields = {"(deleted)": ""} if live is None else differences(wanted, live)
         made = await restore(self._kubernetes, kind, wanted, live)
         self._remember(kind, made)
-        if not in_place(wanted, _with_added(kind, made)):
+        if not matches(wanted, _with_added(kind, made)):
             return None  # a mutating webhook has changed what we wrote: it would do so every time
         self._repairs.wrote(key, child, digest, fields, now)
         return _event_of(kind, child, digest, fields, live)
 
-    async def _create(self, subject: Subject, manifest: Manifest) -> None:
+    async def _create(self, subject: ResourceHandle, manifest: Manifest) -> None:
         kind = kind_named(manifest["kind"])
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         await self._ensure_current(subject)
@@ -168,7 +170,7 @@ class Executor:
         if live is not None and live["metadata"]["uid"] == uid:
             self._cache.going(kind, namespace, name)
 
-    async def _release(self, subject: Subject, name: str) -> None:
+    async def _release(self, subject: ResourceHandle, name: str) -> None:
         """Apply the Secret with nothing in it: our finalizer goes, and our values."""
         live = await self._kubernetes.get(SECRET, subject.namespace, name)
         if live is None or not is_ours(live, subject.uid):
@@ -185,7 +187,7 @@ class Executor:
                 raise
         self._checked.pop((SECRET.kind, subject.namespace, name), None)
 
-    async def _set_finalizer(self, subject: Subject, present: bool) -> None:
+    async def _set_finalizer(self, subject: ResourceHandle, present: bool) -> None:
         """Our whole manifest of the resource: applying it without the finalizer drops ours, and nobody else's."""
         if (names.FINALIZER in subject.finalizers) == present:
             return
@@ -194,7 +196,7 @@ class Executor:
             manifest["metadata"]["finalizers"] = [names.FINALIZER]
         try:
             item = await self._kubernetes.apply(BACKEND, manifest)
-            self._take(subject, item)
+            self._refresh(subject, item)
             if not item["metadata"].get("finalizers") and item["metadata"].get("deletionTimestamp"):
                 self._cache.remove(BACKEND, item)  # gone with this very write, which moves no resource version
         except ApiError as error:
@@ -202,7 +204,7 @@ class Executor:
             if present or not gone:
                 raise
 
-    async def _ensure_current(self, subject: Subject) -> None:
+    async def _ensure_current(self, subject: ResourceHandle) -> None:
         """A plan made from a resource that has moved on must not touch its children: a training whose outcome stands in
         the newer status would run again, and the Service go back to the version before. ApiError 409: plan anew."""
         if subject.current:
@@ -216,7 +218,7 @@ class Executor:
         path = BACKEND.path(subject.namespace, subject.name)
         raise ApiError("GET", path, 409, "Conflict", "the resource has changed since it was looked at")
 
-    async def _gone(self, subject: Subject) -> bool:
+    async def _gone(self, subject: ResourceHandle) -> bool:
         live = await self._kubernetes.get(BACKEND, subject.namespace, subject.name)
         return live is None or live["metadata"]["uid"] != subject.uid
 
@@ -226,7 +228,7 @@ class Executor:
         live = cached or await self._kubernetes.get(kind, namespace, name)
         return live if live is None or cached else _with_added(kind, live)
 
-    def _refuse_foreign(self, subject: Subject, kind: Kind, name: str, live: Manifest | None) -> None:
+    def _refuse_foreign(self, subject: ResourceHandle, kind: Kind, name: str, live: Manifest | None) -> None:
         if live is not None and not is_ours(live, subject.uid):
             raise ConflictFound(Conflict(kind.kind, name))
 
@@ -234,14 +236,14 @@ class Executor:
         if kind in CHILD_KINDS:
             self._cache.put(kind, item)
 
-    def _take(self, subject: Subject, item: Manifest) -> None:
+    def _refresh(self, subject: ResourceHandle, item: Manifest) -> None:
         subject.version = item["metadata"]["resourceVersion"]
         subject.current = True
         subject.finalizers = tuple(item["metadata"].get("finalizers") or ())
         self._cache.put(BACKEND, item)
 
     @staticmethod
-    def _resource(subject: Subject, metadata: dict[str, Any]) -> dict[str, Any]:
+    def _resource(subject: ResourceHandle, metadata: dict[str, Any]) -> dict[str, Any]:
         return {
             "apiVersion": BACKEND.api_version,
             "kind": BACKEND.kind,

@@ -19,10 +19,10 @@ from labelloop_operator.kubernetes.cache import Cache, Key
 from labelloop_operator.kubernetes.connection_secrets import Connection, Secrets, connection, kept_credentials
 from labelloop_operator.kubernetes.kinds import SERVICE
 from labelloop_operator.kubernetes.mounted_secrets import unusable_secrets
-from labelloop_operator.label_studio.project_ref import Target
+from labelloop_operator.label_studio.project_ref import ProjectRef
 from labelloop_operator.label_studio.registration_operations import Owner
 from labelloop_operator.label_studio.watch import LabelStudioWatch
-from labelloop_operator.planning.image_locations import place_of
+from labelloop_operator.planning.image_locations import images_for
 from labelloop_operator.planning.observed import (
     Children,
     Conflict,
@@ -98,7 +98,7 @@ class Gatherer:
             conflicts=tuple(sorted(conflicts, key=lambda conflict: (conflict.kind, conflict.name))),
         )
 
-    async def look_anew(self, key: Key) -> None:
+    async def invalidate(self, key: Key) -> None:
         """Read Secrets and Label Studio again, whatever is known of them."""
         self._generations[key] = (-1, 0.0)
         await self._watch.forget(key)
@@ -118,7 +118,7 @@ class Gatherer:
         spec = resource.spec
         if spec is None or resource.deletion_requested_at or recovered(resource, children).model.active:
             return None
-        where = place_of(self._operator, resource.namespace, resource.name, spec)
+        where = images_for(self._operator, resource.namespace, resource.name, spec)
         if where.repository is None:
             return None
         return await self._registry.promoted(key, where, spec.registry.push_secret)
@@ -167,11 +167,11 @@ class Gatherer:
         )
         secret = webhook_secret(self._key, resource.uid)
         assert found.credentials is not None  # noqa: S101 - returned above
-        target = Target(found.credentials, owner, secret, status.training.cut or Cut())
+        target = ProjectRef(found.credentials, owner, secret, status.training.cut or Cut())
         former = await self._former(key, resource, status.label_studio, target)
         return replace(found.facts, former_address=former), await self._watch.observe(key, target)
 
-    async def _former(self, key: Key, resource: Resource, known: LabelStudioStatus, target: Target) -> str:
+    async def _former(self, key: Key, resource: Resource, known: LabelStudioStatus, target: ProjectRef) -> str:
         """Where the Label Studio is to which the resource belonged before, while its credentials are kept."""
         moved = known.registered and known.address not in (None, target.credentials.url)
         if not moved and known.former is None:

@@ -11,14 +11,14 @@ from labelloop_operator.api.conditions import ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Status
 from labelloop_operator.api.times import parse_time
-from labelloop_operator.controller.executor import ConflictFound, Executor, KubernetesAction, Subject, subject_of
+from labelloop_operator.controller.executor import ConflictFound, Executor, KubernetesAction, ResourceHandle, handle_for
 from labelloop_operator.controller.gatherer import Gatherer, needs_pods
 from labelloop_operator.controller.reconcile_requests import ReconcileRequests
 from labelloop_operator.controller.service_probes import ServiceProbes
-from labelloop_operator.controller.startup_grace import Hearing
+from labelloop_operator.controller.startup_grace import StartupGrace
 from labelloop_operator.controller.training_slots import TrainingSlots
 from labelloop_operator.controller.workqueue import WorkQueue
-from labelloop_operator.kubernetes.api_error_messages import described, problem
+from labelloop_operator.kubernetes.api_error_messages import describe_action, explain_api_error
 from labelloop_operator.kubernetes.api_errors import ApiError, NotLeading, Severity
 from labelloop_operator.kubernetes.cache import Cache, Key
 from labelloop_operator.kubernetes.event_recorder import Events
@@ -41,7 +41,7 @@ from labelloop_operator.planning.actions import (
     SetFinalizer,
     TagPromoted,
 )
-from labelloop_operator.planning.internal_error import told_internal_error
+from labelloop_operator.planning.internal_error import internal_error_status
 from labelloop_operator.planning.observed import Conflict, Manifest, Observed
 from labelloop_operator.planning.plan import plan
 from labelloop_operator.registry.worker import RegistryWork
@@ -66,7 +66,7 @@ _REPLANS = 4
 _LABEL_STUDIO = (EnsureWebhook, EnsureBackend, Deregister)
 
 
-class Engine:
+class Reconciler:
     """Reconciles resources by key."""
 
     def __init__(
@@ -95,8 +95,8 @@ class Engine:
         self._probes = probes
         self._clock = clock
         self._conflicts: dict[Key, frozenset[Conflict]] = {}
-        self._hearing = Hearing()
-        self._requests = ReconcileRequests(self._hearing, executor, gatherer)
+        self._startup_grace = StartupGrace()
+        self._requests = ReconcileRequests(self._startup_grace, executor, gatherer)
 
     async def work(self) -> None:
         """Work off the queue until cancelled."""
@@ -122,7 +122,7 @@ class Engine:
         except Exception as error:
             delay = self._queue.retry(key)
             _LOG.exception("reconcile failed; again in %.0f s", delay, extra=resource_fields(key))
-            await self._tell_internal_error(key, error)
+            await self._report_internal_error(key, error)
             return Severity.BUG.value
         self._queue.forget(key)
         if pause is not None:
@@ -148,12 +148,12 @@ class Engine:
         if item is None:
             await self._forget(key)
             return None
-        await self._requests.heed(key, item)
+        await self._requests.handle(key, item)
         await self._recheck_conflicts(key, item["metadata"]["uid"])
         observed = await self._gatherer.gather(key, item, self._conflicts.get(key, frozenset()))
-        subject = subject_of(item)
+        subject = handle_for(item)
         planned, waiting = await self._execute(key, subject, observed)
-        if not self._hearing.heard_of(key, observed, self._clock()):
+        if not self._startup_grace.may_report(key, observed, self._clock()):
             return CONNECTING_PAUSE
         if waiting or not _released(planned):
             await self._write_status(key, subject, observed, planned.status)
@@ -163,7 +163,7 @@ class Engine:
             self._watch.settled(key)
         return self._next_look(key, observed, planned, waiting)
 
-    async def _execute(self, key: Key, subject: Subject, observed: Observed) -> tuple[Plan, bool]:
+    async def _execute(self, key: Key, subject: ResourceHandle, observed: Observed) -> tuple[Plan, bool]:
         """Plan and act; a foreign object found on the way is planned around. True: Label Studio is still at it."""
         for _ in range(_REPLANS):
             # No await between counting the other trainings and claiming a place beside them.
@@ -178,11 +178,11 @@ class Engine:
                 known = self._conflicts[key] = self._conflicts.get(key, frozenset()) | {found.conflict}
                 observed = replace(observed, conflicts=tuple(sorted(known, key=lambda item: (item.kind, item.name))))
             except _Refused as refused:
-                await self._tell_refusal(key, subject, observed, refused.problem)
+                await self._report_refusal(key, subject, observed, refused.problem)
                 raise refused.error from None
         return planned, False
 
-    async def _act(self, key: Key, subject: Subject, actions: tuple[Action, ...]) -> bool:
+    async def _act(self, key: Key, subject: ResourceHandle, actions: tuple[Action, ...]) -> bool:
         for action in actions:
             if isinstance(action, Emit):
                 await self._emit(subject, action)
@@ -199,35 +199,35 @@ class Engine:
                 await self._change(subject, action)
         return False
 
-    async def _change(self, subject: Subject, action: KubernetesAction) -> None:
+    async def _change(self, subject: ResourceHandle, action: KubernetesAction) -> None:
         """One action on the Kubernetes API. Raises _Refused when the answer names something a person must fix."""
         try:
             repaired = await self._executor.run(subject, action)
         except ApiError as error:
-            trouble = problem(error, described(action))
+            trouble = explain_api_error(error, describe_action(action))
             if trouble is None:
                 raise
             raise _Refused(error, trouble) from error
         if repaired is not None:
             await self._emit(subject, repaired)
 
-    async def _tell_refusal(self, key: Key, subject: Subject, observed: Observed, trouble: Problem) -> None:
+    async def _report_refusal(self, key: Key, subject: ResourceHandle, observed: Observed, trouble: Problem) -> None:
         """A person must act: a plan that knows the refusal has no actions, and tells it in its status."""
         planned = plan(replace(observed, last_error=trouble), self._clock())
         await self._write_status(key, subject, observed, planned.status)
         for event in planned.events:
             await self._emit(subject, event)
 
-    async def _tell_internal_error(self, key: Key, error: Exception) -> None:
+    async def _report_internal_error(self, key: Key, error: Exception) -> None:
         """A fault of ours must not look like a resource at rest."""
         item = self._cache.resource(key)
         if item is None:
             return
         before = Status.from_dict(item.get("status"))
-        status = told_internal_error(before, item["metadata"].get("generation", 0), error, self._clock())
+        status = internal_error_status(before, item["metadata"].get("generation", 0), error, self._clock())
         if status == before:
             return
-        subject = subject_of(item)
+        subject = handle_for(item)
         try:
             await self._executor.write_status(subject, status.to_dict())
         except (ApiError, NotLeading) as refused:
@@ -236,9 +236,9 @@ class Engine:
         told = condition(status.conditions, ConditionType.READY)
         await self._emit(subject, Emit("Warning", Reason.INTERNAL_ERROR, told.message if told else ""))
 
-    async def _write_status(self, key: Key, subject: Subject, observed: Observed, status: Status) -> None:
+    async def _write_status(self, key: Key, subject: ResourceHandle, observed: Observed, status: Status) -> None:
         before = observed.resource.status
-        status_metrics.shown(self._metrics, *key, status)
+        status_metrics.set_gauges(self._metrics, *key, status)
         if status == before:
             return
         try:
@@ -251,9 +251,9 @@ class Engine:
         if facts is not None and facts.pending is not None:
             self._watch.reported(key, facts.pending.repeat_edits_seen)
         began = (_began(job) for job in observed.children.jobs if job["metadata"]["name"] == status.training.job)
-        status_metrics.written(self._metrics, before, status, next(began, None))
+        status_metrics.count_transitions(self._metrics, before, status, next(began, None))
 
-    async def _emit(self, subject: Subject, event: Emit) -> None:
+    async def _emit(self, subject: ResourceHandle, event: Emit) -> None:
         metadata = {"namespace": subject.namespace, "name": subject.name, "uid": subject.uid}
         fields = resource_fields((subject.namespace, subject.name))
         level = logging.WARNING if event.type == "Warning" else logging.INFO
@@ -274,7 +274,7 @@ class Engine:
             del self._conflicts[key]
 
     async def _forget(self, key: Key) -> None:
-        self._hearing.forget(key)
+        self._startup_grace.forget(key)
         self._requests.forget(key)
         self._conflicts.pop(key, None)
         self._metrics.forget(*key)

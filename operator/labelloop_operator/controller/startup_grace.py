@@ -17,14 +17,14 @@ PATIENCE = 90.0
 """Seconds for which nothing need be heard: each single request to Label Studio ends, well or badly, within 30."""
 
 
-class Hearing:
+class StartupGrace:
     """Of all resources."""
 
     def __init__(self) -> None:
         self._heard: set[Key] = set()
         self._since: dict[Key, datetime] = {}
 
-    def heard_of(self, key: Key, observed: Observed, now: datetime) -> bool:
+    def may_report(self, key: Key, observed: Observed, now: datetime) -> bool:
         """Whether Label Studio answered or failed to, or has been silent for too long, or is not expected to speak."""
         resource, facts = observed.resource, observed.label_studio
         if key not in self._heard and resource.status.observed_generation == resource.generation:

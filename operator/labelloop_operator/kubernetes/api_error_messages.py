@@ -14,7 +14,7 @@ _FIXED = ("Service ", "Secret ")
 _LIMIT = 600
 
 
-def problem(error: ApiError, what: str) -> Problem | None:
+def explain_api_error(error: ApiError, what: str) -> Problem | None:
     """`what` names the object, as in "Service intents-ml". None: it passes by itself or is a bug of ours."""
     message = error.message[:_LIMIT]
     if error.status == 403:
@@ -49,7 +49,7 @@ def _forbidden(message: str, what: str) -> Problem | None:
     return Problem("", "", f"{what} was refused: {message}", Reason.ADMISSION_DENIED)
 
 
-def described(action: Action) -> str:
+def describe_action(action: Action) -> str:
     """What an action is about, in the words of a message."""
     if isinstance(action, (Apply, Create)):
         return f"{action.manifest['kind']} {action.manifest['metadata']['name']}"

@@ -6,7 +6,7 @@ from typing import Any
 from labelloop_operator.api.names import ADDED_BY_OTHERS, FIELD_MANAGER
 from labelloop_operator.kubernetes.api_errors import ApiError
 from labelloop_operator.kubernetes.client import Kubernetes, Object
-from labelloop_operator.kubernetes.drift import in_place
+from labelloop_operator.kubernetes.drift import matches
 from labelloop_operator.kubernetes.kinds import SERVICE, Kind
 from labelloop_operator.kubernetes.managed_fields import OWNERS_CLEARED, added_by_others, taken_over
 from labelloop_operator.kubernetes.service_drift import is_headless, misrouted, replacing
@@ -47,7 +47,7 @@ async def _restore_service(kubernetes: Kubernetes, wanted: Manifest, live: Manif
     if is_headless(made):  # the API server keeps this value whatever is written, and does not refuse the write
         path = SERVICE.path(namespace, name)
         raise ApiError("PATCH", path, 422, "Invalid", "spec.clusterIP: None: field is immutable")
-    return made if in_place(wanted, made) else await kubernetes.apply(SERVICE, wanted)
+    return made if matches(wanted, made) else await kubernetes.apply(SERVICE, wanted)
 
 
 def _changed(kind: Kind, live: Manifest) -> ApiError:

@@ -56,7 +56,7 @@ class Kubernetes:
         configuration.client_session_kwargs = {"trust_env": False}
         return cls(kubernetes_client.ApiClient(configuration=configuration))
 
-    def guarded(self, may_write: Callable[[], bool]) -> "Kubernetes":
+    def require_leadership(self, may_write: Callable[[], bool]) -> "Kubernetes":
         """The same connection, whose writes are refused with NotLeading unless `may_write` says yes."""
         return Kubernetes(self._api, may_write)
 

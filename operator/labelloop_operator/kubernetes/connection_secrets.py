@@ -13,7 +13,7 @@ from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.pod_template import LABEL_USE
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.builders.relay_secret import kept_connection
-from labelloop_operator.kubernetes.api_error_messages import problem
+from labelloop_operator.kubernetes.api_error_messages import explain_api_error
 from labelloop_operator.kubernetes.api_errors import ApiError
 from labelloop_operator.kubernetes.client import Kubernetes
 from labelloop_operator.kubernetes.kinds import SECRET
@@ -168,7 +168,7 @@ async def _read(
     try:
         values = await secrets.read(namespace, name, not_before)
     except ApiError as error:
-        trouble = problem(error, f"Secret {name}")
+        trouble = explain_api_error(error, f"Secret {name}")
         if trouble is None:
             raise
         return None, trouble

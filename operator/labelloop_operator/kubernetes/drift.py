@@ -23,7 +23,7 @@ _MERGE_KEYS = ("mountPath", "name", "containerPort", "port", "type", "uid")
 _QUANTITY_MAPS = frozenset({"limits", "requests"})
 
 
-def stamped(manifest: Manifest) -> dict[str, Any]:
+def with_hash(manifest: Manifest) -> dict[str, Any]:
     """The manifest with its own digest as an annotation."""
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
     metadata = manifest["metadata"]
@@ -31,9 +31,9 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
-def in_place(manifest: Manifest, live: Manifest) -> bool:
+def matches(manifest: Manifest, live: Manifest) -> bool:
     """Whether the live object covers the manifest, and others added nothing."""
-    return covers(_content(manifest), live) and not _added(manifest, live)
+    return is_superset(_content(manifest), live) and not _added(manifest, live)
 
 
 def differences(manifest: Manifest, live: Manifest) -> dict[str, str]:
@@ -58,12 +58,12 @@ def _added(manifest: Manifest, live: Manifest) -> list[str]:
     return misrouted(manifest, live) if manifest["kind"] == "Service" else list(live.get(ADDED_BY_OTHERS) or ())
 
 
-def covers(want: object, live: object) -> bool:
+def is_superset(want: object, live: object) -> bool:
     """`want` is a part of `live`. Maps in lists match by a key of theirs; empty and null count as absent."""
-    return _covers(want, live, "")
+    return _is_superset(want, live, "")
 
 
-def _covers(want: object, live: object, key: str) -> bool:
+def _is_superset(want: object, live: object, key: str) -> bool:
     """Every value of every child goes through this in every reconcile: plain types and loops, no abstract classes."""
     if not want and want != 0:  # which False is, too
         return True
@@ -73,17 +73,17 @@ def _covers(want: object, live: object, key: str) -> bool:
         same = _same_quantity if key in _QUANTITY_MAPS else None
         for name, value in want.items():
             found = live.get(name)
-            if not (same(value, found) if same else _covers(value, found, name)):
+            if not (same(value, found) if same else _is_superset(value, found, name)):
                 return False
         return True
     if isinstance(want, (list, tuple)):
-        return isinstance(live, (list, tuple)) and _covers_list(want, live)
+        return isinstance(live, (list, tuple)) and _is_superset_list(want, live)
     return _equal(want, live, key)
 
 
 def _differences(want: object, live: object, key: str, path: str) -> Iterator[str]:
     """Slower than `_covers`, and only asked for a message."""
-    if _covers(want, live, key):
+    if _is_superset(want, live, key):
         return
     if key not in _QUANTITY_MAPS and isinstance(want, dict) and isinstance(live, dict):
         for name, value in want.items():
@@ -102,12 +102,14 @@ def _merge_key(items: Sequence[Any]) -> str | None:
     return next((key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in items)), None)
 
 
-def _covers_list(want: Sequence[Any], live: Sequence[Any]) -> bool:
+def _is_superset_list(want: Sequence[Any], live: Sequence[Any]) -> bool:
     merge_key = _merge_key(want)
     if merge_key is None:
-        return len(want) == len(live) and all(_covers(one, other, "") for one, other in zip(want, live, strict=True))
+        return len(want) == len(live) and all(
+            _is_superset(one, other, "") for one, other in zip(want, live, strict=True)
+        )
     by_key = {item.get(merge_key): item for item in live if isinstance(item, dict)}
-    return all(item[merge_key] in by_key and _covers(item, by_key[item[merge_key]], "") for item in want)
+    return all(item[merge_key] in by_key and _is_superset(item, by_key[item[merge_key]], "") for item in want)
 
 
 def _equal(want: object, live: object, key: str) -> bool:

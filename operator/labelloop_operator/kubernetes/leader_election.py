@@ -47,18 +47,18 @@ class Leader:
         self._asked = asked
         self._renewed: float | None = None
         self._term: int | None = None
-        self._sight: lease.Sight | None = None
+        self._observation: lease.Observation | None = None
         self._leader_address = ""
 
-    def valid(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether we lead for sure at this moment."""
         return self._renewed is not None and self._clock() - self._renewed < lease.RENEW_DEADLINE
 
     def lost(self) -> bool:
         """Whether we led and cannot be sure of it any more: from here on nothing may be written at all."""
-        return self._renewed is not None and not self.valid()
+        return self._renewed is not None and not self.is_leader()
 
-    def elsewhere(self) -> str:
+    def leader_address(self) -> str:
         """The address of the replica that led when we last looked; empty when we lead or none is known."""
         return "" if self._renewed is not None else self._leader_address
 
@@ -68,27 +68,27 @@ class Leader:
             await asyncio.sleep(CANDIDATE_PERIOD)
         _LOG.info("leading as %s", self._identity)
 
-    async def hold(self) -> None:
+    async def renew_until_lost(self) -> None:
         """Renew until the lease is lost; then return, and the process must end.
 
         After a pause that was too long it goes on only if nobody else led meanwhile.
         """
         while True:
             await asyncio.sleep(RETRY_PERIOD)
-            if not await self._attempt() and not self.valid():
+            if not await self._attempt() and not self.is_leader():
                 break
         _LOG.error("the lease %s/%s is lost", *self._place)
 
     async def release(self) -> None:
         """Give the lease up, so that the next one need not wait for it to expire."""
-        if not self.valid():
+        if not self.is_leader():
             return
         self._renewed = None
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 live = await self._kubernetes.get(LEASE, *self._place)
                 if live is not None and lease.holder(live) == self._identity:
-                    await self._kubernetes.replace(LEASE, lease.given_up(live))
+                    await self._kubernetes.replace(LEASE, lease.released(live))
         except (ApiError, TimeoutError) as error:
             _LOG.warning("the lease %s/%s was not released: %s", *self._place, error)
 
@@ -111,7 +111,7 @@ class Leader:
         live = await self._kubernetes.get(LEASE, *self._place)
         if not self._may_take(live):
             return False
-        wanted = lease.taken(live, self._place, self._identity, self._address, now)
+        wanted = lease.acquired(live, self._place, self._identity, self._address, now)
         self._term = lease.term(wanted)
         if live is None:
             await self._kubernetes.create(LEASE, wanted)
@@ -124,6 +124,6 @@ class Leader:
             return live is not None and lease.holder(live) == self._identity and lease.term(live) == self._term
         if live is None:
             return True
-        self._sight = lease.seen(self._sight, live, self._clock())
+        self._observation = lease.observe(self._observation, live, self._clock())
         self._leader_address = lease.address(live) if lease.holder(live) else ""
-        return lease.may_take(live, self._identity, self._sight, self._clock())
+        return lease.may_take(live, self._identity, self._observation, self._clock())

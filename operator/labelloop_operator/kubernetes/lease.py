@@ -11,7 +11,7 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.kubernetes.kinds import LEASE
 
-DURATION = 13.0
+LEASE_DURATION = 13.0
 """Seconds a Lease must stand still before another replica takes it. The leader stops writing three seconds earlier."""
 RENEW_DEADLINE = 10.0
 """Seconds after the last renewal for which the leader may write."""
@@ -22,7 +22,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """A Lease as it was first seen, at this time of the seer's own clock."""
 
     mark: tuple[Any, ...]
@@ -44,22 +44,22 @@ def address(live: Object) -> str:
     return str((live["metadata"].get("annotations") or {}).get(ANNOTATION_ADDRESS) or "")
 
 
-def seen(before: Sight | None, live: Object, now: float) -> Sight:
+def observe(before: Observation | None, live: Object, now: float) -> Observation:
     """The sight of this Lease: the one before, if it has not changed since."""
     spec = live.get("spec") or {}
     mark = (holder(live), spec.get("renewTime"), live["metadata"].get("resourceVersion"))
-    return before if before is not None and before.mark == mark else Sight(mark, now)
+    return before if before is not None and before.mark == mark else Observation(mark, now)
 
 
-def may_take(live: Object, identity: str, sight: Sight, now: float) -> bool:
+def may_take(live: Object, identity: str, sight: Observation, now: float) -> bool:
     """Ours, given up, or not renewed for its duration."""
     if holder(live) in ("", identity):
         return True
     duration = (live.get("spec") or {}).get("leaseDurationSeconds")
-    return now - sight.at >= float(duration or DURATION)
+    return now - sight.at >= float(duration or LEASE_DURATION)
 
 
-def taken(live: Object | None, place: tuple[str, str], identity: str, address: str, now: str) -> dict[str, Any]:
+def acquired(live: Object | None, place: tuple[str, str], identity: str, address: str, now: str) -> dict[str, Any]:
     """The Lease (at namespace and name) held by us; `now` is RFC 3339. It carries the resource version it replaces."""
     spec: Object = (live.get("spec") or {}) if live else {}
     metadata: dict[str, Any] = dict(live["metadata"]) if live else {"namespace": place[0], "name": place[1]}
@@ -71,7 +71,7 @@ def taken(live: Object | None, place: tuple[str, str], identity: str, address: s
         "metadata": metadata,
         "spec": {
             "holderIdentity": identity,
-            "leaseDurationSeconds": int(DURATION),
+            "leaseDurationSeconds": int(LEASE_DURATION),
             "acquireTime": spec.get("acquireTime", now) if ours else now,
             "renewTime": now,
             "leaseTransitions": (term(live) if live else 0) + (0 if ours or not spec else 1),
@@ -79,6 +79,6 @@ def taken(live: Object | None, place: tuple[str, str], identity: str, address: s
     }
 
 
-def given_up(live: Object) -> dict[str, Any]:
+def released(live: Object) -> dict[str, Any]:
     """The Lease held by nobody: the next one need not wait."""
     return {**live, "spec": {**live["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}}

@@ -6,7 +6,7 @@ Whoever may make a LabelStudioBackend may not be allowed to read Secrets; throug
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.pod_template import LABEL_USE
 from labelloop_operator.api.spec import Problem, Spec
-from labelloop_operator.kubernetes.api_error_messages import problem
+from labelloop_operator.kubernetes.api_error_messages import explain_api_error
 from labelloop_operator.kubernetes.api_errors import ApiError
 from labelloop_operator.kubernetes.connection_secrets import Secrets
 
@@ -19,7 +19,7 @@ async def unusable_secrets(secrets: Secrets, namespace: str, spec: Spec) -> tupl
         try:
             labelled = await secrets.is_labelled(namespace, use.name)
         except ApiError as error:
-            trouble = problem(error, f"Secret {use.name}")
+            trouble = explain_api_error(error, f"Secret {use.name}")
             if trouble is None:
                 raise
             found.append(trouble)

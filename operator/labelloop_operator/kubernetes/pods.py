@@ -100,7 +100,7 @@ def outcome(job: Manifest, pods: Iterable[Manifest]) -> Mapping[str, Any] | None
     """
     newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), default=None)
     deadline = _is_late(job)
-    told = None if newest is None else _told(newest)
+    told = None if newest is None else _termination_message(newest)
     if told is not None and not (deadline and told.get("reason") == Reason.UNKNOWN):
         return told
     if deadline:
@@ -151,7 +151,7 @@ def _last_seen(event: Manifest) -> str:
     return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
 
 
-def _told(pod: Manifest) -> Mapping[str, Any] | None:
+def _termination_message(pod: Manifest) -> Mapping[str, Any] | None:
     status = pod.get("status") or {}
     states = {
         item["name"]: (item.get("state") or {}).get("terminated")

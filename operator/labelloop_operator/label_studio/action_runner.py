@@ -34,7 +34,7 @@ _TOLD_AS = {
 }
 
 
-class Writes:
+class ActionRunner:
     """At most one action at a time for one resource, in the Label Studio at `address`."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Writes:
             self._task = None
         self._finish(action)
 
-    def settled(self) -> None:
+    def clear_failure(self) -> None:
         """Nobody asks for an action any more: a failure kept is void."""
         if self._task is None and self.problem is not None:
             self.problem = None

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Demand:
+class CountRequest:
     """Asked for at any time; met by a count that began afterwards and succeeded. Times are the event loop's."""
 
     def __init__(self) -> None:
@@ -38,6 +38,6 @@ class Demand:
         self._again_since = None
 
     @property
-    def waits(self) -> float:
+    def overdue_seconds(self) -> float:
         """Seconds for which the oldest demand has not been met; 0: there is none."""
         return 0.0 if self._since is None else asyncio.get_running_loop().time() - self._since

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from labelloop.label_studio import AddressPolicy, Credentials
 from labelloop_operator.label_studio import registration_operations
-from labelloop_operator.label_studio.action_runner import Writes
+from labelloop_operator.label_studio.action_runner import ActionRunner
 from labelloop_operator.label_studio.client import LabelStudio
-from labelloop_operator.label_studio.leadership_guard import guarded
+from labelloop_operator.label_studio.leadership_guard import require_leadership
 from labelloop_operator.label_studio.project_ref import Key, LabelStudioAction, Wake
 from labelloop_operator.planning.actions import Deregister
 from labelloop_operator.planning.observed import FormerFacts
@@ -18,7 +18,7 @@ class _Departure:
     credentials: Credentials
     owner: registration_operations.Owner
     client: LabelStudio
-    writes: Writes
+    writes: ActionRunner
     removed: bool = False
 
 
@@ -72,9 +72,9 @@ class FormerRegistrations:
         client = LabelStudio(credentials, self._observe_call, addresses)
 
         async def run(_: LabelStudioAction) -> None:
-            await client.run(guarded(registration_operations.deregister(owner), self._may_write))
+            await client.run(require_leadership(registration_operations.deregister(owner), self._may_write))
             departure.removed = True
 
-        writes = Writes(credentials.url, run, lambda delay: self._wake(key, delay))
+        writes = ActionRunner(credentials.url, run, lambda delay: self._wake(key, delay))
         departure = _Departure(credentials, owner, client, writes)
         return departure

@@ -10,7 +10,7 @@ from labelloop_operator.kubernetes.api_errors import NotLeading
 T = TypeVar("T")
 
 
-def guarded(operation: Operation[T], may_write: Callable[[], bool]) -> Operation[T]:
+def require_leadership(operation: Operation[T], may_write: Callable[[], bool]) -> Operation[T]:
     """The operation, ended with NotLeading before a request that changes something which may not be sent any more."""
     try:
         request = next(operation)

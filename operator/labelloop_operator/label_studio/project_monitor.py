@@ -18,16 +18,24 @@ from labelloop import label_studio as library
 from labelloop.counting import updates
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Cut
-from labelloop_operator.label_studio.action_runner import Writes
+from labelloop_operator.label_studio.action_runner import ActionRunner
 from labelloop_operator.label_studio.client import LabelStudio
-from labelloop_operator.label_studio.count_request import Demand
+from labelloop_operator.label_studio.count_request import CountRequest
 from labelloop_operator.label_studio.facts import problem, project_facts, timed_out
-from labelloop_operator.label_studio.project_ref import Hint, Key, LabelStudioAction, Outcome, Pace, Target, Wake
-from labelloop_operator.label_studio.registration_state import Registered
-from labelloop_operator.label_studio.server_poller import Server
-from labelloop_operator.label_studio.supervised_task import Steady, came
-from labelloop_operator.label_studio.update_counter import Tally
-from labelloop_operator.label_studio.visibility_watermark import Visible
+from labelloop_operator.label_studio.project_ref import (
+    Hint,
+    Key,
+    LabelStudioAction,
+    Outcome,
+    PollIntervals,
+    ProjectRef,
+    Wake,
+)
+from labelloop_operator.label_studio.registration_state import RegistrationState
+from labelloop_operator.label_studio.server_poller import ServerPoller
+from labelloop_operator.label_studio.supervised_task import SupervisedTask, wait_for_event
+from labelloop_operator.label_studio.update_counter import UpdateCounter
+from labelloop_operator.label_studio.visibility_watermark import VisibilityWatermark
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.planning.observed import LabelStudioFacts, ProjectFacts
 
@@ -59,7 +67,7 @@ def pause_after(seconds: float, poll: float) -> float:
 class ProjectWatch:
     """Facts about one project for one resource; `wake` is called whenever they changed."""
 
-    def __init__(self, key: Key, target: Target, server: Server, pace: Pace, wake: Wake) -> None:
+    def __init__(self, key: Key, target: ProjectRef, server: ServerPoller, pace: PollIntervals, wake: Wake) -> None:
         self.key = key
         self.target = target
         self.failed_at: float | None = None
@@ -68,9 +76,9 @@ class ProjectWatch:
         self._client: LabelStudio = server.client
         self._pace = pace
         self._wake_resource = wake
-        self._tally = Tally(target.cut)
-        self._visible = Visible()
-        self._demand = Demand()
+        self._counter = UpdateCounter(target.cut)
+        self._watermark = VisibilityWatermark()
+        self._count_request = CountRequest()
         self._problem: Problem | None = None
         self._poll_problem: Problem | None = None
         self._failures = 0
@@ -80,13 +88,13 @@ class ProjectWatch:
         self._newest: datetime | None = None
         """When the task that changed last did so, as of the newest unconditional count."""
         self._project: ProjectFacts | None = None
-        self._registered = Registered(key, target, server.client, server.may_write, pace)
+        self._registration = RegistrationState(key, target, server.client, server.may_write, pace)
         self._counters: library.Counters | None = None
         self._told: LabelStudioFacts | None = None
         self._recovered = asyncio.Event()
-        self._writes = Writes(target.credentials.url, self._registered.write, lambda delay: wake(key, delay))
-        self._demand.ask()
-        self._loop = Steady(self._run, f"the watch of project {self.project_id}", resource_fields(key))
+        self._actions = ActionRunner(target.credentials.url, self._registration.write, lambda delay: wake(key, delay))
+        self._count_request.ask()
+        self._loop = SupervisedTask(self._run, f"the watch of project {self.project_id}", resource_fields(key))
 
     @property
     def project_id(self) -> int:
@@ -101,83 +109,83 @@ class ProjectWatch:
             return None
         return LabelStudioFacts(
             problem=trouble,
-            registration_problem=self._writes.problem or self._registered.problem,
+            registration_problem=self._actions.problem or self._registration.problem,
             project=self._project,
-            pending=self._tally.facts,
-            backends=self._registered.backends or (),
-            webhooks=self._registered.webhooks or (),
-            shown=self._registered.shown,
+            pending=self._counter.facts,
+            backends=self._registration.backends or (),
+            webhooks=self._registration.webhooks or (),
+            shown=self._registration.shown,
             release=self._server.release,
-            registration_known=self._registered.known,
-            count_waits=self._demand.waits,
+            registration_known=self._registration.known,
+            count_waits=self._count_request.overdue_seconds,
         )
 
     @property
     def count_waits(self) -> float:
         """Seconds for which a count has been due that has not succeeded; 0: none is due."""
-        return self._demand.waits
+        return self._count_request.overdue_seconds
 
     def move(self, cut: Cut) -> None:
         """Count against this cut."""
-        if self._tally.move(cut):
-            self._demand.ask()
+        if self._counter.reset(cut):
+            self._count_request.ask()
 
     def hint(self, hint: Hint) -> None:
         """A webhook was relayed: look soon."""
         if hint.authenticated:
-            self._tally.told(hint.annotations)
-        self._demand.ask()
+            self._counter.record_webhook(hint.annotations)
+        self._count_request.ask()
 
     def reported(self, repeats: int) -> None:
         """Status holds so many of the repeat edits told."""
-        self._tally.reported(repeats)
+        self._counter.acknowledge_repeats(repeats)
 
     def perform(self, action: LabelStudioAction) -> Outcome:
         """Have an action done in Label Studio."""
-        return self._writes.perform(action)
+        return self._actions.perform(action)
 
-    def polled(self, counters: library.Counters | None, webhooks: Sequence[library.Webhook]) -> None:
+    def on_poll(self, counters: library.Counters | None, webhooks: Sequence[library.Webhook]) -> None:
         """What the server's poll told: counters of this project (None: there is no such project) and webhooks."""
-        self._registered.listed(webhooks)
+        self._registration.update_webhooks(webhooks)
         if self._poll_problem is not None or (self._counters is None and counters is not None):
             self._recovered.set()
         self._poll_problem = None
         if self._problem is None:
             self.failed_at = None
         if self._moved(counters):
-            self._demand.ask()
+            self._count_request.ask()
         self._counters = counters
-        self._tell()
+        self._notify()
 
-    def described(self, project: library.Project) -> None:
+    def on_project(self, project: library.Project) -> None:
         """What the server's poll told of the project itself: a change of it is looked into."""
         known = self._project
         if known is not None and (known.label_config, known.title) != (project.label_config, project.title):
-            self._demand.ask()
+            self._count_request.ask()
 
     def settled(self) -> None:
         """Nothing is to be done in Label Studio."""
-        self._writes.settled()
+        self._actions.clear_failure()
 
     def _moved(self, counters: library.Counters | None) -> bool:
         """Whether the poll tells something that the newest count cannot know."""
-        if self._problem is not None or counters is None or self._registered.disconnected is not None:
+        if self._problem is not None or counters is None or self._registration.disconnected is not None:
             return True
-        if self._registered.stale or self._registered.due or self._registered.differs(counters):
+        if self._registration.stale or self._registration.retry_due or self._registration.differs(counters):
             return True
-        counted = self._tally.facts
+        counted = self._counter.facts
         if counted is not None and counted.size != counters.size:
             return True
         return self._counters is not None and counters != self._counters
 
-    def poll_failed(self, trouble: Problem) -> None:
+    def on_poll_error(self, trouble: Problem) -> None:
         """The server gave no usable answer."""
         self._poll_problem = trouble
         self._failed()
 
     async def close(self) -> None:
         """Stop everything for this resource."""
-        await self._writes.close()
+        await self._actions.close()
         await self._loop.close()
 
     async def _run(self) -> None:
@@ -185,8 +193,10 @@ class ProjectWatch:
         while True:
             self._recovered.clear()
             pause = await self._scan(unconditional)
-            await came(self._recovered, pause)
-            unconditional = not await came(self._demand.asked, self._server.round_pause() * self._phase)
+            await wait_for_event(self._recovered, pause)
+            unconditional = not await wait_for_event(
+                self._count_request.asked, self._server.round_pause() * self._phase
+            )
             self._phase = 1.0
             if not unconditional:
                 await asyncio.sleep(SETTLE)
@@ -197,12 +207,12 @@ class ProjectWatch:
         started = loop.time()
         repeated = 1.0
         succeeded = False
-        await self._server.may_ask()
+        await self._server.wait_until_started()
         try:
             async with self._server.scans:
                 if self._server.problem is not None:  # its poll tells when it can be asked again
                     return self._pace.poll
-                asked = self._demand.begin()
+                asked = self._count_request.begin()
                 started = loop.time()
                 async with asyncio.timeout(SCAN_DEADLINE):
                     repeated = await (self._look_round(asked) if unconditional else self._look())
@@ -210,7 +220,7 @@ class ProjectWatch:
             self._problem = None
             self._failures = 0
             self.failed_at = None
-            self._tell()
+            self._notify()
         except library.LabelStudioError as error:
             return self._fail(problem(error))
         except TimeoutError:
@@ -218,10 +228,10 @@ class ProjectWatch:
             return self._fail(timed_out(what, self._client.address, SCAN_DEADLINE))
         except Exception:
             _LOG.exception("scan of project %d", self.project_id, extra=resource_fields(self.key))
-            self._tally.start_anew()
+            self._counter.invalidate()
             return self._pace.poll
         finally:
-            self._demand.end(succeeded)
+            self._count_request.end(succeeded)
         return pause_after((loop.time() - started) * repeated, self._pace.poll)
 
     async def _look(self) -> float:
@@ -230,10 +240,10 @@ class ProjectWatch:
         newest = await self._newest_change()
         repeated = await self._count()
         self._newest = self._newest or newest
-        if self._registered.backends is None or self._registered.stale or self._registered.due:
-            await self._registered.read()
-        elif self._registered.disconnected is not None:
-            await self._registered.read_one(self._registered.disconnected)
+        if self._registration.backends is None or self._registration.stale or self._registration.retry_due:
+            await self._registration.read()
+        elif self._registration.disconnected is not None:
+            await self._registration.read_one(self._registration.disconnected)
         return repeated
 
     async def _look_round(self, asked: bool) -> float:
@@ -244,37 +254,37 @@ class ProjectWatch:
         newest = await self._newest_change()
         if asked or newest != self._newest or self._round % COUNT_ROUNDS == 0:
             await self._describe()
-            self._tally.start_anew()
+            self._counter.invalidate()
             repeated = await self._count()
             self._newest = newest
-        if self._registered.backends is None or self._round % BACKEND_ROUNDS == 0:
-            await self._registered.read()
+        if self._registration.backends is None or self._round % BACKEND_ROUNDS == 0:
+            await self._registration.read()
         return repeated
 
     async def _describe(self) -> None:
         project = await self._client.run(library.project(self.project_id))
         self._project = await project_facts(project)
-        await self._registered.describe(project)
+        await self._registration.describe(project)
 
     async def _newest_change(self) -> datetime | None:
         newest = await self._client.run(library.newest_change(self.project_id))
-        self._visible.saw(newest, asyncio.get_running_loop().time())
+        self._watermark.observe(newest, asyncio.get_running_loop().time())
         return newest
 
     async def _count(self) -> float:
         """Count; returns as `_look`."""
-        self._tally.begin()
-        cut = self._tally.cut
+        self._counter.begin()
+        cut = self._counter.cut
         against = updates.Cut(cut.updated_at, cut.size)
-        counted = updates.count(self.project_id, against, self._tally.kept, self._visible.until)
+        counted = updates.count(self.project_id, against, self._counter.kept, self._watermark.safe_until)
         count = await self._client.run(counted)
-        if cut != self._tally.cut:
-            self._demand.ask()
+        if cut != self._counter.cut:
+            self._count_request.ask()
             return 1.0
-        self._tally.counted(count, datetime.now(UTC))
+        self._counter.counted(count, datetime.now(UTC))
         if not count.settled:
-            self._demand.ask()
-        self._tell()
+            self._count_request.ask()
+        self._notify()
         return count.repeated
 
     def _fail(self, trouble: Problem) -> float:
@@ -286,10 +296,10 @@ class ProjectWatch:
 
     def _failed(self) -> None:
         self.failed_at = asyncio.get_running_loop().time()
-        self._tally.start_anew()  # whatever was mended meanwhile, perhaps from a backup
-        self._tell(always=True)
+        self._counter.invalidate()  # whatever was mended meanwhile, perhaps from a backup
+        self._notify(always=True)
 
-    def _tell(self, always: bool = False) -> None:
+    def _notify(self, always: bool = False) -> None:
         """Wake the resource when the facts moved; after a failure always, so that its Secret is read anew."""
         facts = self.facts
         if always or facts != self._told:

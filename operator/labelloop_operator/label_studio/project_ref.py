@@ -18,7 +18,7 @@ LabelStudioAction = EnsureWebhook | EnsureBackend | Deregister
 
 
 @dataclass(frozen=True)
-class Target:
+class ProjectRef:
     """One resource's project: who we are there, and against which cut to count."""
 
     credentials: Credentials
@@ -28,7 +28,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollIntervals:
     """How often Label Studio is asked, in seconds."""
 
     poll: float

@@ -16,8 +16,8 @@ from labelloop_operator.api.spec import Problem
 from labelloop_operator.label_studio import registration_operations
 from labelloop_operator.label_studio.client import LabelStudio
 from labelloop_operator.label_studio.facts import backend_facts, problem, webhook_facts
-from labelloop_operator.label_studio.leadership_guard import guarded
-from labelloop_operator.label_studio.project_ref import Key, LabelStudioAction, Pace, Target
+from labelloop_operator.label_studio.leadership_guard import require_leadership
+from labelloop_operator.label_studio.project_ref import Key, LabelStudioAction, PollIntervals, ProjectRef
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.planning.actions import Deregister, EnsureBackend, EnsureWebhook
 
@@ -26,11 +26,11 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Registered:
+class RegistrationState:
     """As it was read last, or as our own newest change left it."""
 
     def __init__(
-        self, key: Key, target: Target, client: LabelStudio, may_write: Callable[[], bool], pace: Pace
+        self, key: Key, target: ProjectRef, client: LabelStudio, may_write: Callable[[], bool], pace: PollIntervals
     ) -> None:
         self._key = key
         self._pace = pace
@@ -79,11 +79,11 @@ class Registered:
         )
 
     @property
-    def due(self) -> bool:
+    def retry_due(self) -> bool:
         """The backends could not be read, and are to be asked for again."""
         return self.problem is not None and asyncio.get_running_loop().time() >= self._again_at
 
-    def listed(self, webhooks: Sequence[library.Webhook]) -> None:
+    def update_webhooks(self, webhooks: Sequence[library.Webhook]) -> None:
         """The webhooks of the project and of the whole organisation, as the poll read them."""
         self.webhooks = webhook_facts(webhooks, self._target.owner, self._target.webhook_secret)
         # A backend comes and goes with its webhook, which costs nothing to look at.
@@ -156,7 +156,7 @@ class Registered:
         _LOG.info("%s done", type(action).__name__, extra=resource_fields(self._key))
 
     async def _change(self, operation: library.Operation[T]) -> T:
-        return await self._client.run(guarded(operation, self._may_write))
+        return await self._client.run(require_leadership(operation, self._may_write))
 
     def _merge(self, found: tuple[RegisteredBackend, ...], removed: Sequence[int]) -> None:
         """An answer about one backend: the others stay as they were."""

@@ -14,8 +14,8 @@ from labelloop import label_studio as library
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.label_studio.client import LabelStudio
 from labelloop_operator.label_studio.facts import problem, timed_out
-from labelloop_operator.label_studio.project_ref import Pace
-from labelloop_operator.label_studio.supervised_task import Steady, came
+from labelloop_operator.label_studio.project_ref import PollIntervals
+from labelloop_operator.label_studio.supervised_task import SupervisedTask, wait_for_event
 
 PARALLEL_SCANS = 2
 POLL_DEADLINE = 120.0
@@ -37,21 +37,25 @@ class Polled(Protocol):
     def project_id(self) -> int:
         """The project's number."""
 
-    def polled(self, counters: library.Counters | None, webhooks: list[library.Webhook]) -> None:
+    def on_poll(self, counters: library.Counters | None, webhooks: list[library.Webhook]) -> None:
         """Counters of this project, and its webhooks: those of the organisation first."""
 
-    def described(self, project: library.Project) -> None:
+    def on_project(self, project: library.Project) -> None:
         """The project itself."""
 
-    def poll_failed(self, trouble: Problem) -> None:
+    def on_poll_error(self, trouble: Problem) -> None:
         """No usable answer."""
 
 
-class Server:
+class ServerPoller:
     """Polls for its projects, each interval with jitter. A dead server delays its own projects only."""
 
     def __init__(
-        self, client: LabelStudio, pace: Pace, may_write: Callable[[], bool], begun: asyncio.Event | None = None
+        self,
+        client: LabelStudio,
+        pace: PollIntervals,
+        may_write: Callable[[], bool],
+        begun: asyncio.Event | None = None,
     ) -> None:
         self.client = client
         self.may_write = may_write
@@ -68,7 +72,7 @@ class Server:
         self.release = ""
         """Of this Label Studio; empty: not known."""
         self._joined = asyncio.Event()
-        self._loop = Steady(self._run, f"the poll of Label Studio at {client.address}")
+        self._loop = SupervisedTask(self._run, f"the poll of Label Studio at {client.address}")
 
     def join(self, project: Polled) -> None:
         """Poll for this project too, and soon: without its webhooks nothing can be registered."""
@@ -80,7 +84,7 @@ class Server:
         await self._loop.close()
         await self.client.close()
 
-    async def may_ask(self) -> None:
+    async def wait_until_started(self) -> None:
         """Wait until Label Studio may be asked at all (`LabelStudioWatch.hold`)."""
         if self._begun is not None:
             await self._begun.wait()
@@ -91,7 +95,7 @@ class Server:
         return max(self._pace.scan, shared) * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
 
     async def _run(self) -> None:
-        await self.may_ask()
+        await self.wait_until_started()
         while True:
             await asyncio.sleep(0)  # projects made in the same turn are in the first poll
             self._joined.clear()
@@ -102,7 +106,7 @@ class Server:
         """Until the next poll is due, or a project has joined; one that does not answer is left alone all the same."""
         soonest = pause if self._failures else min(JOIN_PAUSE, pause)
         await asyncio.sleep(soonest)
-        await came(self._joined, pause - soonest)
+        await wait_for_event(self._joined, pause - soonest)
 
     def _pause(self) -> float:
         return float(self._pace.poll * min(2 ** max(self._failures - 1, 0), SLOWEST_POLL))
@@ -119,24 +123,24 @@ class Server:
         except library.Unreachable as error:
             self._failures += 1
             self._left_alone = error.retry_after
-            self._tell(problem(error))
+            self._report_error(problem(error))
         except TimeoutError:
             self._failures += 1
-            self._tell(timed_out("the poll", self.client.address, POLL_DEADLINE))
+            self._report_error(timed_out("the poll", self.client.address, POLL_DEADLINE))
         except library.LabelStudioError as error:
             self._failures = 0
-            self._tell(problem(error))
+            self._report_error(problem(error))
         else:
             self._failures = 0
             self.problem = None
             hooks = _by_project(webhooks)
             for project in tuple(self.projects):
                 mine = [*hooks.get(None, ()), *hooks.get(project.project_id, ())]
-                project.polled(counters.get(project.project_id), mine)
+                project.on_poll(counters.get(project.project_id), mine)
                 await asyncio.sleep(0)  # a thousand of them in one go would hold up every reconcile
             for project in tuple(self.projects):
                 if project.project_id in described:
-                    project.described(described[project.project_id])
+                    project.on_project(described[project.project_id])
 
     async def _describe(self) -> dict[int, library.Project]:
         """The projects themselves, once in an unconditional interval: a webhook that told a change may be lost."""
@@ -148,10 +152,10 @@ class Server:
         self._described_at = now
         return found
 
-    def _tell(self, trouble: Problem) -> None:
+    def _report_error(self, trouble: Problem) -> None:
         self.problem = trouble
         for project in tuple(self.projects):
-            project.poll_failed(trouble)
+            project.on_poll_error(trouble)
 
 
 def _by_project(webhooks: Iterable[library.Webhook]) -> Mapping[int | None, Sequence[library.Webhook]]:

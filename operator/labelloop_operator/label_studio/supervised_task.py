@@ -11,7 +11,7 @@ RESTART_PAUSE = 5.0
 _CLOSE_SECONDS = 5.0
 
 
-class Steady:
+class SupervisedTask:
     """Runs the loop that `make` gives from now until `close`; should it end before, it says so and starts anew."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Steady:
         asyncio.get_running_loop().call_later(RESTART_PAUSE, self._start)
 
 
-async def came(event: asyncio.Event, seconds: float) -> bool:
+async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     """Wait for the event, at most so many seconds; whether it came. What such a loop does between two rounds."""
     try:
         async with asyncio.timeout(seconds):

@@ -18,7 +18,7 @@ MOST_TOLD = 20_000
 Repeat edits of those beyond are not seen before a count has found the annotation."""
 
 
-class Tally:
+class UpdateCounter:
     """Counts of one project against one cut."""
 
     def __init__(self, cut: Cut) -> None:
@@ -34,14 +34,14 @@ class Tally:
         self.kept: Kept | None = None
         """What the next count may start from."""
 
-    def move(self, cut: Cut) -> bool:
+    def reset(self, cut: Cut) -> bool:
         """Count against `cut` from now on; True when that is another one: everything known is then void."""
         if cut == self.cut:
             return False
         self._start(cut)
         return True
 
-    def told(self, annotations: Iterable[tuple[int, datetime]]) -> bool:
+    def record_webhook(self, annotations: Iterable[tuple[int, datetime]]) -> bool:
         """What an authenticated webhook told: annotation id and `updated_at`. True when it was a repeat edit."""
         before = self._repeats
         for annotation, updated_at in annotations:
@@ -70,11 +70,11 @@ class Tally:
             total=count.pending.total, repeat_edits_seen=0, size=count.size, counted_at=at, cut=self.cut
         )
 
-    def start_anew(self) -> None:
+    def invalidate(self) -> None:
         """The next count lists everything since the cut."""
         self.kept = None
 
-    def reported(self, repeats: int) -> None:
+    def acknowledge_repeats(self, repeats: int) -> None:
         """So many repeat edits stand in status now."""
         self._repeats -= repeats
 

@@ -13,13 +13,13 @@ from labelloop_operator.label_studio.project_ref import (
     Key,
     LabelStudioAction,
     Outcome,
-    Pace,
+    PollIntervals,
     Progress,
-    Target,
+    ProjectRef,
     Wake,
 )
-from labelloop_operator.label_studio.server_poller import Server
-from labelloop_operator.label_studio.supervised_task import Steady
+from labelloop_operator.label_studio.server_poller import ServerPoller
+from labelloop_operator.label_studio.supervised_task import SupervisedTask
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.planning.observed import LabelStudioFacts
 
@@ -35,7 +35,7 @@ class LabelStudioWatch:
 
     def __init__(
         self,
-        pace: Pace,
+        pace: PollIntervals,
         wake: Wake,
         may_write: Callable[[], bool] = lambda: True,
         observe_call: Callable[[str], None] = lambda _: None,
@@ -44,10 +44,10 @@ class LabelStudioWatch:
         self._wake = wake
         self._may_write = may_write
         self._observe_call = observe_call
-        self._servers: dict[Credentials, Server] = {}
+        self._servers: dict[Credentials, ServerPoller] = {}
         self._projects: dict[Key, ProjectWatch] = {}
         self._late: set[Key] = set()
-        self._inspection: Steady | None = None
+        self._inspection: SupervisedTask | None = None
         self.former = FormerRegistrations(wake, may_write, observe_call)
         self._begun = asyncio.Event()
         self._begun.set()
@@ -62,10 +62,10 @@ class LabelStudioWatch:
         """Ask what was held."""
         self._begun.set()
 
-    async def observe(self, key: Key, target: Target) -> LabelStudioFacts | None:
+    async def observe(self, key: Key, target: ProjectRef) -> LabelStudioFacts | None:
         """Watch this project for the resource from now on; what is known of it, None when nothing was heard yet."""
         if self._inspection is None:
-            self._inspection = Steady(self._inspect, "the inspection of counts")
+            self._inspection = SupervisedTask(self._inspect, "the inspection of counts")
         watch = self._projects.get(key)
         if watch is not None and _same_place(watch.target, target):
             watch.move(target.cut)
@@ -74,7 +74,7 @@ class LabelStudioWatch:
         server = self._servers.get(target.credentials)
         if server is None:
             client = LabelStudio(target.credentials, self._observe_call, self.addresses)
-            server = self._servers[target.credentials] = Server(client, self._pace, self._may_write, self._begun)
+            server = self._servers[target.credentials] = ServerPoller(client, self._pace, self._may_write, self._begun)
         watch = self._projects[key] = ProjectWatch(key, target, server, self._pace, self._wake)
         server.join(watch)
         return watch.facts
@@ -160,5 +160,5 @@ class LabelStudioWatch:
             self._late &= self._projects.keys()
 
 
-def _same_place(one: Target, other: Target) -> bool:
+def _same_place(one: ProjectRef, other: ProjectRef) -> bool:
     return (one.credentials, one.owner, one.webhook_secret) == (other.credentials, other.owner, other.webhook_secret)

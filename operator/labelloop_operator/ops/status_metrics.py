@@ -9,7 +9,7 @@ from labelloop_operator.ops.metrics import Metrics
 _JUDGED = ("Trained", "Refused")
 
 
-def shown(metrics: Metrics, namespace: str, name: str, status: Status) -> None:
+def set_gauges(metrics: Metrics, namespace: str, name: str, status: Status) -> None:
     """The gauges of a resource, as its status stands."""
     metrics.updates_pending.labels(namespace, name).set(status.training.pending_updates or 0)
     served = (status.model.active, *status.model.history)
@@ -17,7 +17,7 @@ def shown(metrics: Metrics, namespace: str, name: str, status: Status) -> None:
     metrics.show_accuracies(namespace, name, accuracies)
 
 
-def written(metrics: Metrics, before: Status, after: Status, training_began: datetime | None) -> None:
+def count_transitions(metrics: Metrics, before: Status, after: Status, training_began: datetime | None) -> None:
     """Count what a status write put on record; `training_began` is when the training's Job was created, if known."""
     training = after.training
     if training.last_outcome and before.training.last_outcome is None:

@@ -24,7 +24,7 @@ class Child:
     uid: str
     annotations: Mapping[str, str]
     created: str
-    going: bool
+    terminating: bool
     """It is being deleted."""
 
 
@@ -37,17 +37,17 @@ def child(kind: str, manifest: Manifest) -> Child:
         uid=metadata.get("uid", ""),
         annotations=metadata.get("annotations", {}),
         created=metadata.get("creationTimestamp", ""),
-        going=metadata.get("deletionTimestamp") is not None,
+        terminating=metadata.get("deletionTimestamp") is not None,
     )
 
 
-def our_jobs(children: Children, uid: str) -> list[Child]:
+def training_jobs(children: Children, uid: str) -> list[Child]:
     """Training Jobs of the resource, oldest first."""
     others = (names.COMPONENT_REBASE, names.COMPONENT_PREDICTION)
     return _jobs(item for item in children.jobs if is_ours(item, uid) and job_component(item) not in others)
 
 
-def our_rebase_jobs(children: Children, uid: str) -> list[Child]:
+def rebase_jobs(children: Children, uid: str) -> list[Child]:
     """Jobs that put the active version on another base image, oldest first."""
     return _jobs(item for item in children.jobs if is_ours(item, uid) and job_component(item) == names.COMPONENT_REBASE)
 
@@ -133,7 +133,7 @@ def serving_input(
     version: str, image: str, wanted: int, deployment: Manifest | None, problems: Sequence[PodProblem]
 ) -> ServingInput:
     """How far a version's Deployment has come."""
-    if deployment is None or child("Deployment", deployment).going:
+    if deployment is None or child("Deployment", deployment).terminating:
         return ServingInput(version, image, exists=False, current=False, wanted=wanted, updated=0, available=0)
     status = deployment.get("status", {})
     asked = deployment.get("spec", {}).get("replicas", 1)
@@ -142,7 +142,7 @@ def serving_input(
         version=version,
         image=image,
         exists=True,
-        current=is_seen(deployment) and asked == wanted,
+        current=is_observed(deployment) and asked == wanted,
         wanted=wanted,
         updated=status.get("updatedReplicas", 0),
         available=status.get("availableReplicas", 0),
@@ -151,7 +151,7 @@ def serving_input(
     )
 
 
-def is_seen(deployment: Manifest) -> bool:
+def is_observed(deployment: Manifest) -> bool:
     """Whether its status is about its present spec."""
     observed = deployment.get("status", {}).get("observedGeneration", 0)
     return bool(observed >= deployment.get("metadata", {}).get("generation", 0))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.planning.observed import OperatorFacts
-from labelloop_operator.planning.plan_builder import Draft
+from labelloop_operator.planning.plan_builder import PlanBuilder
 
 
 @dataclass(frozen=True)
-class Place:
+class ImageLocations:
     """Base image to train with and repository to push to."""
 
     base_image: str
@@ -16,16 +16,16 @@ class Place:
     plain_http: bool
 
 
-def place(draft: Draft, spec: Spec) -> Place:
+def resolve_images(builder: PlanBuilder, spec: Spec) -> ImageLocations:
     """For the resource of this reconcile."""
-    return place_of(draft.observed.operator, draft.owner.namespace, draft.owner.name, spec)
+    return images_for(builder.observed.operator, builder.owner.namespace, builder.owner.name, spec)
 
 
-def place_of(operator: OperatorFacts, namespace: str, name: str, spec: Spec) -> Place:
+def images_for(operator: OperatorFacts, namespace: str, name: str, spec: Spec) -> ImageLocations:
     """Spec first, then the operator's defaults."""
     default = f"{operator.registry_prefix.rstrip('/')}/{namespace}/{name}"
     plain = operator.registry_plain_http if spec.registry.plain_http is None else spec.registry.plain_http
-    return Place(
+    return ImageLocations(
         base_image=spec.image or operator.backend_image,
         repository=spec.registry.repository or (default if operator.registry_prefix else None),
         plain_http=plain,

@@ -7,7 +7,7 @@ from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Re
 from labelloop_operator.api.status import Status
 
 
-def told_internal_error(before: Status, generation: int, error: Exception, now: datetime) -> Status:
+def internal_error_status(before: Status, generation: int, error: Exception, now: datetime) -> Status:
     """The status on record, whose Ready says so: how much of the plan was done is not known. No trace, no values."""
     message = (
         f"the operator failed at this resource ({type(error).__name__}): what serves goes on serving; it tries again "

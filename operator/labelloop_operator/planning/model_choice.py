@@ -8,62 +8,62 @@ from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Re
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.api.status import ModelStatus, ModelVersion, Refusal
 from labelloop_operator.api.training_result import read_outcome
-from labelloop_operator.planning.children import our_jobs
+from labelloop_operator.planning.children import training_jobs
 from labelloop_operator.planning.image_gc import trimmed
-from labelloop_operator.planning.plan_builder import Draft
+from labelloop_operator.planning.plan_builder import PlanBuilder
 from labelloop_operator.policies.rollout_checks import may_roll_out, to_retry
 
 
-def choose_models(draft: Draft, spec: Spec, image: str) -> None:
+def choose_models(builder: PlanBuilder, spec: Spec, image: str) -> None:
     """The active version (cold at first), and a candidate: the pinned version, a cold one when the base image changed
     before any training, or the one that stands."""
-    model = draft.status.model
+    model = builder.status.model
     cold = ModelVersion(version=names.cold_version(image), image=image)
-    if draft.edited:
+    if builder.spec_changed:
         # A person changed something: a base image that did not start gets another chance.
         model = replace(model, refused=tuple(entry for entry in model.refused if not names.is_cold(entry.version)))
     model = trimmed(model, spec.model.history_limit)
-    active = model.active or _promoted_elsewhere(draft, spec) or cold
+    active = model.active or _promoted_elsewhere(builder, spec) or cold
     if active.at is None:
-        active = replace(active, at=draft.now)
+        active = replace(active, at=builder.now)
     if spec.model.pinned_version is not None:
-        return draft.set_model(_pinned(draft, replace(model, active=active), spec.model.pinned_version, image))
-    candidate = model.candidate or _tried_again(draft, model.refused, active)
+        return builder.set_model(_pinned(builder, replace(model, active=active), spec.model.pinned_version, image))
+    candidate = model.candidate or _tried_again(builder, model.refused, active)
     if candidate is not None and names.is_cold(candidate.version) and candidate.version != cold.version:
         candidate = None
     if candidate is None and names.is_cold(active.version) and active.version != cold.version:
         candidate = None if may_roll_out(cold, model.refused, requested=False) else cold
     if candidate is not None and candidate.version == active.version and not _on_its_way(candidate, active, image):
         candidate = None
-    return draft.set_model(replace(model, active=active, candidate=candidate))
+    return builder.set_model(replace(model, active=active, candidate=candidate))
 
 
-def _promoted_elsewhere(draft: Draft, spec: Spec) -> ModelVersion | None:
+def _promoted_elsewhere(builder: PlanBuilder, spec: Spec) -> ModelVersion | None:
     """The version that the registry's tag `promoted` names, perhaps from another cluster. Nothing is trained.
 
     A version of another project is not used. Counting continues from the version's cut.
     """
-    found = draft.observed.promoted
+    found = builder.observed.promoted
     if found is None or found.get("project") != spec.label_studio.project:
         return None
     outcome = read_outcome(found)
     if outcome.model is None or outcome.cut is None:
         return None
     snapshot = outcome.snapshot if spec.training.keeps_snapshots else None
-    draft.set_training(replace(draft.status.training, cut=outcome.cut, snapshot=snapshot))
+    builder.set_training(replace(builder.status.training, cut=outcome.cut, snapshot=snapshot))
     message = f"{outcome.model.version} was found in the registry under the tag promoted, and serves without a training"
-    draft.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.TRUE, Reason.PROMOTED, message)
+    builder.set(ConditionType.ROLLOUT_SUCCEEDED, ConditionStatus.TRUE, Reason.PROMOTED, message)
     base = found.get("base_image")
     return replace(outcome.model, base_image=base if isinstance(base, str) else None)
 
 
-def _tried_again(draft: Draft, refused: Sequence[Refusal], active: ModelVersion) -> ModelVersion | None:
+def _tried_again(builder: PlanBuilder, refused: Sequence[Refusal], active: ModelVersion) -> ModelVersion | None:
     """A version that the cluster did not let run: now, or when the time has come; never beside a training."""
     refusal = to_retry(refused, active)
-    if refusal is None or refusal.retry_at is None or our_jobs(draft.observed.children, draft.owner.uid):
+    if refusal is None or refusal.retry_at is None or training_jobs(builder.observed.children, builder.owner.uid):
         return None
-    if draft.now < refusal.retry_at:
-        draft.look_again(refusal.retry_at)
+    if builder.now < refusal.retry_at:
+        builder.requeue_at(refusal.retry_at)
         return None
     return refusal.candidate
 
@@ -73,7 +73,7 @@ def _on_its_way(candidate: ModelVersion, active: ModelVersion, image: str) -> bo
     return candidate.image != active.image and candidate.base_image == image
 
 
-def _pinned(draft: Draft, model: ModelStatus, pin: str, image: str) -> ModelStatus:
+def _pinned(builder: PlanBuilder, model: ModelStatus, pin: str, image: str) -> ModelStatus:
     """Whatever is on its way, only the pinned version may come into service; a version that served can be pinned."""
     found = next(
         (item for item in (model.active, model.candidate, *model.history) if item and item.version == pin), None
@@ -81,14 +81,14 @@ def _pinned(draft: Draft, model: ModelStatus, pin: str, image: str) -> ModelStat
     if found is None:
         known = ", ".join(item.version for item in (model.active, *model.history) if item)
         message = f"is no version that serves or served: use one of {known}. What serves goes on serving"
-        draft.problems.append(Problem("spec.model.pinnedVersion", pin, message, Reason.PINNED_VERSION_UNKNOWN))
+        builder.problems.append(Problem("spec.model.pinnedVersion", pin, message, Reason.PINNED_VERSION_UNKNOWN))
         return replace(model, candidate=None)
     if found is model.active:
         candidate = model.candidate
         rebased = candidate is not None and candidate.version == pin and _on_its_way(candidate, found, image)
         return model if rebased else replace(model, candidate=None)
     refused = model.refused
-    if draft.edited:
+    if builder.spec_changed:
         # A person asked for it just now, whatever was refused before.
         refused = tuple(entry for entry in refused if entry.image != found.image)
     if may_roll_out(found, refused, requested=False) is not None:

@@ -11,21 +11,21 @@ from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Re
 from labelloop_operator.api.spec import Problem, Spec
 from labelloop_operator.planning.actions import Plan
 from labelloop_operator.planning.deletion import delete
-from labelloop_operator.planning.image_gc import tend_images
-from labelloop_operator.planning.image_locations import place
+from labelloop_operator.planning.image_gc import reconcile_images
+from labelloop_operator.planning.image_locations import resolve_images
 from labelloop_operator.planning.label_config_condition import judge_label_config
 from labelloop_operator.planning.model_choice import choose_models
 from labelloop_operator.planning.observed import Observed
-from labelloop_operator.planning.plan_builder import Draft
+from labelloop_operator.planning.plan_builder import PlanBuilder
 from labelloop_operator.planning.predictions import write_predictions
 from labelloop_operator.planning.project_change import follow_project
 from labelloop_operator.planning.rebase import rebase_if_due, record_rebase
 from labelloop_operator.planning.registration import hold, register
 from labelloop_operator.planning.rollout import apply_children, judge_serving, remove_old, roll_out
-from labelloop_operator.planning.training import count, tell_no_training, train_if_due
+from labelloop_operator.planning.training import count, report_no_training, train_if_due
 from labelloop_operator.planning.training_outcomes import record_outcome
 from labelloop_operator.planning.transition_events import transitions
-from labelloop_operator.policies.readiness import SummaryInput, summarize
+from labelloop_operator.policies.readiness import ReadinessInput, evaluate_readiness
 
 SECRET_PAUSE = 10.0
 """Seconds until a Secret that may not be used is looked at again."""
@@ -33,49 +33,49 @@ SECRET_PAUSE = 10.0
 
 def plan(observed: Observed, now: datetime) -> Plan:
     """What to do now. Deterministic: the same input gives the same plan."""
-    draft = Draft(observed, now)
+    builder = PlanBuilder(observed, now)
     resource = observed.resource
     if observed.last_error is not None:
-        _tell_blocked(draft, observed.last_error)
+        _report_blocked(builder, observed.last_error)
     elif resource.deletion_requested_at is not None:
-        delete(draft, resource.deletion_requested_at)
-    elif resource.spec is None or not place(draft, resource.spec).base_image:
-        _tell_invalid(draft)
+        delete(builder, resource.deletion_requested_at)
+    elif resource.spec is None or not resolve_images(builder, resource.spec).base_image:
+        _report_invalid(builder)
     else:
-        _reconcile(draft, resource.spec)
-    return draft.finish(transitions(draft.before, draft.status))
+        _reconcile(builder, resource.spec)
+    return builder.finish(transitions(builder.before, builder.status))
 
 
-def _reconcile(draft: Draft, spec: Spec) -> None:
-    draft.set(ConditionType.SPEC_VALID, ConditionStatus.TRUE, Reason.VALID, "all fields can be used")
-    _tell_suspended(draft, spec)
-    label_studio_problem = _collect_problems(draft)
-    hold(draft, spec)
-    follow_project(draft, spec)
-    record_outcome(draft, spec)
-    record_rebase(draft, spec)
-    choose_models(draft, spec, place(draft, spec).base_image)
-    roll_out(draft, spec)
-    count(draft)
-    judge_label_config(draft, spec.model.type)
-    creation = train_if_due(draft, spec, label_studio_problem)
-    creation += rebase_if_due(draft, spec, training_starts=bool(creation))
+def _reconcile(builder: PlanBuilder, spec: Spec) -> None:
+    builder.set(ConditionType.SPEC_VALID, ConditionStatus.TRUE, Reason.VALID, "all fields can be used")
+    _report_suspended(builder, spec)
+    label_studio_problem = _collect_problems(builder)
+    hold(builder, spec)
+    follow_project(builder, spec)
+    record_outcome(builder, spec)
+    record_rebase(builder, spec)
+    choose_models(builder, spec, resolve_images(builder, spec).base_image)
+    roll_out(builder, spec)
+    count(builder)
+    judge_label_config(builder, spec.model.type)
+    creation = train_if_due(builder, spec, label_studio_problem)
+    creation += rebase_if_due(builder, spec, training_starts=bool(creation))
     # The Service's record holds what training has just decided; a Job that cannot be created must not stop serving.
-    apply_children(draft, spec)
-    draft.act(*creation)
-    serving = judge_serving(draft, spec)
-    remove_old(draft)
-    tend_images(draft, spec, job_starts=bool(creation))
-    predictions = write_predictions(draft, spec, job_starts=bool(creation), serving=serving)
-    register(draft, spec, label_studio_problem, serving)
+    apply_children(builder, spec)
+    builder.add(*creation)
+    serving = judge_serving(builder, spec)
+    remove_old(builder)
+    reconcile_images(builder, spec, job_starts=bool(creation))
+    predictions = write_predictions(builder, spec, job_starts=bool(creation), serving=serving)
+    register(builder, spec, label_studio_problem, serving)
     # Last: a Job that cannot be created must stop nothing else.
-    draft.act(*predictions)
-    _summarize(draft)
+    builder.add(*predictions)
+    _summarize(builder)
 
 
-def _collect_problems(draft: Draft) -> Problem | None:
+def _collect_problems(builder: PlanBuilder) -> Problem | None:
     """Problems without a condition of their own; the one that keeps us from asking Label Studio is returned."""
-    observed = draft.observed
+    observed = builder.observed
     facts = observed.label_studio
     asking = observed.connection.problem or (facts.problem if facts else None)
     conflicts = [
@@ -86,43 +86,43 @@ def _collect_problems(draft: Draft) -> Problem | None:
             "resource another name. It is left alone.",
             reason=Reason.CONFLICT,
         )
-        for item in draft.foreign()
+        for item in builder.name_conflicts()
     ]
     found = (*conflicts, *observed.disputed, asking, observed.connection.basic_auth_problem)
-    draft.problems.extend(problem for problem in found if problem is not None)
+    builder.problems.extend(problem for problem in found if problem is not None)
     return asking
 
 
-def _tell_suspended(draft: Draft, spec: Spec) -> None:
+def _report_suspended(builder: PlanBuilder, spec: Spec) -> None:
     if spec.suspend:
         message = "no trainings and no roll-outs; serving and counting go on"
-        draft.set(ConditionType.SUSPENDED, ConditionStatus.TRUE, Reason.SUSPENDED, message)
+        builder.set(ConditionType.SUSPENDED, ConditionStatus.TRUE, Reason.SUSPENDED, message)
     else:
         message = "trainings and roll-outs run"
-        draft.set(ConditionType.SUSPENDED, ConditionStatus.FALSE, Reason.RUNNING, message)
+        builder.set(ConditionType.SUSPENDED, ConditionStatus.FALSE, Reason.RUNNING, message)
 
 
-def _tell_invalid(draft: Draft) -> None:
+def _report_invalid(builder: PlanBuilder) -> None:
     """Nothing is touched: what served goes on serving."""
-    problems = draft.observed.resource.problems or (_NO_IMAGE,)
+    problems = builder.observed.resource.problems or (_NO_IMAGE,)
     message = "; ".join(str(problem) for problem in problems)
-    draft.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, problems[0].reason, message)
-    tell_no_training(draft, problems[0])
+    builder.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, problems[0].reason, message)
+    report_no_training(builder, problems[0])
     if problems[0].reason is not Reason.INVALID_SPEC:
-        draft.look_again_after(SECRET_PAUSE)  # no event tells that a Secret has changed
-    _summarize(draft)
+        builder.requeue_after(SECRET_PAUSE)  # no event tells that a Secret has changed
+    _summarize(builder)
 
 
-def _tell_blocked(draft: Draft, error: Problem) -> None:
+def _report_blocked(builder: PlanBuilder, error: Problem) -> None:
     """The status on record stays, since it is not known how much of the plan was done."""
-    draft.status = draft.before
-    draft.set(ConditionType.READY, ConditionStatus.FALSE, error.reason, str(error))
+    builder.status = builder.before
+    builder.set(ConditionType.READY, ConditionStatus.FALSE, error.reason, str(error))
 
 
-def _summarize(draft: Draft) -> None:
-    draft.stamp()
-    summary = summarize(SummaryInput(draft.status.conditions, draft.problems))
-    draft.set(ConditionType.READY, summary.status, summary.reason, summary.message)
+def _summarize(builder: PlanBuilder) -> None:
+    builder.mark_observed()
+    summary = evaluate_readiness(ReadinessInput(builder.status.conditions, builder.problems))
+    builder.set(ConditionType.READY, summary.status, summary.reason, summary.message)
 
 
 _NO_IMAGE = Problem(

@@ -17,7 +17,7 @@ from labelloop_operator.planning.ownership import is_ours
 from labelloop_operator.planning.recovery import recovered
 
 
-class Draft:
+class PlanBuilder:
     """Mutable while one reconcile plans; `finish` gives the Plan."""
 
     def __init__(self, observed: Observed, now: datetime) -> None:
@@ -30,10 +30,10 @@ class Draft:
         self.problems: list[Problem] = []
         """What keeps the resource from being Ready and has no condition of its own, worst first."""
         self._actions: list[Action] = []
-        self._look_again_after: float | None = None
+        self._requeue_after: float | None = None
 
     @property
-    def edited(self) -> bool:
+    def spec_changed(self) -> bool:
         """The spec changed since the newest status."""
         return self.before.observed_generation != self.observed.resource.generation
 
@@ -47,19 +47,19 @@ class Draft:
         """What decides who answers through the Service (planning/children.py)."""
         return route_of(self.observed.children, self.owner.uid)
 
-    def act(self, *actions: Action) -> None:
+    def add(self, *actions: Action) -> None:
         """Add actions, executed in this order."""
         self._actions.extend(actions)
 
-    def look_again(self, at: datetime | None) -> None:
+    def requeue_at(self, at: datetime | None) -> None:
         """Reconcile at that time at the latest."""
         if at is not None:
-            self.look_again_after((at - self.now).total_seconds())
+            self.requeue_after((at - self.now).total_seconds())
 
-    def look_again_after(self, seconds: float) -> None:
+    def requeue_after(self, seconds: float) -> None:
         """Reconcile after so many seconds at the latest."""
-        known = self._look_again_after
-        self._look_again_after = max(0.0, seconds if known is None else min(known, seconds))
+        known = self._requeue_after
+        self._requeue_after = max(0.0, seconds if known is None else min(known, seconds))
 
     def set(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> None:
         """Set a condition."""
@@ -83,13 +83,13 @@ class Draft:
         """Replace `status.labelStudio`."""
         self.status = replace(self.status, label_studio=label_studio)
 
-    def stamp(self) -> None:
+    def mark_observed(self) -> None:
         """All conditions were considered at this generation, those that stay as they are too."""
         generation = self.observed.resource.generation
         conditions = tuple(replace(item, observed_generation=generation) for item in self.status.conditions)
         self.status = replace(self.status, conditions=conditions)
 
-    def foreign(self) -> list[Conflict]:
+    def name_conflicts(self) -> list[Conflict]:
         """Objects with names of ours that belong to somebody else."""
         service = self.observed.children.service
         found = set(self.observed.conflicts)
@@ -99,8 +99,8 @@ class Draft:
 
     def is_foreign(self, kind: str, name: str) -> bool:
         """Whether an object of that name belongs to somebody else."""
-        return Conflict(kind, name) in self.foreign()
+        return Conflict(kind, name) in self.name_conflicts()
 
     def finish(self, events: tuple[Emit, ...] = ()) -> Plan:
         """The plan."""
-        return Plan(tuple(self._actions), self.status, self._look_again_after, events)
+        return Plan(tuple(self._actions), self.status, self._requeue_after, events)

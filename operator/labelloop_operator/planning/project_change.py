@@ -19,111 +19,113 @@ from labelloop_operator.api.times import format_time
 from labelloop_operator.planning.actions import Delete, DeregisterFormer, Emit
 from labelloop_operator.planning.observed import LabelStudioFacts
 from labelloop_operator.planning.ownership import is_ours
-from labelloop_operator.planning.plan_builder import Draft
+from labelloop_operator.planning.plan_builder import PlanBuilder
 
 
-def follow_project(draft: Draft, spec: Spec) -> None:
+def follow_project(builder: PlanBuilder, spec: Spec) -> None:
     """Record which project answers; when it is another one, start again with it and leave the former one."""
-    facts = draft.observed.label_studio or LabelStudioFacts()
-    known = draft.status.label_studio
+    facts = builder.observed.label_studio or LabelStudioFacts()
+    known = builder.status.label_studio
     created_at = facts.project.created_at if facts.project else None
     trouble = too_old(facts.release) if facts.release != (known.release or "") else None
     if trouble is not None:
-        draft.act(Emit("Warning", str(Reason.RELEASE_UNSUPPORTED), trouble))
+        builder.add(Emit("Warning", str(Reason.RELEASE_UNSUPPORTED), trouble))
     if created_at is not None:
         if known.project_created_at not in (None, created_at):
-            _start_again(draft, spec)
-        draft.set_label_studio(
+            _start_again(builder, spec)
+        builder.set_label_studio(
             replace(
-                draft.status.label_studio,
-                address=draft.observed.connection.address or known.address,
+                builder.status.label_studio,
+                address=builder.observed.connection.address or known.address,
                 project_created_at=created_at,
                 release=facts.release or known.release,
             )
         )
-    _leave_former(draft, spec)
-    _drop_jobs_of_former(draft)
+    _leave_former(builder, spec)
+    _drop_jobs_of_former(builder)
 
 
-def keeps_former_connection(draft: Draft) -> bool:
+def keeps_former_connection(builder: PlanBuilder) -> bool:
     """Whether the relay Secret must not take over the present connection yet: the former one is still needed."""
-    known, present = draft.status.label_studio, draft.observed.connection.address
+    known, present = builder.status.label_studio, builder.observed.connection.address
     return known.former is not None or (known.registered and known.address not in (None, present))
 
 
-def report_former(draft: Draft, spec: Spec, former: FormerRegistration, why: str) -> None:
+def report_former(builder: PlanBuilder, spec: Spec, former: FormerRegistration, why: str) -> None:
     """Name what stays, and how to remove it."""
     backend = f"ML backend {former.backend_id}" if former.backend_id is not None else "an ML backend"
     webhook = f"webhook {former.webhook_id}" if former.webhook_id is not None else "a webhook"
     note = (
         f"{backend} and {webhook} of project {spec.label_studio.project} may remain in the Label Studio that was at "
-        f"{former.address}, with URL {draft.status.url}: {why}; remove them there under Settings > Model and "
+        f"{former.address}, with URL {builder.status.url}: {why}; remove them there under Settings > Model and "
         "Settings > Webhooks"
     )
-    draft.act(Emit("Warning", str(Reason.REGISTRATION_ORPHANED), note))
+    builder.add(Emit("Warning", str(Reason.REGISTRATION_ORPHANED), note))
 
 
-def _start_again(draft: Draft, spec: Spec) -> None:
-    known, training, model = draft.status.label_studio, draft.status.training, draft.status.model
-    address = draft.observed.connection.address
-    draft.set_training(
+def _start_again(builder: PlanBuilder, spec: Spec) -> None:
+    known, training, model = builder.status.label_studio, builder.status.training, builder.status.model
+    address = builder.observed.connection.address
+    builder.set_training(
         TrainingStatus(cut=Cut(), handled_request=training.handled_request, finished_at=training.finished_at)
     )
-    draft.set_model(replace(model, candidate=None))
-    draft.forget(ConditionType.CANDIDATE_ACCEPTED, ConditionType.TRAINING_SUCCEEDED)
+    builder.set_model(replace(model, candidate=None))
+    builder.forget(ConditionType.CANDIDATE_ACCEPTED, ConditionType.TRAINING_SUCCEEDED)
     serving = model.active.version if model.active else "nothing"
     note = (
         f"Label Studio at {address} has another project {spec.label_studio.project} than the one at {known.address} "
         f"that was used before: all its annotations are counted as new, and {serving} serves until a model is trained "
         "on them"
     )
-    draft.act(Emit("Warning", str(Reason.PROJECT_CHANGED), note))
+    builder.add(Emit("Warning", str(Reason.PROJECT_CHANGED), note))
     former = known.former if known.former and known.former.address != address else None
     if known.registered:
-        left = FormerRegistration(known.address or address, known.backend_id, known.webhook_id, draft.now)
+        left = FormerRegistration(known.address or address, known.backend_id, known.webhook_id, builder.now)
         if left.address == address:
-            report_former(draft, spec, left, "the project at this address is another one now")
+            report_former(builder, spec, left, "the project at this address is another one now")
         elif former is not None:
             report_former(
-                draft, spec, left, "its credentials are not kept, since another registration is removed first"
+                builder, spec, left, "its credentials are not kept, since another registration is removed first"
             )
         else:
             former = left
-    draft.set_label_studio(LabelStudioStatus(former=former))
+    builder.set_label_studio(LabelStudioStatus(former=former))
 
 
-def _leave_former(draft: Draft, spec: Spec) -> None:
-    former = draft.status.label_studio.former
+def _leave_former(builder: PlanBuilder, spec: Spec) -> None:
+    former = builder.status.label_studio.former
     if former is None:
         return
-    facts, connection = draft.observed.former, draft.observed.connection
-    patience = draft.observed.operator.deregister_timeout
+    facts, connection = builder.observed.former, builder.observed.connection
+    patience = builder.observed.operator.deregister_timeout
     gives_up_at = former.since + timedelta(seconds=patience)
     if facts is not None and facts.address == former.address and facts.removed:
-        draft.set_label_studio(replace(draft.status.label_studio, former=None))
+        builder.set_label_studio(replace(builder.status.label_studio, former=None))
     elif connection.former_address != former.address:
-        report_former(draft, spec, former, "its credentials are not known any more")
-        draft.set_label_studio(replace(draft.status.label_studio, former=None))
-    elif draft.now >= gives_up_at:
+        report_former(builder, spec, former, "its credentials are not known any more")
+        builder.set_label_studio(replace(builder.status.label_studio, former=None))
+    elif builder.now >= gives_up_at:
         cause = facts.problem if facts and facts.problem else "no answer in that time"
-        report_former(draft, spec, former, f"it was asked to remove them for {patience:g} s, without success: {cause}")
-        draft.set_label_studio(replace(draft.status.label_studio, former=None))
+        report_former(
+            builder, spec, former, f"it was asked to remove them for {patience:g} s, without success: {cause}"
+        )
+        builder.set_label_studio(replace(builder.status.label_studio, former=None))
     else:
-        draft.act(DeregisterFormer(spec.label_studio.project, draft.status.url or "", former.address))
-        draft.look_again(gives_up_at)
+        builder.add(DeregisterFormer(spec.label_studio.project, builder.status.url or "", former.address))
+        builder.requeue_at(gives_up_at)
 
 
-def _drop_jobs_of_former(draft: Draft) -> None:
+def _drop_jobs_of_former(builder: PlanBuilder) -> None:
     """A Job that was made for the former project is deleted, whatever its outcome."""
-    created_at, children = draft.status.label_studio.project_created_at, draft.observed.children
+    created_at, children = builder.status.label_studio.project_created_at, builder.observed.children
     if created_at is None:
         return
     wanted, kept = format_time(created_at), []
     for item in children.jobs:
         metadata = item["metadata"]
         made_for = (metadata.get("annotations") or {}).get(names.ANNOTATION_PROJECT_CREATED_AT)
-        if made_for in (None, wanted) or not is_ours(item, draft.owner.uid):
+        if made_for in (None, wanted) or not is_ours(item, builder.owner.uid):
             kept.append(item)
         elif metadata.get("deletionTimestamp") is None:
-            draft.act(Delete("Job", draft.owner.namespace, metadata["name"], metadata["uid"]))
-    draft.observed = replace(draft.observed, children=replace(children, jobs=tuple(kept)))
+            builder.add(Delete("Job", builder.owner.namespace, metadata["name"], metadata["uid"]))
+    builder.observed = replace(builder.observed, children=replace(children, jobs=tuple(kept)))

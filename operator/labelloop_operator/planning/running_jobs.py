@@ -14,27 +14,27 @@ from labelloop_operator.builders.job_parts import job_as_wanted
 from labelloop_operator.planning.actions import Apply, Delete, Emit
 from labelloop_operator.planning.children import Child
 from labelloop_operator.planning.observed import Manifest
-from labelloop_operator.planning.plan_builder import Draft
+from labelloop_operator.planning.plan_builder import PlanBuilder
 
 _LEFT_OUT: Mapping[str, Any] = {"suspend": False, "parallelism": 1}
 """What Kubernetes takes when a Job does not say."""
 _DEADLINE = "spec.activeDeadlineSeconds"
 
 
-def set_right(draft: Draft, spec: Spec, job: Child, component: str) -> None:
+def correct_job_drift(builder: PlanBuilder, spec: Spec, job: Child, component: str) -> None:
     """Apply what is ours of a Job that runs, if it is not so any more; fields of others stay."""
-    live = next(item for item in draft.observed.children.jobs if item["metadata"]["uid"] == job.uid)
-    wanted = job_as_wanted(draft.owner, spec, job.name, job.uid, component)
+    live = next(item for item in builder.observed.children.jobs if item["metadata"]["uid"] == job.uid)
+    wanted = job_as_wanted(builder.owner, spec, job.name, job.uid, component)
     changed = list(_changed(wanted, live))
     note = f"Job {job.name}: {', '.join(changed)} did not agree with the resource"
     if any(path.startswith("spec.template") for path in changed):
         # It could be changed while the Job was suspended, and cannot be changed back once its pod has started.
-        draft.act(Delete("Job", draft.owner.namespace, job.name, job.uid))
-        draft.act(Emit("Warning", str(Reason.JOB_RESTORED), f"{note}; it is deleted and created again"))
+        builder.add(Delete("Job", builder.owner.namespace, job.name, job.uid))
+        builder.add(Emit("Warning", str(Reason.JOB_RESTORED), f"{note}; it is deleted and created again"))
     elif changed:
-        draft.act(Apply(wanted))
-        if not (draft.edited and changed == [_DEADLINE]):  # else it follows the edit of the resource
-            draft.act(Emit("Warning", str(Reason.JOB_RESTORED), f"{note} and is set right"))
+        builder.add(Apply(wanted))
+        if not (builder.spec_changed and changed == [_DEADLINE]):  # else it follows the edit of the resource
+            builder.add(Emit("Warning", str(Reason.JOB_RESTORED), f"{note} and is set right"))
 
 
 def _changed(wanted: Manifest, live: Manifest) -> Iterator[str]:

@@ -12,19 +12,19 @@ from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.training_result import REPLACED
 from labelloop_operator.planning.children import Child, attempt_of, job_trouble
 from labelloop_operator.planning.job_inputs import inputs_digest
-from labelloop_operator.planning.plan_builder import Draft
-from labelloop_operator.planning.running_jobs import set_right
+from labelloop_operator.planning.plan_builder import PlanBuilder
+from labelloop_operator.planning.running_jobs import correct_job_drift
 
 _TYPE = ConditionType.TRAINING_SUCCEEDED
 WAY_OUT = ". An edit that concerns its pod, or Start Training, replaces the Job"
 
 
-def adopt(draft: Draft, current: Child) -> None:
+def adopt(builder: PlanBuilder, current: Child) -> None:
     """The operator was killed between creating this Job and writing its name, or the status was wiped."""
-    training = draft.status.training
+    training = builder.status.training
     if training.job == current.name:
-        return draft.set_training(replace(training, job_uid=current.uid))
-    return draft.set_training(
+        return builder.set_training(replace(training, job_uid=current.uid))
+    return builder.set_training(
         replace(
             training,
             job=current.name,
@@ -36,44 +36,44 @@ def adopt(draft: Draft, current: Child) -> None:
     )
 
 
-def watch(draft: Draft, spec: Spec, current: Child) -> None:
+def watch(builder: PlanBuilder, spec: Spec, current: Child) -> None:
     """How the Job is doing."""
-    set_right(draft, spec, current, names.COMPONENT_TRAINING)
-    trouble = job_trouble(draft.observed.children, current)
+    correct_job_drift(builder, spec, current, names.COMPONENT_TRAINING)
+    trouble = job_trouble(builder.observed.children, current)
     if trouble is None:
-        return tell_running(draft, current, "runs")
-    why = _replaced_because(draft, spec, current)
+        return report_running(builder, current, "runs")
+    why = _replaced_because(builder, spec, current)
     if why is not None:
-        return _replace(draft, current, f"{trouble.message}. It is replaced: {why}")
-    return draft.set(_TYPE, ConditionStatus.UNKNOWN, trouble.reason, f"{trouble.message}{WAY_OUT}")
+        return _replace(builder, current, f"{trouble.message}. It is replaced: {why}")
+    return builder.set(_TYPE, ConditionStatus.UNKNOWN, trouble.reason, f"{trouble.message}{WAY_OUT}")
 
 
-def tell_running(draft: Draft, current: Child, what: str) -> None:
+def report_running(builder: PlanBuilder, current: Child, what: str) -> None:
     """The condition of a Job that is under way."""
-    attempt = draft.status.training.attempt
+    attempt = builder.status.training.attempt
     again = f", attempt {attempt + 1}" if attempt else ""
-    draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.TRAINING_RUNNING, f"Job {current.name} {what}{again}")
+    builder.set(_TYPE, ConditionStatus.UNKNOWN, Reason.TRAINING_RUNNING, f"Job {current.name} {what}{again}")
 
 
-def open_request(draft: Draft) -> str | None:
+def open_request(builder: PlanBuilder) -> str | None:
     """A train request that was not answered with a Job yet."""
-    asked = draft.observed.resource.annotations.get(names.ANNOTATION_TRAIN_REQUESTED_AT)
-    return asked if asked and asked != draft.status.training.handled_request else None
+    asked = builder.observed.resource.annotations.get(names.ANNOTATION_TRAIN_REQUESTED_AT)
+    return asked if asked and asked != builder.status.training.handled_request else None
 
 
-def _replaced_because(draft: Draft, spec: Spec, current: Child) -> str | None:
-    if open_request(draft) is not None:
+def _replaced_because(builder: PlanBuilder, spec: Spec, current: Child) -> str | None:
+    if open_request(builder) is not None:
         return "Start Training was pressed"
     made_of = current.annotations.get(names.ANNOTATION_INPUTS)
-    if made_of is not None and made_of != inputs_digest(draft, spec):
+    if made_of is not None and made_of != inputs_digest(builder, spec):
         return "what it is made of has changed"
     return None
 
 
-def _replace(draft: Draft, current: Child, message: str) -> None:
+def _replace(builder: PlanBuilder, current: Child, message: str) -> None:
     """Once this is on record the Job is deleted, and what started it starts the next one: a request is open again."""
-    training = draft.status.training
+    training = builder.status.training
     handled = None if names.ANNOTATION_REQUEST_ID in current.annotations else training.handled_request
-    draft.set_training(replace(training, last_outcome=REPLACED, handled_request=handled))
-    draft.set(_TYPE, ConditionStatus.UNKNOWN, Reason.JOB_REPLACED, message)
-    draft.look_again_after(0)
+    builder.set_training(replace(training, last_outcome=REPLACED, handled_request=handled))
+    builder.set(_TYPE, ConditionStatus.UNKNOWN, Reason.JOB_REPLACED, message)
+    builder.requeue_after(0)

@@ -9,10 +9,10 @@ V = TypeVar("V")
 Check = Callable[[I], V | None]
 
 
-def first_verdict(chain: Sequence[Check[I, V]], given: I) -> V | None:
+def first_decision(chain: Sequence[Check[I, V]], given: I) -> V | None:
     """The verdict of the first check that has one."""
     for check in chain:
-        verdict = check(given)
-        if verdict is not None:
-            return verdict
+        decision = check(given)
+        if decision is not None:
+            return decision
     return None

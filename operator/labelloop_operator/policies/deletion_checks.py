@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 
 
-class Departure(Enum):
+class DeletionStep(Enum):
     """What comes next."""
 
     GONE = "gone"
@@ -34,9 +34,9 @@ class DeletionInput:
     project_known: bool
 
 
-def decide(given: DeletionInput) -> Departure:
+def evaluate_deletion(given: DeletionInput) -> DeletionStep:
     """The first check that applies; without any: deregister."""
-    return first_verdict(CHAIN, given) or Departure.DEREGISTER
+    return first_decision(CHAIN, given) or DeletionStep.DEREGISTER
 
 
 def gives_up_at(given: DeletionInput) -> datetime:
@@ -44,25 +44,25 @@ def gives_up_at(given: DeletionInput) -> datetime:
     return given.requested_at + timedelta(seconds=given.timeout)
 
 
-def not_held(given: DeletionInput) -> Departure | None:
+def not_held(given: DeletionInput) -> DeletionStep | None:
     """Our finalizer is not there."""
-    return None if given.finalizer else Departure.GONE
+    return None if given.finalizer else DeletionStep.GONE
 
 
-def nothing_registered(given: DeletionInput) -> Departure | None:
+def nothing_registered(given: DeletionInput) -> DeletionStep | None:
     """Nothing to remove."""
-    return None if given.registered else Departure.RELEASE
+    return None if given.registered else DeletionStep.RELEASE
 
 
-def skipped(given: DeletionInput) -> Departure | None:
+def skipped(given: DeletionInput) -> DeletionStep | None:
     """A person set the annotation."""
-    return Departure.RELEASE if given.skip else None
+    return DeletionStep.RELEASE if given.skip else None
 
 
-def out_of_patience(given: DeletionInput) -> Departure | None:
+def out_of_patience(given: DeletionInput) -> DeletionStep | None:
     """Label Studio did not answer in time, or the project is unknown since the spec is not valid."""
     late = given.now >= gives_up_at(given)
-    return Departure.ABANDON if late or not given.project_known else None
+    return DeletionStep.ABANDON if late or not given.project_known else None
 
 
-CHAIN: Sequence[Check[DeletionInput, Departure]] = (not_held, nothing_registered, skipped, out_of_patience)
+CHAIN: Sequence[Check[DeletionInput, DeletionStep]] = (not_held, nothing_registered, skipped, out_of_patience)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, Reason
 from labelloop_operator.api.predictions_status import PredictionsOutcome, PredictionsStatus
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 from labelloop_operator.policies.retry_message import tried_again
 from labelloop_operator.policies.training_checks import TURN_PAUSE
 
@@ -48,9 +48,9 @@ class PredictionsVerdict:
     look_again_at: datetime | None = None
 
 
-def decide(given: PredictionsInput) -> PredictionsVerdict:
+def evaluate_predictions(given: PredictionsInput) -> PredictionsVerdict:
     """The first check that applies; without any: start."""
-    found = first_verdict(CHAIN, given)
+    found = first_decision(CHAIN, given)
     if found is not None:
         return found
     return _wait(

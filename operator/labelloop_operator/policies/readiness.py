@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason, condition
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 
 _IN_ORDER = (ConditionType.SPEC_VALID, ConditionType.SERVING, ConditionType.REGISTERED)
 
 
 @dataclass(frozen=True)
-class SummaryInput:
+class ReadinessInput:
     """Conditions of this reconcile, and problems that have no condition of their own, worst first."""
 
     conditions: Sequence[Condition]
@@ -19,7 +19,7 @@ class SummaryInput:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Readiness:
     """The condition Ready."""
 
     status: ConditionStatus
@@ -27,33 +27,33 @@ class Summary:
     message: str
 
 
-def summarize(given: SummaryInput) -> Summary:
+def evaluate_readiness(given: ReadinessInput) -> Readiness:
     """The condition Ready."""
-    found = first_verdict(CHAIN, given)
-    return found or Summary(ConditionStatus.TRUE, Reason.READY, "predictions are served and updates are counted")
+    found = first_decision(CHAIN, given)
+    return found or Readiness(ConditionStatus.TRUE, Reason.READY, "predictions are served and updates are counted")
 
 
-def _problem(given: SummaryInput) -> Summary | None:
+def _problem(given: ReadinessInput) -> Readiness | None:
     if not given.problems:
         return None
     worst = given.problems[0]
-    return Summary(ConditionStatus.FALSE, worst.reason, str(worst))
+    return Readiness(ConditionStatus.FALSE, worst.reason, str(worst))
 
 
-def _unmet_condition(given: SummaryInput) -> Summary | None:
+def _unmet_condition(given: ReadinessInput) -> Readiness | None:
     for type_ in _IN_ORDER:
         found = condition(given.conditions, type_)
         if found is None or found.status is ConditionStatus.TRUE or found.reason == Reason.REGISTRATION_DISABLED:
             continue
-        return Summary(ConditionStatus.FALSE, Reason.of(found.reason, Reason.UNKNOWN), found.message)
+        return Readiness(ConditionStatus.FALSE, Reason.of(found.reason, Reason.UNKNOWN), found.message)
     return None
 
 
-def _label_config_unsupported(given: SummaryInput) -> Summary | None:
+def _label_config_unsupported(given: ReadinessInput) -> Readiness | None:
     found = condition(given.conditions, ConditionType.LABEL_CONFIG_SUPPORTED)
     if found is None or found.status is not ConditionStatus.FALSE:
         return None
-    return Summary(ConditionStatus.FALSE, Reason.of(found.reason, Reason.UNKNOWN), found.message)
+    return Readiness(ConditionStatus.FALSE, Reason.of(found.reason, Reason.UNKNOWN), found.message)
 
 
-CHAIN: Sequence[Check[SummaryInput, Summary]] = (_problem, _unmet_condition, _label_config_unsupported)
+CHAIN: Sequence[Check[ReadinessInput, Readiness]] = (_problem, _unmet_condition, _label_config_unsupported)

@@ -16,7 +16,7 @@ from labelloop_operator.api.label_studio_objects import (
     ShownPredictions,
 )
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 
 SETTLING = timedelta(seconds=15)
 """kube-proxy hears of the first ready pod some time after us - 1 to 2 s as measured, more on a busy node: until then
@@ -46,7 +46,7 @@ class RegistrationInput:
 
 
 @dataclass(frozen=True)
-class RegistrationVerdict:
+class RegistrationDecision:
     """The condition Registered."""
 
     status: ConditionStatus
@@ -106,57 +106,57 @@ def settled_at(given: RegistrationInput) -> datetime | None:
     return settled if given.now < settled else None
 
 
-def judge(given: RegistrationInput, registered_before: bool) -> RegistrationVerdict | None:
+def evaluate_registration(given: RegistrationInput, registered_before: bool) -> RegistrationDecision | None:
     """The condition Registered; None: leave it as it is."""
     if given.problem is None and given.known and not given.serving and registered_before:
         return None
-    return first_verdict(CHAIN, given)
+    return first_decision(CHAIN, given)
 
 
-def _label_studio_unknown(given: RegistrationInput) -> RegistrationVerdict | None:
+def _label_studio_unknown(given: RegistrationInput) -> RegistrationDecision | None:
     if given.problem is not None:
-        return RegistrationVerdict(ConditionStatus.FALSE, given.problem.reason, str(given.problem))
+        return RegistrationDecision(ConditionStatus.FALSE, given.problem.reason, str(given.problem))
     if not given.known and given.failure is None:
-        return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
+        return RegistrationDecision(ConditionStatus.UNKNOWN, Reason.CONNECTING, "Label Studio was not asked yet")
     return None
 
 
-def _not_serving(given: RegistrationInput) -> RegistrationVerdict | None:
+def _not_serving(given: RegistrationInput) -> RegistrationDecision | None:
     if given.serving:
         return None
     message = "registered as soon as a pod serves: Label Studio calls the backend when it is connected"
-    return RegistrationVerdict(ConditionStatus.FALSE, Reason.WAITING_FOR_SERVING, message)
+    return RegistrationDecision(ConditionStatus.FALSE, Reason.WAITING_FOR_SERVING, message)
 
 
-def _too_early(given: RegistrationInput) -> RegistrationVerdict | None:
+def _too_early(given: RegistrationInput) -> RegistrationDecision | None:
     if settled_at(given) is None:
         return None
     message = (
         f"connecting {given.url} to project {given.project}, tried again in a moment: a Service may answer some "
         f"seconds later than its first pod is ready ({given.failure})"
     )
-    return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
+    return RegistrationDecision(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
 
 
-def _failed(given: RegistrationInput) -> RegistrationVerdict | None:
+def _failed(given: RegistrationInput) -> RegistrationDecision | None:
     if given.failure is None:
         return None
-    return RegistrationVerdict(ConditionStatus.FALSE, given.failure.reason, str(given.failure))
+    return RegistrationDecision(ConditionStatus.FALSE, given.failure.reason, str(given.failure))
 
 
-def _missing(given: RegistrationInput) -> RegistrationVerdict | None:
+def _missing(given: RegistrationInput) -> RegistrationDecision | None:
     if our_backend(given.backends) is not None and our_webhook(given.webhooks) is not None:
         return None
     message = f"connecting {given.url} to project {given.project}"
-    return RegistrationVerdict(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
+    return RegistrationDecision(ConditionStatus.UNKNOWN, Reason.REGISTERING, message)
 
 
-def _not_primary(given: RegistrationInput) -> RegistrationVerdict | None:
+def _not_primary(given: RegistrationInput) -> RegistrationDecision | None:
     if is_primary(given.backends):
         return None
     first = min(given.backends, key=lambda item: item.id)
     whose = f"of LabelStudioBackend {first.resource}, " if first.resource else ""
-    return RegistrationVerdict(
+    return RegistrationDecision(
         ConditionStatus.FALSE,
         Reason.NOT_PRIMARY,
         f"Label Studio only asks the first ML backend of project {given.project}: {first.id} ({whose}{first.title}, "
@@ -165,11 +165,11 @@ def _not_primary(given: RegistrationInput) -> RegistrationVerdict | None:
     )
 
 
-def _not_connected(given: RegistrationInput) -> RegistrationVerdict | None:
+def _not_connected(given: RegistrationInput) -> RegistrationDecision | None:
     found = our_backend(given.backends)
     if found is None or found.state == CONNECTED:
         return None
-    return RegistrationVerdict(
+    return RegistrationDecision(
         ConditionStatus.FALSE,
         Reason.NOT_CONNECTED,
         f"Label Studio cannot reach {found.url} (state {found.state}); check name resolution and network policies "
@@ -177,30 +177,30 @@ def _not_connected(given: RegistrationInput) -> RegistrationVerdict | None:
     )
 
 
-def _not_shown(given: RegistrationInput) -> RegistrationVerdict | None:
+def _not_shown(given: RegistrationInput) -> RegistrationDecision | None:
     """Somebody's choice, which is reported and kept."""
     if given.shown is None or given.shown.state not in (OTHER, OFF):
         return None
     where = f"under Settings > Annotation of project {given.project} in Label Studio"
     if given.shown.state == OFF:
         message = f"annotators get no predictions: turn on 'Use predictions to prelabel tasks' {where}"
-        return RegistrationVerdict(ConditionStatus.FALSE, Reason.PREDICTIONS_OFF, message)
+        return RegistrationDecision(ConditionStatus.FALSE, Reason.PREDICTIONS_OFF, message)
     message = (
         f"annotators get the predictions of {given.shown.version!r}, which somebody selected; to get those of "
         f"{given.title!r}, select it {where}"
     )
-    return RegistrationVerdict(ConditionStatus.FALSE, Reason.OTHER_MODEL_VERSION_SELECTED, message)
+    return RegistrationDecision(ConditionStatus.FALSE, Reason.OTHER_MODEL_VERSION_SELECTED, message)
 
 
-def _registered(given: RegistrationInput) -> RegistrationVerdict | None:
+def _registered(given: RegistrationInput) -> RegistrationDecision | None:
     backend, webhook = our_backend(given.backends), our_webhook(given.webhooks)
     if backend is None or webhook is None:
         return None
     message = f"ML backend {backend.id} and webhook {webhook.id} of project {given.project}"
-    return RegistrationVerdict(ConditionStatus.TRUE, Reason.REGISTERED, message)
+    return RegistrationDecision(ConditionStatus.TRUE, Reason.REGISTERED, message)
 
 
-CHAIN: Sequence[Check[RegistrationInput, RegistrationVerdict]] = (
+CHAIN: Sequence[Check[RegistrationInput, RegistrationDecision]] = (
     _label_studio_unknown,
     _not_serving,
     _too_early,

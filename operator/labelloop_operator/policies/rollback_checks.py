@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.status import ModelVersion, Refusal
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 from labelloop_operator.policies.rollout_checks import may_roll_out
 
 COMMON_CAUSES = frozenset({Reason.POD_CREATION_FAILED, Reason.UNSCHEDULABLE, Reason.CONTAINER_CONFIG_INVALID})
@@ -35,7 +35,7 @@ class RollbackInput:
 
 
 @dataclass(frozen=True)
-class RollbackVerdict:
+class RollbackDecision:
     """`version`: roll out this one now. `remark`: why not, for people."""
 
     version: ModelVersion | None = None
@@ -43,49 +43,49 @@ class RollbackVerdict:
     look_again_at: datetime | None = None
 
 
-def decide(given: RollbackInput) -> RollbackVerdict:
+def evaluate_rollback(given: RollbackInput) -> RollbackDecision:
     """The first check that applies; without any: the newest earlier version that was not refused."""
-    found = first_verdict(CHAIN, given)
+    found = first_decision(CHAIN, given)
     if found is not None:
         return found
     usable = [item for item in given.earlier if may_roll_out(item, given.refused, requested=False) is None]
     if usable:
-        return RollbackVerdict(version=usable[0])
-    return RollbackVerdict(remark="no earlier version is left to go back to; fix the cause")
+        return RollbackDecision(version=usable[0])
+    return RollbackDecision(remark="no earlier version is left to go back to; fix the cause")
 
 
-def _serves(given: RollbackInput) -> RollbackVerdict | None:
-    return RollbackVerdict() if given.available > 0 or given.down_since is None else None
+def _serves(given: RollbackInput) -> RollbackDecision | None:
+    return RollbackDecision() if given.available > 0 or given.down_since is None else None
 
 
-def _replaced_already(given: RollbackInput) -> RollbackVerdict | None:
-    return RollbackVerdict() if given.candidate is not None else None
+def _replaced_already(given: RollbackInput) -> RollbackDecision | None:
+    return RollbackDecision() if given.candidate is not None else None
 
 
-def _too_early(given: RollbackInput) -> RollbackVerdict | None:
+def _too_early(given: RollbackInput) -> RollbackDecision | None:
     end = (given.down_since or given.now) + timedelta(seconds=given.progress_deadline)
-    return RollbackVerdict(look_again_at=end) if given.now < end else None
+    return RollbackDecision(look_again_at=end) if given.now < end else None
 
 
-def _suspended(given: RollbackInput) -> RollbackVerdict | None:
-    return RollbackVerdict(remark="not rolled back: spec.suspend is true") if given.suspended else None
+def _suspended(given: RollbackInput) -> RollbackDecision | None:
+    return RollbackDecision(remark="not rolled back: spec.suspend is true") if given.suspended else None
 
 
-def _pinned(given: RollbackInput) -> RollbackVerdict | None:
+def _pinned(given: RollbackInput) -> RollbackDecision | None:
     if not given.pinned:
         return None
-    return RollbackVerdict(
+    return RollbackDecision(
         remark=f"not rolled back: spec.model.pinnedVersion holds {given.active.version}; pin another version"
     )
 
 
-def _common_cause(given: RollbackInput) -> RollbackVerdict | None:
+def _common_cause(given: RollbackInput) -> RollbackDecision | None:
     if given.cause not in COMMON_CAUSES:
         return None
-    return RollbackVerdict(remark="not rolled back: the same cause would stop any other version")
+    return RollbackDecision(remark="not rolled back: the same cause would stop any other version")
 
 
-CHAIN: Sequence[Check[RollbackInput, RollbackVerdict]] = (
+CHAIN: Sequence[Check[RollbackInput, RollbackDecision]] = (
     _serves,
     _replaced_already,
     _too_early,

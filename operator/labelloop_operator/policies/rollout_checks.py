@@ -10,7 +10,7 @@ from labelloop_operator.api.names import is_cold
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import ModelVersion, Refusal
 from labelloop_operator.api.times import format_time
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 from labelloop_operator.policies.serving_checks import NOT_PROBED, Answer
 
 DRAIN_SECONDS = 10
@@ -66,7 +66,7 @@ class RolloutInput:
 
 
 @dataclass(frozen=True)
-class RolloutVerdict:
+class RolloutDecision:
     """The next step of a roll-out."""
 
     step: Step
@@ -77,13 +77,13 @@ class RolloutVerdict:
     """Of a refusal: when it is tried again."""
 
 
-def decide(given: RolloutInput) -> RolloutVerdict:
+def evaluate_rollout(given: RolloutInput) -> RolloutDecision:
     """The first check that applies; without any: wait for the pods."""
-    verdict = first_verdict(CHAIN, given)
-    if verdict is not None:
-        return verdict
+    decision = first_decision(CHAIN, given)
+    if decision is not None:
+        return decision
     message = f"waiting for the pods of {given.candidate.version}" + (f": {given.trouble}" if given.trouble else "")
-    return RolloutVerdict(Step.WAIT, Reason.ROLLOUT_RUNNING, message, look_again_at=_deadline(given))
+    return RolloutDecision(Step.WAIT, Reason.ROLLOUT_RUNNING, message, look_again_at=_deadline(given))
 
 
 def may_roll_out(version: ModelVersion, refused: Sequence[Refusal], requested: bool) -> Refusal | None:
@@ -119,60 +119,60 @@ def _deadline(given: RolloutInput) -> datetime | None:
     return started + timedelta(seconds=given.progress_deadline) if started else None
 
 
-def answers(given: RolloutInput) -> RolloutVerdict | None:
+def answers(given: RolloutInput) -> RolloutDecision | None:
     """The Service was switched, and the candidate answers through it."""
     if not (given.switched and given.available and given.answer.comes_from(given.candidate.version)):
         return None
-    return RolloutVerdict(Step.PROMOTE, Reason.PROMOTED, f"{given.candidate.version} serves")
+    return RolloutDecision(Step.PROMOTE, Reason.PROMOTED, f"{given.candidate.version} serves")
 
 
-def held(given: RolloutInput) -> RolloutVerdict | None:
+def held(given: RolloutInput) -> RolloutDecision | None:
     """Roll-outs stand still."""
-    return RolloutVerdict(Step.HOLD, given.held.reason, str(given.held)) if given.held else None
+    return RolloutDecision(Step.HOLD, given.held.reason, str(given.held)) if given.held else None
 
 
-def not_started(given: RolloutInput) -> RolloutVerdict | None:
+def not_started(given: RolloutInput) -> RolloutDecision | None:
     """Its Deployment is to be made; the deadline runs from now."""
     if given.candidate.at is not None:
         return None
-    return RolloutVerdict(Step.START, Reason.ROLLOUT_STARTED, f"rolling out {given.candidate.version}")
+    return RolloutDecision(Step.START, Reason.ROLLOUT_STARTED, f"rolling out {given.candidate.version}")
 
 
-def unreachable_before(given: RolloutInput) -> RolloutVerdict | None:
+def unreachable_before(given: RolloutInput) -> RolloutDecision | None:
     """The Service does not answer although pods of the active version are ready: a switch would prove nothing."""
     if given.candidate.switched_at or not given.available or not given.active_available or given.in_place:
         return None
     if given.answer.error is None:
         return None
     message = f"{given.candidate.version} is ready and waits: the Service does not answer ({given.answer.error})"
-    return RolloutVerdict(Step.WAIT, Reason.SERVICE_UNREACHABLE, message)
+    return RolloutDecision(Step.WAIT, Reason.SERVICE_UNREACHABLE, message)
 
 
-def ready(given: RolloutInput) -> RolloutVerdict | None:
+def ready(given: RolloutInput) -> RolloutDecision | None:
     """All its pods are ready: the Service is switched to them, once, or again when somebody switched it back."""
     if not given.available or given.switched or _is_unanswered(given):
         return None
-    return RolloutVerdict(Step.SWITCH, Reason.SWITCHING, _awaits_answer(given))
+    return RolloutDecision(Step.SWITCH, Reason.SWITCHING, _awaits_answer(given))
 
 
-def unanswered(given: RolloutInput) -> RolloutVerdict | None:
+def unanswered(given: RolloutInput) -> RolloutDecision | None:
     """The Service was switched, and something else answers, or nothing. Without a ready pod of the active version there
     is nothing better to go back to."""
     if not given.available or given.candidate.switched_at is None:
         return None
     if not given.active_available:
-        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given))
+        return RolloutDecision(Step.WAIT, Reason.SWITCHING, _awaits_answer(given))
     if not _is_unanswered(given):
         end = given.candidate.switched_at + timedelta(seconds=min(_patience(given)))
         # Past the end an answer is awaited, which wakes the resource.
         later = end if end > given.now else None
-        return RolloutVerdict(Step.WAIT, Reason.SWITCHING, _awaits_answer(given), look_again_at=later)
+        return RolloutDecision(Step.WAIT, Reason.SWITCHING, _awaits_answer(given), look_again_at=later)
     seen = given.answer.error or f"{given.answer.version} answers"
     what = f"did not answer within {min(_patience(given)):g} s of the switch of the Service"
     return _refuse(given, Reason.SERVICE_UNREACHABLE, f"{what}: {seen}; check kube-proxy and network policies")
 
 
-def too_late(given: RolloutInput) -> RolloutVerdict | None:
+def too_late(given: RolloutInput) -> RolloutDecision | None:
     """Its pods did not become ready in time: what served before still serves."""
     end = _deadline(given)
     if given.available or end is None or given.now < end:
@@ -198,7 +198,7 @@ def _awaits_answer(given: RolloutInput) -> str:
     return f"all pods of {given.candidate.version} are ready; waiting for its answer through the Service ({seen})"
 
 
-def _refuse(given: RolloutInput, reason: Reason, what: str) -> RolloutVerdict:
+def _refuse(given: RolloutInput, reason: Reason, what: str) -> RolloutDecision:
     edit = is_cold(given.candidate.version) or given.in_place
     again = "change the resource" if edit else "press Start Training"
     before = "image" if given.in_place else "version"
@@ -206,7 +206,7 @@ def _refuse(given: RolloutInput, reason: Reason, what: str) -> RolloutVerdict:
     then = f"fix the cause and {again} to try again."
     if retry_at is not None:
         then = f"it is tried again at {format_time(retry_at)}; fix the cause, and {again} to try at once."
-    return RolloutVerdict(
+    return RolloutDecision(
         Step.REFUSE,
         reason,
         f"{given.candidate.version} {what}. The {before} before it keeps serving; {then}",
@@ -214,7 +214,7 @@ def _refuse(given: RolloutInput, reason: Reason, what: str) -> RolloutVerdict:
     )
 
 
-CHAIN: Sequence[Check[RolloutInput, RolloutVerdict]] = (
+CHAIN: Sequence[Check[RolloutInput, RolloutDecision]] = (
     answers,
     held,
     not_started,

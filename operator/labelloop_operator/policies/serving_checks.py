@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelloop_operator.api.conditions import ConditionStatus, Reason
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 
 IMAGE_PULL_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -62,7 +62,7 @@ NOT_PROBED = Answer(probed=False)
 
 
 @dataclass(frozen=True)
-class ServingVerdict:
+class ServingDecision:
     """The condition Serving."""
 
     status: ConditionStatus
@@ -75,9 +75,9 @@ def fully_available(given: ServingInput) -> bool:
     return given.exists and given.current and given.updated >= given.wanted and given.available >= given.wanted
 
 
-def judge(
+def evaluate_serving(
     given: ServingInput, answer: Answer = NOT_PROBED, url: str = "", served_before: bool = False
-) -> ServingVerdict:
+) -> ServingDecision:
     """The condition Serving for the active version. `served_before`: it was True; nothing unknown makes it False."""
     ready = f"pods of {given.version} are ready"
     if given.available > 0 and answer.error is not None:
@@ -85,28 +85,28 @@ def judge(
             f"{ready}, but {url} does not answer the operator: {answer.error}. Check network policies and kube-proxy; "
             "set the chart's probe.enabled to false where the operator may not reach Services."
         )
-        return ServingVerdict(ConditionStatus.FALSE, Reason.SERVICE_UNREACHABLE, message)
+        return ServingDecision(ConditionStatus.FALSE, Reason.SERVICE_UNREACHABLE, message)
     if given.available > 0 and answer.unknown and not served_before:
-        return ServingVerdict(ConditionStatus.FALSE, Reason.STARTING, f"{ready}; waiting for an answer of {url}")
+        return ServingDecision(ConditionStatus.FALSE, Reason.STARTING, f"{ready}; waiting for an answer of {url}")
     return _judge_pods(given)
 
 
-def _judge_pods(given: ServingInput) -> ServingVerdict:
+def _judge_pods(given: ServingInput) -> ServingDecision:
     count = f"{given.available} of {given.wanted} pods of {given.version} serve"
     if fully_available(given):
-        return ServingVerdict(ConditionStatus.TRUE, Reason.AVAILABLE, count)
+        return ServingDecision(ConditionStatus.TRUE, Reason.AVAILABLE, count)
     trouble = explain(given)
     if given.available > 0:
         why = f"; {trouble.message}" if trouble else ""
-        return ServingVerdict(ConditionStatus.TRUE, Reason.PARTIALLY_AVAILABLE, count + why)
+        return ServingDecision(ConditionStatus.TRUE, Reason.PARTIALLY_AVAILABLE, count + why)
     if trouble is not None:
         return trouble
-    return ServingVerdict(ConditionStatus.FALSE, Reason.STARTING, f"pods of {given.version} are starting")
+    return ServingDecision(ConditionStatus.FALSE, Reason.STARTING, f"pods of {given.version} are starting")
 
 
-def explain(given: ServingInput) -> ServingVerdict | None:
+def explain(given: ServingInput) -> ServingDecision | None:
     """Why pods of this version do not serve; None when nothing is wrong yet."""
-    return first_verdict(TROUBLES, given)
+    return first_decision(TROUBLES, given)
 
 
 def is_pull_failure(reason: str) -> bool:
@@ -114,18 +114,18 @@ def is_pull_failure(reason: str) -> bool:
     return reason in IMAGE_PULL_REASONS
 
 
-def _pods_refused(given: ServingInput) -> ServingVerdict | None:
+def _pods_refused(given: ServingInput) -> ServingDecision | None:
     if given.refused is None:
         return None
     detail = given.refused[:DETAIL_MAX_LENGTH]
-    return ServingVerdict(
+    return ServingDecision(
         ConditionStatus.FALSE,
         Reason.POD_CREATION_FAILED,
         f"Kubernetes refuses the pods: {detail}. Check the namespace's quota, limits and PodSecurity level.",
     )
 
 
-def _image_pull_failed(given: ServingInput) -> ServingVerdict | None:
+def _image_pull_failed(given: ServingInput) -> ServingDecision | None:
     return _trouble(
         given,
         lambda reason: reason in IMAGE_PULL_REASONS,
@@ -134,7 +134,7 @@ def _image_pull_failed(given: ServingInput) -> ServingVerdict | None:
     )
 
 
-def _configuration_invalid(given: ServingInput) -> ServingVerdict | None:
+def _configuration_invalid(given: ServingInput) -> ServingDecision | None:
     return _trouble(
         given,
         lambda reason: reason in CONFIG_REASONS,
@@ -143,7 +143,7 @@ def _configuration_invalid(given: ServingInput) -> ServingVerdict | None:
     )
 
 
-def _unschedulable(given: ServingInput) -> ServingVerdict | None:
+def _unschedulable(given: ServingInput) -> ServingDecision | None:
     return _trouble(
         given,
         lambda reason: reason == "Unschedulable",
@@ -152,7 +152,7 @@ def _unschedulable(given: ServingInput) -> ServingVerdict | None:
     )
 
 
-def _crashing(given: ServingInput) -> ServingVerdict | None:
+def _crashing(given: ServingInput) -> ServingDecision | None:
     return _trouble(
         given,
         lambda _: True,
@@ -161,16 +161,16 @@ def _crashing(given: ServingInput) -> ServingVerdict | None:
     )
 
 
-def _trouble(given: ServingInput, applies: "_Applies", reason: Reason, remedy: str) -> ServingVerdict | None:
+def _trouble(given: ServingInput, applies: "_Applies", reason: Reason, remedy: str) -> ServingDecision | None:
     found = next((trouble for trouble in given.troubles if applies(trouble.reason)), None)
     if found is None:
         return None
     detail = f" ({found.reason}: {found.message[:DETAIL_MAX_LENGTH]})" if found.message else f" ({found.reason})"
-    return ServingVerdict(ConditionStatus.FALSE, reason, remedy + detail)
+    return ServingDecision(ConditionStatus.FALSE, reason, remedy + detail)
 
 
 _Applies = Check[str, bool]
-TROUBLES: Sequence[Check[ServingInput, ServingVerdict]] = (
+TROUBLES: Sequence[Check[ServingInput, ServingDecision]] = (
     _pods_refused,
     _image_pull_failed,
     _configuration_invalid,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.times import format_time
-from labelloop_operator.policies.chain import Check, first_verdict
+from labelloop_operator.policies.chain import Check, first_decision
 
 BACKOFF_MAXIMUM = 3600.0
 COUNT_PATIENCE = 300.0
@@ -62,7 +62,7 @@ class TrainingInput:
 
 
 @dataclass(frozen=True)
-class TrainingVerdict:
+class TrainingDecision:
     """Whether to train, and why or why not. `look_again_at`: when waiting ends by itself."""
 
     train: bool
@@ -71,13 +71,13 @@ class TrainingVerdict:
     look_again_at: datetime | None = None
 
 
-def decide(given: TrainingInput) -> TrainingVerdict:
+def evaluate_training(given: TrainingInput) -> TrainingDecision:
     """The first check that applies; without any: not enough updates yet. What is due may have to wait for its turn."""
-    verdict = first_verdict(CHAIN, given)
-    if verdict is not None and verdict.train:
-        return first_verdict(TURNS, given) or verdict
-    if verdict is not None:
-        return verdict
+    decision = first_decision(CHAIN, given)
+    if decision is not None and decision.train:
+        return first_decision(CONCURRENCY_LIMITS, given) or decision
+    if decision is not None:
+        return decision
     if given.pending is None:
         return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet; the count is under way")
     missing = given.updates_per_training - given.pending
@@ -96,11 +96,11 @@ def recheck_pause(finished_at: datetime, not_before: datetime) -> float:
     return min(RECHECK_LONGEST, max(RECHECK_SHORTEST, quarter))
 
 
-def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> TrainingVerdict:
-    return TrainingVerdict(train=False, reason=reason, message=message, look_again_at=look_again_at)
+def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> TrainingDecision:
+    return TrainingDecision(train=False, reason=reason, message=message, look_again_at=look_again_at)
 
 
-def invalid(given: TrainingInput) -> TrainingVerdict | None:
+def invalid(given: TrainingInput) -> TrainingDecision | None:
     """What the spec asks for is not known."""
     if given.spec_problem is None:
         return None
@@ -108,21 +108,21 @@ def invalid(given: TrainingInput) -> TrainingVerdict | None:
     return _wait(given.spec_problem.reason, f"{field} cannot be used: no training until it is mended")
 
 
-def suspended(given: TrainingInput) -> TrainingVerdict | None:
+def suspended(given: TrainingInput) -> TrainingDecision | None:
     """A person stopped trainings."""
     if not given.suspended:
         return None
     return _wait(Reason.SUSPENDED, "spec.suspend is true: no training until it is false")
 
 
-def pinned(given: TrainingInput) -> TrainingVerdict | None:
+def pinned(given: TrainingInput) -> TrainingDecision | None:
     """A person wants one version to serve: another one would have to wait, so it is not made yet."""
     if given.pin is None:
         return None
     return _wait(Reason.PINNED, f"spec.model.pinnedVersion holds {given.pin}: no training until it is removed")
 
 
-def no_registry(given: TrainingInput) -> TrainingVerdict | None:
+def no_registry(given: TrainingInput) -> TrainingDecision | None:
     """There is no place to push an image to."""
     if given.repository:
         return None
@@ -133,12 +133,12 @@ def no_registry(given: TrainingInput) -> TrainingVerdict | None:
     )
 
 
-def job_exists(given: TrainingInput) -> TrainingVerdict | None:
+def job_exists(given: TrainingInput) -> TrainingDecision | None:
     """One Job at a time; a finished one goes first."""
     return _wait(Reason.TRAINING_RUNNING, f"Job {given.job}") if given.job else None
 
 
-def candidate_rolls_out(given: TrainingInput) -> TrainingVerdict | None:
+def candidate_rolls_out(given: TrainingInput) -> TrainingDecision | None:
     """The next training must know which model is served; a request stays on the resource meanwhile."""
     if not given.candidate:
         return None
@@ -148,7 +148,7 @@ def candidate_rolls_out(given: TrainingInput) -> TrainingVerdict | None:
     )
 
 
-def label_studio_unknown(given: TrainingInput) -> TrainingVerdict | None:
+def label_studio_unknown(given: TrainingInput) -> TrainingDecision | None:
     """Without Label Studio there is nothing to train on."""
     problem = given.label_studio_problem
     if problem is not None:
@@ -158,21 +158,21 @@ def label_studio_unknown(given: TrainingInput) -> TrainingVerdict | None:
     return None
 
 
-def label_config_unsupported(given: TrainingInput) -> TrainingVerdict | None:
+def label_config_unsupported(given: TrainingInput) -> TrainingDecision | None:
     """A training would only fail."""
     if given.label_config_problem is None:
         return None
     return _wait(Reason.LABEL_CONFIG_UNSUPPORTED, given.label_config_problem)
 
 
-def requested(given: TrainingInput) -> TrainingVerdict | None:
+def requested(given: TrainingInput) -> TrainingDecision | None:
     """A person pressed Start Training: no waiting for updates or back-off."""
     if given.request is None:
         return None
-    return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=f"requested ({given.request})")
+    return TrainingDecision(train=True, reason=Reason.TRAINING_STARTED, message=f"requested ({given.request})")
 
 
-def backing_off(given: TrainingInput) -> TrainingVerdict | None:
+def backing_off(given: TrainingInput) -> TrainingDecision | None:
     """The newest training failed a moment ago."""
     if given.failures == 0 or given.not_before is None or given.now >= given.not_before:
         return None
@@ -187,27 +187,27 @@ def _recheck(given: TrainingInput, not_before: datetime) -> float:
     return recheck_pause(given.finished_at or given.now, not_before)
 
 
-def retry(given: TrainingInput) -> TrainingVerdict | None:
+def retry(given: TrainingInput) -> TrainingDecision | None:
     """The newest training failed for a technical reason: again, whatever the count is now."""
     if given.failures == 0:
         return None
-    return TrainingVerdict(
+    return TrainingDecision(
         train=True, reason=Reason.TRAINING_STARTED, message=f"again after {given.failures} failures in a row"
     )
 
 
-def label_config_changed(given: TrainingInput) -> TrainingVerdict | None:
+def label_config_changed(given: TrainingInput) -> TrainingDecision | None:
     """What was learned is not what the project asks for now."""
     if not given.label_config_changed:
         return None
-    return TrainingVerdict(
+    return TrainingDecision(
         train=True,
         reason=Reason.TRAINING_STARTED,
         message="the labelling configuration has changed since the newest training read it",
     )
 
 
-def too_few_annotations(given: TrainingInput) -> TrainingVerdict | None:
+def too_few_annotations(given: TrainingInput) -> TrainingDecision | None:
     """So few would not make a model worth serving."""
     if given.annotations is None or given.annotations >= given.min_annotations:
         return None
@@ -218,7 +218,7 @@ def too_few_annotations(given: TrainingInput) -> TrainingVerdict | None:
     )
 
 
-def too_soon(given: TrainingInput) -> TrainingVerdict | None:
+def too_soon(given: TrainingInput) -> TrainingDecision | None:
     """The newest training ended a moment ago."""
     if given.finished_at is None or given.pending is None or given.pending < given.updates_per_training:
         return None
@@ -229,15 +229,15 @@ def too_soon(given: TrainingInput) -> TrainingVerdict | None:
     return _wait(Reason.WAITING_FOR_MIN_INTERVAL, message, look_again_at=again)
 
 
-def enough_updates(given: TrainingInput) -> TrainingVerdict | None:
+def enough_updates(given: TrainingInput) -> TrainingDecision | None:
     """The Nth annotation update arrived."""
     if given.pending is None or given.pending < given.updates_per_training:
         return None
     message = f"{given.pending} annotation updates (spec.training.updatesPerTraining is {given.updates_per_training})"
-    return TrainingVerdict(train=True, reason=Reason.TRAINING_STARTED, message=message)
+    return TrainingDecision(train=True, reason=Reason.TRAINING_STARTED, message=message)
 
 
-def count_overdue(given: TrainingInput) -> TrainingVerdict | None:
+def count_overdue(given: TrainingInput) -> TrainingDecision | None:
     """What is known is old, and nothing newer comes: there may be enough updates already."""
     if given.count_waits < COUNT_PATIENCE:
         return None
@@ -254,26 +254,26 @@ def count_overdue(given: TrainingInput) -> TrainingVerdict | None:
     )
 
 
-def namespace_is_full(given: TrainingInput) -> TrainingVerdict | None:
+def namespace_is_full(given: TrainingInput) -> TrainingDecision | None:
     """Other resources of the namespace train."""
     setting = "trainings.perNamespace of the operator's chart"
     return _full(given, given.others_in_namespace, given.per_namespace, "in this namespace", setting)
 
 
-def label_studio_is_full(given: TrainingInput) -> TrainingVerdict | None:
+def label_studio_is_full(given: TrainingInput) -> TrainingDecision | None:
     """Other resources read from the same Label Studio."""
     setting = "trainings.perLabelStudio of the operator's chart"
     return _full(given, given.others_with_label_studio, given.per_label_studio, "with this Label Studio", setting)
 
 
-def _full(given: TrainingInput, running: int, limit: int, where: str, setting: str) -> TrainingVerdict | None:
+def _full(given: TrainingInput, running: int, limit: int, where: str, setting: str) -> TrainingDecision | None:
     if limit == 0 or running < limit:
         return None
     message = f"due, and waits for its turn: {limit} trainings may run at once {where} ({setting})"
     return _wait(Reason.CONCURRENCY_LIMIT_REACHED, message, look_again_at=given.now + timedelta(seconds=TURN_PAUSE))
 
 
-CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
+CHAIN: Sequence[Check[TrainingInput, TrainingDecision]] = (
     invalid,
     job_exists,
     suspended,
@@ -291,4 +291,4 @@ CHAIN: Sequence[Check[TrainingInput, TrainingVerdict]] = (
     enough_updates,
     count_overdue,
 )
-TURNS: Sequence[Check[TrainingInput, TrainingVerdict]] = (namespace_is_full, label_studio_is_full)
+CONCURRENCY_LIMITS: Sequence[Check[TrainingInput, TrainingDecision]] = (namespace_is_full, label_studio_is_full)

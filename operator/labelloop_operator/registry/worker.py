@@ -12,7 +12,7 @@ from labelloop_operator.kubernetes.cache import Key
 from labelloop_operator.kubernetes.connection_secrets import Secrets
 from labelloop_operator.ops.logging import resource_fields
 from labelloop_operator.planning.actions import RemoveImages, TagPromoted
-from labelloop_operator.planning.image_locations import Place
+from labelloop_operator.planning.image_locations import ImageLocations
 from labelloop_operator.planning.observed import RegistryFacts
 from labelloop_operator.registry.client import Refused, Registry, read_result
 
@@ -69,7 +69,7 @@ class RegistryWork:
         config = await self._config(key, secret)
         return await read_result(self._registry, repository, tag, plain_http, config)
 
-    async def promoted(self, key: Key, where: Place, secret: str | None) -> Mapping[str, Any] | None:
+    async def promoted(self, key: Key, where: ImageLocations, secret: str | None) -> Mapping[str, Any] | None:
         """The result that the promoted image of this repository carries; asked for once. None also when there is no
         answer: then the resource starts cold."""
         repository = where.repository or ""

@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from labelloop_operator.api import names
 from labelloop_operator.api.times import parse_time
-from labelloop_operator.controller.derived_secrets import relay_secret, same
+from labelloop_operator.controller.derived_secrets import constant_time_equal, relay_secret
 from labelloop_operator.controller.gatherer import parse_resource
 from labelloop_operator.kubernetes.api_errors import ApiError, NotLeading
 from labelloop_operator.kubernetes.cache import Cache, Object
@@ -48,7 +48,7 @@ _LOOKUPS = "lookups"
 """Bucket of all reads of resources together, by a replica that has no cache to answer from."""
 
 
-_STRANGERS = "strangers"
+_UNAUTHENTICATED = "strangers"
 """Bucket of all requests together that name a resource and bring another bearer than its own."""
 
 
@@ -122,7 +122,7 @@ class Receiver:
     async def _hints(self, request: web.Request) -> web.Response:
         async def handle(key: Key) -> web.Response:
             if not self._leading():
-                return await self._hand_on(request)
+                return await self._forward(request)
             await self._authenticate(request, key)
             self._watch.hint(key, parse_hint(await _body(request)))
             return _accepted()
@@ -151,8 +151,8 @@ class Receiver:
         self._metrics.hints.labels(kind, str(answer.status)).inc()
         return answer
 
-    async def _hand_on(self, request: web.Request) -> web.Response:
-        answer = await self._peer.hand_on(request, await request.read())
+    async def _forward(self, request: web.Request) -> web.Response:
+        answer = await self._peer.forward(request, await request.read())
         if answer is None:
             raise Refused(503, "NotLeading", "this replica does not lead, and the one that does cannot be reached")
         return web.Response(status=answer.status, body=answer.body, content_type="application/json")
@@ -163,8 +163,8 @@ class Receiver:
         if item is None:
             raise Refused(404, "NotFound", f"there is no LabelStudioBackend {key[0]}/{key[1]}")
         bearer = request.headers.get("Authorization", "")
-        if not same(bearer, f"Bearer {relay_secret(self._key, item['metadata']['uid'])}"):
-            if not self._limit.allow(_STRANGERS):
+        if not constant_time_equal(bearer, f"Bearer {relay_secret(self._key, item['metadata']['uid'])}"):
+            if not self._limit.allow(_UNAUTHENTICATED):
                 raise Refused(429, "TooManyRequests", f"more than {RATE:.0f} requests a second with wrong bearers")
             raise Refused(401, "Unauthorized", "the bearer is not the one of this resource")
         if not self._limit.allow(key):

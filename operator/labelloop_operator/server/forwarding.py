@@ -29,7 +29,7 @@ class Peer:
         self._session: aiohttp.ClientSession | None = None
         self._under_way = 0
 
-    async def hand_on(self, request: web.Request, body: bytes) -> Answer | None:
+    async def forward(self, request: web.Request, body: bytes) -> Answer | None:
         """The leader's answer to this very request; None when there is none to be had."""
         address = self._address()
         if not address or HANDED_ON in request.headers or self._under_way >= AT_ONCE:

@@ -83,7 +83,7 @@ INJECTED: dict[str, tuple[Callable[[FakeLabelStudio], object], list[str]]] = {
     ),
     "another backend first": (
         lambda fake: fake.backends.update({0: {**backend(fake), "id": 0, "url": "http://other:9090"}}),
-        ["NotFirst"],
+        ["NotPrimary"],
     ),
     "not reached": (lambda fake: setattr(fake, "backend_state", "DI"), ["BackendUnreachable"]),
     "guard of backends closed": (

@@ -12,7 +12,7 @@ from labelloop.counting.pending_rows import Kept
 from labelloop.counting.updates import Count, Cut
 from labelloop.label_studio import AnnotationTimes
 from labelloop.label_studio.task_api import OVERLAP
-from labelloop_operator.label_studio.visibility_watermark import Visible
+from labelloop_operator.label_studio.visibility_watermark import VisibilityWatermark
 
 STEPS = st.sampled_from([timedelta(microseconds=1), timedelta(seconds=1), timedelta(seconds=7), timedelta(hours=1)])
 DEEDS = ("create", "edit", "flip", "delete", "delete_task", "begin_create", "begin_edit", "commit", "wait")
@@ -25,14 +25,14 @@ class Counter:
     def __init__(self, project: Project, cut: Cut) -> None:
         self.project = project
         self.cut = cut
-        self.visible = Visible()
+        self.visible = VisibilityWatermark()
         self.kept: Kept | None = None
         self.server = Server(project)
 
     def count(self) -> Count:
         self.server = Server(self.project)
-        self.visible.saw(self.project.newest, (self.project.now - START).total_seconds())
-        found = self.server.run(self.cut, kept=self.kept, visible=self.visible.until)
+        self.visible.observe(self.project.newest, (self.project.now - START).total_seconds())
+        found = self.server.run(self.cut, kept=self.kept, visible=self.visible.safe_until)
         self.kept = found.kept
         return found
 
@@ -163,7 +163,7 @@ def test_a_row_committed_too_late_moves_a_counter_and_is_found() -> None:
 def test_while_annotators_go_on_the_second_scan_lists_only_what_changed() -> None:
     project, counter = imported(40)
     server = Server(project, [lambda: None, lambda: None, lambda: project.create(0)])
-    found = server.run(counter.cut, visible=counter.visible.until)
+    found = server.run(counter.cut, visible=counter.visible.safe_until)
     assert (found.pending.total, found.settled) == (1, True)
     assert server.tasks_given == TASKS + 1
 

@@ -8,11 +8,11 @@ import pytest
 from tests.support.custom_models import IMAGE_CONFIG, MODULE, ROOT, VERSION, stored
 from tests.support.waiting import PATIENCE, eventually
 
-from labelloop.custom_model_settings import OwnModelSettings
-from labelloop.prediction.custom_predictor import OwnPredictor
+from labelloop.custom_model_settings import CustomModelSettings
+from labelloop.prediction.custom_predictor import CustomPredictor
 from labelloop.prediction.model_process import ModelProcessError
 
-Make = Callable[..., OwnPredictor]
+Make = Callable[..., CustomPredictor]
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def trained(tmp_path: Path) -> Path:
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, trained: Path) -> Iterator[Make]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made: list[OwnPredictor] = []
+    made: list[CustomPredictor] = []
 
-    def predictor(name: str = "Obedient", directory: Path | None = trained, **settings: float) -> OwnPredictor:
-        wanted = OwnModelSettings(f"{MODULE}:{name}", **{"load_seconds": PATIENCE, **settings})  # type: ignore[arg-type]
-        made.append(OwnPredictor(wanted, directory))
+    def predictor(name: str = "Obedient", directory: Path | None = trained, **settings: float) -> CustomPredictor:
+        wanted = CustomModelSettings(f"{MODULE}:{name}", **{"load_seconds": PATIENCE, **settings})  # type: ignore[arg-type]
+        made.append(CustomPredictor(wanted, directory))
         return made[-1]
 
     yield predictor
@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_loaded_is_told(make: Make, trained: Path) -> Non
     with pytest.raises(ModelProcessError, match="custom_models:Obedient'"):
         make("Broken")  # another class than the one in model.json
     with pytest.raises(ModelProcessError, match="no_such_module"):
-        OwnPredictor(OwnModelSettings("no_such_module:Model", load_seconds=PATIENCE), trained)
+        CustomPredictor(CustomModelSettings("no_such_module:Model", load_seconds=PATIENCE), trained)
 
 
 def test_an_unsupported_configuration_gives_entries_without_result(make: Make) -> None:

@@ -9,11 +9,11 @@ from tests.support.waiting import PATIENCE
 from tests.unit.custom_model.test_training import images
 from tests.unit.training.annotated import TOKEN, label_studio
 
-from labelloop.custom_model_settings import OwnModelSettings
+from labelloop.custom_model_settings import CustomModelSettings
 from labelloop.local import training_process
 from labelloop.local.predictors import load
 from labelloop.local.version_store import Store
-from labelloop.prediction.custom_predictor import OwnPredictor
+from labelloop.prediction.custom_predictor import CustomPredictor
 
 CLASS = f"{MODULE}:Obedient"
 
@@ -46,8 +46,8 @@ def test_a_failed_training_leaves_the_old_model(tmp_path: Path, monkeypatch: pyt
     assert "Obedient.fit failed with ValueError" in state.last.message
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    loaded = load(store, version, OwnModelSettings(CLASS, load_seconds=PATIENCE))
-    assert isinstance(loaded, OwnPredictor)
+    loaded = load(store, version, CustomModelSettings(CLASS, load_seconds=PATIENCE))
+    assert isinstance(loaded, CustomPredictor)
     (entry,) = loaded.answer([{"id": 1, "data": {"image": "http://pictures/1.png"}}], IMAGE_CONFIG)
     loaded.close()
     assert (entry["model_version"], entry["result"][0]["value"]) == (version, {"choices": ["car"]})

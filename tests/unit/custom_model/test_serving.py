@@ -11,7 +11,7 @@ from tests.support.custom_models import IMAGE_CONFIG, MODULE, ROOT, VERSION, sto
 from tests.support.serving_models import LABEL_CONFIG, train
 from tests.support.waiting import PATIENCE
 
-from labelloop.custom_model_settings import OwnModelSettings
+from labelloop.custom_model_settings import CustomModelSettings
 from labelloop.serving.backend import Backend
 from labelloop.serving.routes import application
 from labelloop.serving.serving_metrics import ServingMetrics
@@ -20,7 +20,7 @@ from labelloop.serving.serving_settings import ServingSettings
 
 @asynccontextmanager
 async def serving(folder: Path, name: str = "Obedient") -> AsyncIterator[tuple[httpx.AsyncClient, Backend]]:
-    wanted = OwnModelSettings(f"{MODULE}:{name}", load_seconds=PATIENCE)
+    wanted = CustomModelSettings(f"{MODULE}:{name}", load_seconds=PATIENCE)
     app = application()
     settings = ServingSettings(model_directory=folder, own=wanted)
     backend = app.state.backend = Backend(settings, ServingMetrics(CollectorRegistry()))

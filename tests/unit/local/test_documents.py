@@ -61,6 +61,6 @@ def test_the_compose_file_gives_settings_that_work(tmp_path: Path):
     assert set(SKLEARN_EXAMPLE) <= set(variables)
     settings = ServingSettings.from_environment({**variables, "MODEL_DIR": str(tmp_path)})
     assert isinstance(settings.local, LocalSettings)
-    assert settings.local.told() == []
+    assert settings.local.warnings() == []
     label_studio = compose["services"]["label-studio"]["environment"]
     assert label_studio["LABEL_STUDIO_SSRF_PROTECTION_ENABLED"] == "false"

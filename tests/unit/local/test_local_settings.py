@@ -32,13 +32,13 @@ def test_the_variables_of_the_sklearn_example(tmp_path: Path):
     assert settings.local.credentials is not None
     assert (settings.local.credentials.url, settings.local.credentials.token) == ("http://label-studio:8080", TOKEN)
     assert (settings.local.updates_per_training, settings.local.directory) == (3, tmp_path)
-    assert settings.local.told() == []
+    assert settings.local.warnings() == []
 
 
 def test_blank_variables_count_as_unset_as_in_the_compose_file_of_the_example(tmp_path: Path):
     settings = read(tmp_path, LABEL_STUDIO_API_KEY="", LABEL_STUDIO_HOST="", BASIC_AUTH_USER="")
     assert settings.credentials is None
-    (line,) = settings.told()
+    (line,) = settings.warnings()
     assert line.startswith("LABEL_STUDIO_API_KEY is not set")
 
 
@@ -87,7 +87,7 @@ def test_without_model_dir_models_are_kept_at_home_or_it_is_told(tmp_path: Path)
     (tmp_path / "file").touch()
     nowhere = LocalSettings.from_environment({"HOME": str(tmp_path / "file")})
     assert nowhere.temporary
-    assert any(line.startswith("MODEL_DIR is not set") for line in nowhere.told())
+    assert any(line.startswith("MODEL_DIR is not set") for line in nowhere.warnings())
 
 
 def test_behind_an_operator_there_is_no_local_mode():

@@ -9,7 +9,7 @@ from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from labelloop.counting.updates import Cut
 from labelloop.label_studio import Credentials, NotFound
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.local.pending_updates import SETTLE_SECONDS, Tally
+from labelloop.local.pending_updates import SETTLE_SECONDS, UpdateCounter
 
 POLL, SCAN = 30.0, 1000.0
 COUNTS = ("GET", "/api/projects")
@@ -29,8 +29,8 @@ def client(fake: FakeLabelStudio) -> Iterator[LabelStudioClient]:
         yield client
 
 
-def tally() -> Tally:
-    made = Tally(POLL, SCAN)
+def tally() -> UpdateCounter:
+    made = UpdateCounter(POLL, SCAN)
     made.move(Cut())
     return made
 

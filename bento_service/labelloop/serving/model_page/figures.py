@@ -12,7 +12,7 @@ from labelloop.serving.model_page.plots import Plot, calibration
 
 if TYPE_CHECKING:
     from labelloop.models.model import Model
-    from labelloop.prediction.custom_predictor import OwnModel
+    from labelloop.prediction.custom_predictor import CustomModel
 
 MAX_PAIRS = 20
 LONG_TABLE = 15
@@ -69,7 +69,7 @@ class ControlFacts:
 
 
 def controls(
-    model: "Model | OwnModel | None", metrics: Mapping[str, object], origin: Mapping[str, object]
+    model: "Model | CustomModel | None", metrics: Mapping[str, object], origin: Mapping[str, object]
 ) -> list[ControlFacts]:
     """All controls of the model, in its order."""
     if model is None:

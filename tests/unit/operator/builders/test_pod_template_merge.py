@@ -10,7 +10,7 @@ from tests.unit.operator.builders.test_training_job import TRAINING
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.deployment import deployment
 from labelloop_operator.builders.training_job import job
-from labelloop_operator.kubernetes.drift import in_place
+from labelloop_operator.kubernetes.drift import matches
 
 OURS_OF_A_POD = ("securityContext", "automountServiceAccountToken", "enableServiceLinks", "restartPolicy")
 OURS_OF_A_CONTAINER = ("name", "image", "command", "securityContext", "ports", "readinessProbe", "livenessProbe")
@@ -80,7 +80,7 @@ def test_what_is_applied_is_found_in_place(section: str) -> None:
             }
         ),
     )
-    assert in_place(manifest, manifest)
+    assert matches(manifest, manifest)
 
 
 def test_an_empty_template_adds_nothing() -> None:

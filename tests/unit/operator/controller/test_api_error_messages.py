@@ -1,7 +1,7 @@
 import pytest
 
 from labelloop_operator.api.conditions import Reason
-from labelloop_operator.kubernetes.api_error_messages import problem
+from labelloop_operator.kubernetes.api_error_messages import explain_api_error
 from labelloop_operator.kubernetes.api_errors import ApiError, Severity
 
 
@@ -34,7 +34,7 @@ def error(status: int, message: str) -> ApiError:
     ],
 )
 def test_what_a_person_must_mend_is_told(refused: ApiError, reason: Reason, said: str) -> None:
-    told = problem(refused, "Job intents-ml-train-1")
+    told = explain_api_error(refused, "Job intents-ml-train-1")
     assert told is not None
     assert told.reason == reason
     assert said in str(told)
@@ -46,7 +46,7 @@ def test_what_a_person_must_mend_is_told(refused: ApiError, reason: Reason, said
     [error(503, "busy"), error(0, "timed out"), error(409, "modified"), error(403, "x because it is being terminated")],
 )
 def test_what_passes_by_itself_is_no_problem(refused: ApiError) -> None:
-    assert problem(refused, "Service a") is None
+    assert explain_api_error(refused, "Service a") is None
     assert refused.severity is Severity.RETRY
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop_operator.kubernetes.drift import ANNOTATION_MANIFEST, covers, in_place, stamped
+from labelloop_operator.kubernetes.drift import ANNOTATION_MANIFEST, is_superset, matches, with_hash
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -16,12 +16,12 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_everything_covers_itself(value: Any) -> None:
-    assert covers(value, copy.deepcopy(value))
+    assert is_superset(value, copy.deepcopy(value))
 
 
 @given(st.dictionaries(st.sampled_from("abc"), JSON), st.dictionaries(st.sampled_from("xyz"), JSON))
 def test_what_others_add_does_not_matter(wanted: dict[str, Any], added: dict[str, Any]) -> None:
-    assert covers(wanted, {**wanted, **added})
+    assert is_superset(wanted, {**wanted, **added})
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ def test_what_others_add_does_not_matter(wanted: dict[str, Any], added: dict[str
     ],
 )
 def test_examples(wanted: dict[str, Any], live: dict[str, Any], covered: bool) -> None:
-    assert covers(wanted, live) is covered
+    assert is_superset(wanted, live) is covered
 
 
 def test_a_stamp_changes_with_the_manifest_and_with_nothing_else() -> None:
     manifest = {"kind": "Service", "metadata": {"name": "a", "annotations": {"x": "1"}}, "spec": {"b": 1}}
-    digest = stamped(manifest)["metadata"]["annotations"][ANNOTATION_MANIFEST]
-    assert stamped(copy.deepcopy(manifest))["metadata"]["annotations"] == {"x": "1", ANNOTATION_MANIFEST: digest}
+    digest = with_hash(manifest)["metadata"]["annotations"][ANNOTATION_MANIFEST]
+    assert with_hash(copy.deepcopy(manifest))["metadata"]["annotations"] == {"x": "1", ANNOTATION_MANIFEST: digest}
     changed = {**manifest, "spec": {}}
-    assert stamped(changed)["metadata"]["annotations"][ANNOTATION_MANIFEST] != digest
+    assert with_hash(changed)["metadata"]["annotations"][ANNOTATION_MANIFEST] != digest
 
 
 def test_what_is_wanted_no_more_is_noticed() -> None:
-    before = stamped({"kind": "Service", "metadata": {"name": "a"}, "spec": {"b": 1, "c": 2}})
+    before = with_hash({"kind": "Service", "metadata": {"name": "a"}, "spec": {"b": 1, "c": 2}})
     live = {key: value for key, value in before.items() if key != "kind"}
-    assert in_place(before, live)
-    assert not in_place(stamped({"kind": "Service", "metadata": {"name": "a"}, "spec": {"b": 1}}), live)
+    assert matches(before, live)
+    assert not matches(with_hash({"kind": "Service", "metadata": {"name": "a"}, "spec": {"b": 1}}), live)

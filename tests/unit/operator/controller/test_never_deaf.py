@@ -12,7 +12,7 @@ from tests.fakes.virtual_story import clock
 
 from labelloop_operator.controller import reconciler as engine_module
 from labelloop_operator.label_studio.project_monitor import ProjectWatch
-from labelloop_operator.label_studio.project_ref import Pace
+from labelloop_operator.label_studio.project_ref import PollIntervals
 
 KEY = (NAMESPACE, NAME)
 HOUR = 3600.0
@@ -23,7 +23,7 @@ def told(story: Callable[[World, Operator], Awaitable[None]], **options: Any) ->
 
     async def tell() -> None:
         async with world() as made:
-            made.pace = Pace(poll=30.0, scan=1200.0)
+            made.pace = PollIntervals(poll=30.0, scan=1200.0)
             made.clock = clock
             made.resource(training={"updatesPerTraining": 10})
             operator = await made.run(**options)

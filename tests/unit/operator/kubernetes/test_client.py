@@ -95,7 +95,7 @@ async def test_deleting_what_is_gone_or_replaced_is_success(api: FakeKubernetes,
 
 
 async def test_without_the_lease_nothing_is_written(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
-    guarded = kubernetes.guarded(lambda: False)
+    guarded = kubernetes.require_leadership(lambda: False)
     assert await guarded.get(SERVICE, "a", "s") is None
     for write in (
         guarded.apply(SERVICE, service()),

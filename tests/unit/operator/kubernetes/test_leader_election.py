@@ -6,7 +6,7 @@ from tests.fakes.waiting import until
 
 from labelloop_operator.kubernetes.client import Kubernetes
 from labelloop_operator.kubernetes.leader_election import Leader
-from labelloop_operator.kubernetes.lease import DURATION, RENEW_DEADLINE
+from labelloop_operator.kubernetes.lease import LEASE_DURATION, RENEW_DEADLINE
 
 
 class Clock:
@@ -30,10 +30,10 @@ def holder(api: FakeKubernetes) -> str:
 async def test_the_first_one_leads_and_renews(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
     clock = Clock()
     leader = Leader(kubernetes, "ns", "lease", "one", clock)
-    assert not leader.valid()
+    assert not leader.is_leader()
     await leader.acquire()
-    assert leader.valid()
-    holding = asyncio.create_task(leader.hold())
+    assert leader.is_leader()
+    holding = asyncio.create_task(leader.renew_until_lost())
     version = (api.find("leases", "ns", "lease") or {})["metadata"]["resourceVersion"]
     await until(lambda: (api.find("leases", "ns", "lease") or {})["metadata"]["resourceVersion"] != version)
     holding.cancel()
@@ -46,7 +46,7 @@ async def test_a_second_one_waits_until_the_lease_stood_still(api: FakeKubernete
     waiting = asyncio.create_task(second.acquire())
     await until(lambda: len(api.requests) > 5)
     assert not waiting.done()
-    clock.now += DURATION + 1
+    clock.now += LEASE_DURATION + 1
     await waiting
     assert holder(api) == "two"
     assert (api.find("leases", "ns", "lease") or {})["spec"]["leaseTransitions"] == 1
@@ -57,7 +57,7 @@ async def test_a_thawed_leader_knows_at_once_that_it_may_be_too_late(kubernetes:
     leader = Leader(kubernetes, "ns", "lease", "one", clock)
     await leader.acquire()
     clock.now += RENEW_DEADLINE + 0.1
-    assert not leader.valid()
+    assert not leader.is_leader()
     assert leader.lost()
 
 
@@ -70,10 +70,10 @@ async def test_a_leader_frozen_for_so_long_that_another_took_over_ends(
     second = Leader(kubernetes, "ns", "lease", "two", clock)
     waiting = asyncio.create_task(second.acquire())
     await until(lambda: len(api.requests) > 4)
-    clock.now += DURATION + 1
+    clock.now += LEASE_DURATION + 1
     await waiting
     await second.release()  # free again: whoever led without knowing of it must not go on as if nothing had been
-    await frozen.hold()
+    await frozen.renew_until_lost()
     assert frozen.lost()
     assert holder(api) == ""
 
@@ -83,8 +83,8 @@ async def test_a_leader_frozen_while_nobody_else_led_goes_on(api: FakeKubernetes
     leader = Leader(kubernetes, "ns", "lease", "one", clock)
     await leader.acquire()
     clock.now += 1000
-    holding = asyncio.create_task(leader.hold())
-    await until(leader.valid)
+    holding = asyncio.create_task(leader.renew_until_lost())
+    await until(leader.is_leader)
     assert not holding.done()
     holding.cancel()
     await leader.release()
@@ -96,19 +96,19 @@ async def test_a_leader_that_cannot_renew_ends(api: FakeKubernetes, kubernetes: 
     leader = Leader(kubernetes, "ns", "lease", "one", clock)
     await leader.acquire()
     api.refuse("PUT", "leases", 503, "down")
-    holding = asyncio.create_task(leader.hold())
+    holding = asyncio.create_task(leader.renew_until_lost())
     await until(lambda: len(api.requests) > 6)
     assert not holding.done()
     clock.now += RENEW_DEADLINE
     await holding
-    assert not leader.valid()
+    assert not leader.is_leader()
 
 
 async def test_a_released_lease_is_taken_at_once(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
     first = Leader(kubernetes, "ns", "lease", "one")
     await first.acquire()
     await first.release()
-    assert not first.valid()
+    assert not first.is_leader()
     await Leader(kubernetes, "ns", "lease", "two").acquire()
     assert holder(api) == "two"
     await first.release()
@@ -118,13 +118,13 @@ async def test_a_released_lease_is_taken_at_once(api: FakeKubernetes, kubernetes
 async def test_one_who_waits_knows_where_the_leader_is(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
     first = Leader(kubernetes, "ns", "lease", "one", address="http://10.0.0.1:8080")
     await first.acquire()
-    assert first.elsewhere() == ""
+    assert first.leader_address() == ""
     second = Leader(kubernetes, "ns", "lease", "two", address="http://10.0.0.2:8080")
     waiting = asyncio.create_task(second.acquire())
-    await until(lambda: second.elsewhere() == "http://10.0.0.1:8080")
+    await until(lambda: second.leader_address() == "http://10.0.0.1:8080")
     await first.release()
     await waiting
-    assert second.elsewhere() == ""
+    assert second.leader_address() == ""
 
 
 async def test_whether_the_api_server_answers_is_told(api: FakeKubernetes, kubernetes: Kubernetes) -> None:
@@ -139,4 +139,4 @@ async def test_an_outage_while_acquiring_is_waited_out(api: FakeKubernetes, kube
     api.refuse("GET", "leases", 503, "starting", times=3)
     leader = Leader(kubernetes, "ns", "lease", "one")
     await leader.acquire()
-    assert leader.valid()
+    assert leader.is_leader()

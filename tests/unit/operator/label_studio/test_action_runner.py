@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.waiting import until
 
 from labelloop_operator.api.conditions import Reason
-from labelloop_operator.label_studio.action_runner import Writes
+from labelloop_operator.label_studio.action_runner import ActionRunner
 from labelloop_operator.label_studio.project_ref import LabelStudioAction, Progress
 from labelloop_operator.planning.actions import Deregister
 
@@ -19,7 +19,7 @@ async def test_an_action_that_hangs_says_what_was_tried_where_and_for_how_long(m
     async def hang(_: LabelStudioAction) -> None:
         await asyncio.Event().wait()
 
-    writes = Writes(ADDRESS, hang, lambda _: None)
+    writes = ActionRunner(ADDRESS, hang, lambda _: None)
     assert writes.perform(Deregister(7, "http://intents-ml:9090")) is Progress.WAITING
     await until(lambda: writes.problem is not None)
     assert writes.problem is not None

@@ -13,7 +13,7 @@ from labelloop.label_studio import Credentials, Unreachable
 from labelloop.label_studio.protocol import Request, Response
 from labelloop_operator.api.status import Cut
 from labelloop_operator.label_studio.client import LabelStudio
-from labelloop_operator.label_studio.project_ref import Hint, Pace, Target
+from labelloop_operator.label_studio.project_ref import Hint, PollIntervals, ProjectRef
 from labelloop_operator.label_studio.registration_operations import Owner
 from labelloop_operator.label_studio.watch import LabelStudioWatch
 
@@ -30,7 +30,7 @@ class World:
     def __init__(self) -> None:
         self.project = AnnotatedProject(choices_config(["billing", "login"]))
         self.project.step = timedelta(milliseconds=1)
-        self.watch = LabelStudioWatch(Pace(POLL, SCAN), lambda key, delay: None)
+        self.watch = LabelStudioWatch(PollIntervals(POLL, SCAN), lambda key, delay: None)
         self.down = False
         self._began = self.project.now
 
@@ -58,7 +58,7 @@ class World:
 
     async def count_against(self, cut: Cut) -> None:
         owner = Owner("uid-intents", self.project.number, "http://intents-ml.team-a.svc.cluster.local:9090")
-        await self.watch.observe(KEY, Target(Credentials("http://one", "token"), owner, "s3cret", cut))
+        await self.watch.observe(KEY, ProjectRef(Credentials("http://one", "token"), owner, "s3cret", cut))
 
     @property
     def pending(self) -> int | None:

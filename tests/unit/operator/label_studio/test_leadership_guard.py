@@ -3,7 +3,7 @@ import pytest
 from labelloop.label_studio.errors import LabelStudioError, NotFound
 from labelloop.label_studio.protocol import Operation, Request, Response
 from labelloop_operator.kubernetes.api_errors import NotLeading
-from labelloop_operator.label_studio.leadership_guard import guarded
+from labelloop_operator.label_studio.leadership_guard import require_leadership
 
 ANSWER = Response(200, {}, b"{}", "http://label-studio", True)
 
@@ -20,7 +20,7 @@ def action() -> Operation[str]:
 
 
 def test_while_leading_it_is_the_operation_itself() -> None:
-    operation = guarded(action(), lambda: True)
+    operation = require_leadership(action(), lambda: True)
     assert next(operation).path == "/look"
     assert operation.send(ANSWER).path == "/first"
     assert operation.send(ANSWER).path == "/second"
@@ -31,7 +31,7 @@ def test_while_leading_it_is_the_operation_itself() -> None:
 
 def test_a_lease_lost_half_way_stops_it_before_the_next_write() -> None:
     leading = [True]
-    operation = guarded(action(), lambda: leading[0])
+    operation = require_leadership(action(), lambda: leading[0])
     next(operation)
     assert operation.send(ANSWER).path == "/first"
     leading[0] = False
@@ -40,14 +40,14 @@ def test_a_lease_lost_half_way_stops_it_before_the_next_write() -> None:
 
 
 def test_reads_are_free() -> None:
-    operation = guarded(action(), lambda: False)
+    operation = require_leadership(action(), lambda: False)
     assert next(operation).path == "/look"
     with pytest.raises(NotLeading, match="POST"):
         operation.send(ANSWER)
 
 
 def test_failures_reach_the_operation() -> None:
-    operation = guarded(action(), lambda: True)
+    operation = require_leadership(action(), lambda: True)
     next(operation)
     with pytest.raises(StopIteration) as ended:
         operation.throw(NotFound("gone"))

@@ -15,7 +15,7 @@ from labelloop.label_studio.protocol import Request, Response
 from labelloop.label_studio.responses import check
 from labelloop_operator.api.status import Cut
 from labelloop_operator.label_studio.client import LabelStudio
-from labelloop_operator.label_studio.project_ref import Pace, Target
+from labelloop_operator.label_studio.project_ref import PollIntervals, ProjectRef
 from labelloop_operator.label_studio.registration_operations import Owner
 from labelloop_operator.label_studio.watch import LabelStudioWatch
 
@@ -70,11 +70,13 @@ class Servers:
 
 class Watching:
     def __init__(self) -> None:
-        self.watch = LabelStudioWatch(Pace(POLL, SCAN), lambda key, delay: None)
+        self.watch = LabelStudioWatch(PollIntervals(POLL, SCAN), lambda key, delay: None)
 
     async def observe(self, number: int, url: str = "http://one") -> None:
         owner = Owner(f"uid-{number}", number, f"http://r{number}-ml.team-a.svc.cluster.local:9090")
-        await self.watch.observe(("team-a", f"r{number}"), Target(Credentials(url, "token"), owner, "s3cret", Cut()))
+        await self.watch.observe(
+            ("team-a", f"r{number}"), ProjectRef(Credentials(url, "token"), owner, "s3cret", Cut())
+        )
 
     def pending(self, number: int) -> int | None:
         facts = self.watch.facts(("team-a", f"r{number}"))

@@ -13,7 +13,7 @@ from labelloop.label_studio import Credentials
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.api.status import Cut
-from labelloop_operator.label_studio.project_ref import Hint, Pace, Progress, Target
+from labelloop_operator.label_studio.project_ref import Hint, PollIntervals, Progress, ProjectRef
 from labelloop_operator.label_studio.registration_operations import Owner
 from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.planning.actions import Deregister, EnsureBackend, EnsureWebhook
@@ -38,15 +38,15 @@ class Watching:
         self.scan = scan
         self.woken: Counter[tuple[str, str]] = Counter()
         self.leading = True
-        self.watch = LabelStudioWatch(Pace(poll, scan), self._wake, lambda: self.leading)
+        self.watch = LabelStudioWatch(PollIntervals(poll, scan), self._wake, lambda: self.leading)
 
     def _wake(self, key: tuple[str, str], _: float) -> None:
         self.woken[key] += 1
 
-    def target(self, project: int = 7, cut: Cut | None = None, token: str = TOKEN, name: str = "intents") -> Target:
+    def target(self, project: int = 7, cut: Cut | None = None, token: str = TOKEN, name: str = "intents") -> ProjectRef:
         url = URL.replace("intents", name)
         owner = Owner(f"uid-{name}", project, url)
-        return Target(Credentials(self.fake.url, token), owner, "s3cret", cut or Cut())
+        return ProjectRef(Credentials(self.fake.url, token), owner, "s3cret", cut or Cut())
 
     async def observe(self, key: tuple[str, str] = KEY, **target: Any) -> LabelStudioFacts | None:
         return await self.watch.observe(key, self.target(**target))
@@ -199,7 +199,7 @@ async def test_controls_that_are_left_out_are_told(fake: FakeLabelStudio, watchi
 async def test_a_dead_server_delays_no_other(fake: FakeLabelStudio, watching: Watching) -> None:
     dead = await FakeLabelStudio().start()
     dead.add_project(7)
-    target = Target(Credentials(dead.url, TOKEN), Owner("u", 7, URL), "s", Cut())
+    target = ProjectRef(Credentials(dead.url, TOKEN), Owner("u", 7, URL), "s", Cut())
     await dead.stop()
     await watching.watch.observe(("team-a", "dead"), target)
     await watching.observe()

@@ -181,7 +181,7 @@ SERVING = about(
 UNMET = set_condition((), ConditionType.SERVING, ConditionStatus.FALSE, Reason.STARTING, "", 1, NOW)
 UNSUPPORTED = (ConditionType.LABEL_CONFIG_SUPPORTED, ConditionStatus.FALSE, Reason.LABEL_CONFIG_UNSUPPORTED)
 SUMMARY = about(
-    readiness.SummaryInput(set_condition(UNMET, *UNSUPPORTED, "", 1, NOW), ()),
+    readiness.ReadinessInput(set_condition(UNMET, *UNSUPPORTED, "", 1, NOW), ()),
     problem={"problems": (DOWN,)},
     unmet_condition={},
     label_config_unsupported={"conditions": set_condition((), *UNSUPPORTED, "", 1, NOW)},
@@ -200,7 +200,7 @@ DELETION = about(
 class Compared:
     compared, mean, p_value, detectable = 29, -0.5, 0.0, 0.1
 
-    def told(self) -> str:
+    def message(self) -> str:
         return "0.4 against 0.9"
 
 
@@ -217,7 +217,7 @@ GATE = about(
 )
 
 CHAINS: list[tuple[str, Chain, dict[str, Any]]] = [
-    ("Training", [*training_checks.CHAIN, *training_checks.TURNS], {**TRAINING, **TURNS}),
+    ("Training", [*training_checks.CHAIN, *training_checks.CONCURRENCY_LIMITS], {**TRAINING, **TURNS}),
     ("Gate", gate_checks.CHAIN, GATE),
     ("Roll-out", rollout_checks.CHAIN, ROLLOUT),
     ("Rollback", rollback_checks.CHAIN, ROLLBACK),
@@ -270,5 +270,5 @@ def test_no_chain_is_left_out() -> None:
         for value in vars(module).values()
         if isinstance(value, tuple) and value and all(callable(item) and hasattr(item, "__name__") for item in value)
     ]
-    tested = [*(chain for _, chain, _ in CHAINS[1:]), training_checks.CHAIN, training_checks.TURNS]
+    tested = [*(chain for _, chain, _ in CHAINS[1:]), training_checks.CHAIN, training_checks.CONCURRENCY_LIMITS]
     assert all(any(chain is other for other in tested) for chain in there)

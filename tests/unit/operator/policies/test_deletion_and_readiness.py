@@ -8,8 +8,8 @@ import pytest
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason, set_condition
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.policies.deletion_checks import DeletionInput, Departure, decide, gives_up_at
-from labelloop_operator.policies.readiness import SummaryInput, summarize
+from labelloop_operator.policies.deletion_checks import DeletionInput, DeletionStep, evaluate_deletion, gives_up_at
+from labelloop_operator.policies.readiness import ReadinessInput, evaluate_readiness
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 GOING = DeletionInput(
@@ -20,17 +20,17 @@ GOING = DeletionInput(
 @pytest.mark.parametrize(
     ("changes", "departure"),
     [
-        ({}, Departure.DEREGISTER),
-        ({"now": NOW + timedelta(seconds=59)}, Departure.DEREGISTER),
-        ({"now": NOW + timedelta(seconds=60)}, Departure.ABANDON),
-        ({"project_known": False}, Departure.ABANDON),
-        ({"skip": True}, Departure.RELEASE),
-        ({"registered": False}, Departure.RELEASE),
-        ({"finalizer": False}, Departure.GONE),
+        ({}, DeletionStep.DEREGISTER),
+        ({"now": NOW + timedelta(seconds=59)}, DeletionStep.DEREGISTER),
+        ({"now": NOW + timedelta(seconds=60)}, DeletionStep.ABANDON),
+        ({"project_known": False}, DeletionStep.ABANDON),
+        ({"skip": True}, DeletionStep.RELEASE),
+        ({"registered": False}, DeletionStep.RELEASE),
+        ({"finalizer": False}, DeletionStep.GONE),
     ],
 )
-def test_the_next_step_of_a_deletion(changes: dict[str, Any], departure: Departure) -> None:
-    assert decide(replace(GOING, **changes)) is departure
+def test_the_next_step_of_a_deletion(changes: dict[str, Any], departure: DeletionStep) -> None:
+    assert evaluate_deletion(replace(GOING, **changes)) is departure
 
 
 def test_patience_ends_at_the_time_out() -> None:
@@ -72,12 +72,14 @@ ALL_WELL = {
 def test_ready_has_the_reason_of_the_first_thing_that_is_wrong(
     changes: dict[str, tuple[ConditionStatus, Reason]], status: ConditionStatus, reason: Reason
 ) -> None:
-    found = summarize(SummaryInput(conditions(**changes), ()))
+    found = evaluate_readiness(ReadinessInput(conditions(**changes), ()))
     assert (found.status, found.reason) == (status, reason)
 
 
 def test_a_problem_without_a_condition_comes_first() -> None:
     conflict = Problem("Service intents-ml", "not ours", "rename it", Reason.CONFLICT)
-    found = summarize(SummaryInput(conditions(Serving=(ConditionStatus.FALSE, Reason.STARTING)), (conflict,)))
+    found = evaluate_readiness(
+        ReadinessInput(conditions(Serving=(ConditionStatus.FALSE, Reason.STARTING)), (conflict,))
+    )
     assert found.reason is Reason.CONFLICT
     assert "Service intents-ml" in found.message

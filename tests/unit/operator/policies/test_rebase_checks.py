@@ -8,7 +8,7 @@ import pytest
 
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.status import ModelVersion
-from labelloop_operator.policies.rebase_checks import RebaseInput, decide
+from labelloop_operator.policies.rebase_checks import RebaseInput, evaluate_rebase
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 ACTIVE = ModelVersion("model-1", "r/x@sha256:1", base_image="base:1")
@@ -47,17 +47,17 @@ COLD = ModelVersion("cold-1", "base:1")
     ],
 )
 def test_whether_it_starts_and_what_is_told(changes: dict[str, Any], start: bool, status: str, reason: str) -> None:
-    verdict = decide(replace(DUE, **changes))
+    verdict = evaluate_rebase(replace(DUE, **changes))
     assert (verdict.start, verdict.status, verdict.reason) == (start, status, reason)
 
 
 def test_what_waits_says_until_when() -> None:
-    verdict = decide(replace(DUE, rebase=replace(FAILED, message="RegistryUnreachable: no answer.")))
+    verdict = evaluate_rebase(replace(DUE, rebase=replace(FAILED, message="RegistryUnreachable: no answer.")))
     assert verdict.look_again_at == FAILED.not_before
     assert "RegistryUnreachable: no answer. Failed 2 times in a row" in verdict.message
 
 
 def test_what_needs_a_training_says_why_and_what_comes_next() -> None:
-    message = decide(replace(DUE, rebase=NEEDS)).message
+    message = evaluate_rebase(replace(DUE, rebase=NEEDS)).message
     for told in ("golden prediction 3 differs", "goes on serving", "the next training uses the new base"):
         assert told in message

@@ -11,10 +11,10 @@ from labelloop_operator.api.label_studio_objects import WEBHOOK_ACTIONS, Registe
 from labelloop_operator.api.spec import Problem
 from labelloop_operator.policies.registration_checks import (
     SETTLING,
+    RegistrationDecision,
     RegistrationInput,
-    RegistrationVerdict,
     backend_is_right,
-    judge,
+    evaluate_registration,
     may_act,
     our_backend,
     settled_at,
@@ -43,8 +43,8 @@ DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
 REFUSED = Problem("", "", "Can't connect to ML backend, health check failed", Reason.LABEL_STUDIO_REJECTED)
 
 
-def verdict(given: RegistrationInput) -> RegistrationVerdict:
-    found = judge(given, registered_before=False)
+def verdict(given: RegistrationInput) -> RegistrationDecision:
+    found = evaluate_registration(given, registered_before=False)
     assert found is not None
     return found
 
@@ -141,4 +141,4 @@ def test_a_refusal_counts_once_the_service_has_had_time_to_answer(
 
 
 def test_a_short_outage_of_the_pods_does_not_unregister() -> None:
-    assert judge(replace(RIGHT, serving=False), registered_before=True) is None
+    assert evaluate_registration(replace(RIGHT, serving=False), registered_before=True) is None

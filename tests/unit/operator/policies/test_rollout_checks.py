@@ -14,8 +14,8 @@ from labelloop_operator.policies.rollout_checks import (
     DRAIN_SECONDS,
     RolloutInput,
     Step,
-    decide,
     drained_at,
+    evaluate_rollout,
     may_roll_out,
     retry_pause,
     to_retry,
@@ -91,21 +91,21 @@ UNSTARTED = replace(CANDIDATE, at=None)
     ],
 )
 def test_the_next_step(changes: dict[str, Any], step: Step) -> None:
-    assert decide(replace(STARTING, **changes)).step is step
+    assert evaluate_rollout(replace(STARTING, **changes)).step is step
 
 
 def test_waiting_ends_at_the_deadline_and_says_what_is_wrong() -> None:
-    verdict = decide(replace(STARTING, trouble="image r/x cannot be pulled"))
+    verdict = evaluate_rollout(replace(STARTING, trouble="image r/x cannot be pulled"))
     assert verdict.look_again_at == NOW + timedelta(seconds=1)
     assert "cannot be pulled" in verdict.message
 
 
 def test_a_refusal_names_field_cause_and_remedy() -> None:
-    message = decide(replace(STARTING, **LATE, trouble="image r/x cannot be pulled")).message
+    message = evaluate_rollout(replace(STARTING, **LATE, trouble="image r/x cannot be pulled")).message
     for told in ("300 s", "spec.rollout.progressDeadline", "cannot be pulled", "press Start Training"):
         assert told in message
     cold = replace(CANDIDATE, version="cold-1")
-    assert "change the resource" in decide(replace(STARTING, **LATE, candidate=cold)).message
+    assert "change the resource" in evaluate_rollout(replace(STARTING, **LATE, candidate=cold)).message
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_a_refusal_names_field_cause_and_remedy() -> None:
 def test_a_candidate_that_does_not_answer_is_refused_with_what_was_seen(
     answer: Answer, seconds: float, seen: str
 ) -> None:
-    verdict = decide(replace(STARTING, **switched(seconds, answer)))
+    verdict = evaluate_rollout(replace(STARTING, **switched(seconds, answer)))
     assert verdict.reason is Reason.SERVICE_UNREACHABLE
     assert seen in verdict.message
     assert f"within {seconds:g} s of the switch" in verdict.message
 
 
 def test_past_the_end_only_an_answer_wakes_the_resource() -> None:
-    assert decide(replace(STARTING, **switched(299, OLD))).look_again_at == NOW + timedelta(seconds=299)
-    assert decide(replace(STARTING, **switched(300, UNKNOWN))).look_again_at is None
+    assert evaluate_rollout(replace(STARTING, **switched(299, OLD))).look_again_at == NOW + timedelta(seconds=299)
+    assert evaluate_rollout(replace(STARTING, **switched(300, UNKNOWN))).look_again_at is None
 
 
 def test_a_refused_image_is_not_rolled_out_again_by_itself() -> None:

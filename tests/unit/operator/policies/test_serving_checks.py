@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from labelloop_operator.api.conditions import ConditionStatus, Reason
-from labelloop_operator.policies.serving_checks import Answer, PodTrouble, ServingInput, fully_available, judge
+from labelloop_operator.policies.serving_checks import (
+    Answer,
+    PodTrouble,
+    ServingInput,
+    evaluate_serving,
+    fully_available,
+)
 
 UP = ServingInput("model-1", "r/x", exists=True, current=True, wanted=2, updated=2, available=2)
 
@@ -30,7 +36,7 @@ def test_available_means_all_replicas_of_the_newest_manifest(changes: dict[str, 
     ],
 )
 def test_the_condition(changes: dict[str, Any], status: ConditionStatus, reason: Reason) -> None:
-    verdict = judge(replace(UP, **changes))
+    verdict = evaluate_serving(replace(UP, **changes))
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
@@ -55,11 +61,11 @@ OTHER = Answer(probed=True, version="model-0")
 def test_ready_pods_serve_only_when_the_service_answers(
     changes: dict[str, Any], answer: Answer, served_before: bool, reason: Reason
 ) -> None:
-    assert judge(replace(UP, **changes), answer, "http://x:9090", served_before).reason is reason
+    assert evaluate_serving(replace(UP, **changes), answer, "http://x:9090", served_before).reason is reason
 
 
 def test_an_unreachable_service_names_address_error_and_remedies() -> None:
-    message = judge(UP, SILENT, "http://x:9090", served_before=True).message
+    message = evaluate_serving(UP, SILENT, "http://x:9090", served_before=True).message
     for told in ("http://x:9090", "connection refused", "network policies", "kube-proxy", "probe.enabled"):
         assert told in message
 
@@ -76,7 +82,7 @@ def test_an_unreachable_service_names_address_error_and_remedies() -> None:
     ],
 )
 def test_a_pods_trouble_is_told_with_a_remedy(trouble: str, reason: Reason, remedy: str) -> None:
-    verdict = judge(replace(UP, available=0, troubles=[PodTrouble(trouble, "detail " * 200)]))
+    verdict = evaluate_serving(replace(UP, available=0, troubles=[PodTrouble(trouble, "detail " * 200)]))
     assert verdict.reason is reason
     assert remedy in verdict.message
     assert trouble in verdict.message
@@ -84,6 +90,6 @@ def test_a_pods_trouble_is_told_with_a_remedy(trouble: str, reason: Reason, reme
 
 
 def test_trouble_of_one_pod_is_told_while_others_serve() -> None:
-    verdict = judge(replace(UP, available=1, troubles=[PodTrouble("ErrImagePull", "not found")]))
+    verdict = evaluate_serving(replace(UP, available=1, troubles=[PodTrouble("ErrImagePull", "not found")]))
     assert verdict.reason is Reason.PARTIALLY_AVAILABLE
     assert "cannot be pulled" in verdict.message

@@ -8,7 +8,7 @@ import pytest
 
 from labelloop_operator.api.conditions import Reason
 from labelloop_operator.api.spec import Problem
-from labelloop_operator.policies.training_checks import BACKOFF_MAXIMUM, TrainingInput, backoff, decide
+from labelloop_operator.policies.training_checks import BACKOFF_MAXIMUM, TrainingInput, backoff, evaluate_training
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
@@ -47,7 +47,7 @@ DOWN = Problem("url", "http://ls", "check it", Reason.LABEL_STUDIO_UNREACHABLE)
     ],
 )
 def test_when_nothing_stands_against_it(changes: dict[str, Any], train: bool, reason: Reason) -> None:
-    verdict = decide(replace(IDLE, **changes))
+    verdict = evaluate_training(replace(IDLE, **changes))
     assert (verdict.train, verdict.reason) == (train, reason)
 
 
@@ -68,14 +68,14 @@ def test_when_nothing_stands_against_it(changes: dict[str, Any], train: bool, re
 def test_what_stands_against_every_trigger(
     changes: dict[str, Any], reason: Reason, told: str, trigger: dict[str, Any]
 ) -> None:
-    verdict = decide(replace(IDLE, **trigger, **changes))
+    verdict = evaluate_training(replace(IDLE, **trigger, **changes))
     assert (verdict.train, verdict.reason) == (False, reason)
     assert told in verdict.message
 
 
 def test_waiting_tells_how_many_are_missing_and_until_when() -> None:
-    assert decide(IDLE).message == "9 of 10 annotation updates; a training starts after 1 more"
-    waiting = decide(replace(IDLE, failures=2, not_before=LATER))
+    assert evaluate_training(IDLE).message == "9 of 10 annotation updates; a training starts after 1 more"
+    waiting = evaluate_training(replace(IDLE, failures=2, not_before=LATER))
     assert waiting.look_again_at == NOW + timedelta(seconds=10), "to read the Secrets again"
     assert "2026-11-22T06:00:30Z" in waiting.message
 
@@ -98,12 +98,12 @@ def test_the_back_off_doubles_up_to_an_hour() -> None:
     ],
 )
 def test_enough_updates_may_have_to_wait(changes: dict[str, Any], train: bool, reason: Reason) -> None:
-    verdict = decide(replace(IDLE, **{"pending": 10, **changes}))
+    verdict = evaluate_training(replace(IDLE, **{"pending": 10, **changes}))
     assert (verdict.train, verdict.reason) == (train, reason)
 
 
 def test_the_minimum_interval_says_when_it_ends() -> None:
-    verdict = decide(replace(IDLE, pending=10, finished_at=NOW - timedelta(seconds=20), min_interval=60.0))
+    verdict = evaluate_training(replace(IDLE, pending=10, finished_at=NOW - timedelta(seconds=20), min_interval=60.0))
     assert verdict.look_again_at == NOW + timedelta(seconds=40)
     assert "2026-11-22T06:00:40" in verdict.message
     assert "spec.training.minInterval" in verdict.message
@@ -122,12 +122,12 @@ def test_the_minimum_interval_says_when_it_ends() -> None:
     ],
 )
 def test_what_is_due_may_have_to_wait_for_its_turn(changes: dict[str, Any], train: bool, reason: Reason) -> None:
-    verdict = decide(replace(IDLE, **{"pending": 10, **changes}))
+    verdict = evaluate_training(replace(IDLE, **{"pending": 10, **changes}))
     assert (verdict.train, verdict.reason) == (train, reason)
 
 
 def test_waiting_for_a_turn_names_the_limit_and_looks_again() -> None:
-    verdict = decide(replace(IDLE, pending=10, others_with_label_studio=4, per_label_studio=4))
+    verdict = evaluate_training(replace(IDLE, pending=10, others_with_label_studio=4, per_label_studio=4))
     assert "trainings.perLabelStudio" in verdict.message
     assert verdict.look_again_at is not None
     assert verdict.look_again_at > NOW

@@ -170,7 +170,7 @@ async def test_a_fresh_leader_answers_before_its_cache_is_filled(port: Port) -> 
 
 async def test_one_that_lost_its_lease_writes_nothing(port: Port) -> None:
     port.leading = False
-    port.receiver._kubernetes = port.kubernetes.guarded(lambda: False)
+    port.receiver._kubernetes = port.kubernetes.require_leadership(lambda: False)
     status, told = await port.post(f"{PATH}/train")
     assert (status, told["reason"]) == (503, "NotLeading")
     assert port.api.writes() == []
