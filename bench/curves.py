@@ -126,7 +126,11 @@ def _learn(side: str, rows: Rows, labels: Sequence[str], seed: int) -> Answerer:
 def _code() -> str:
     """Changes with everything that decides about our cells."""
     library = Path(labelloop.__file__).parent
-    files = [*sorted((library / "models").glob("*.py")), library / "datasets/split.py"]
+    files = [
+        *sorted((library / "models").rglob("*.py")),
+        *sorted((library / "text").glob("*.py")),
+        library / "datasets/split.py",
+    ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from bench.report import Rows, arguments, data_sets, table, write
 from labelloop.datasets.examples import Example
 from labelloop.datasets.rows import Origin
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config.schema import Choice, Control, Schema
 from labelloop.models.model import TextModel
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 from labelloop.training.gate import GateRules, compare
 
 HELD_OUT = 1000

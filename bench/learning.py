@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from labelloop.datasets.examples import Example
 from labelloop.datasets.split import holdout, holdout_fraction
-from labelloop.label_config import Choice, Control, Schema
-from labelloop.models.cold_start import ColdStart
-from labelloop.models.text_classifier import TextClassifier
-from labelloop.training.settings import DEFAULT_HOLDOUT
+from labelloop.label_config.schema import Choice, Control, Schema
+from labelloop.models.text_classifier.cold_start import ColdStart
+from labelloop.models.text_classifier.text_classifier import TextClassifier
+from labelloop.training.training_settings import DEFAULT_HOLDOUT
 
 Rows = Sequence[tuple[str, str]]
 

@@ -53,7 +53,7 @@ def measure(lab: Lab, labels: int, rounds: int) -> list[Steps]:
         lab.user.import_annotated(project, known[start : start + BATCH])
     tasks = lab.user.import_tasks(project, [{"text": ticket.text} for ticket in made[labels:]])
     connection = {"connectionSecretRef": {"name": "label-studio"}, "project": project}
-    backend.apply({"labelStudio": connection, "training": {"everyUpdates": EVERY}})
+    backend.apply({"labelStudio": connection, "training": {"updatesPerTraining": EVERY}})
     settled(backend, backend.wait_version_other_than(None))
     todo = [(task, ticket.label) for task, ticket in zip(tasks, made[labels:], strict=True)]
     seen = []

@@ -36,7 +36,7 @@ from tools.push_image import push_image
 
 from bench import report, server
 from bench.measuring import alternating, median, ratio
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.publishing.layer import MODEL_FOLDER, model_layer
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository, sha256

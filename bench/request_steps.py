@@ -15,9 +15,9 @@ SCORES, ANSWER = "n-grams and scores", "rules and answer"
 
 def milliseconds(model_directory: Path, bodies: Sequence[bytes]) -> dict[str, float]:
     """Median milliseconds of each step over `bodies` in turns."""
-    from labelloop.label_config import parse_label_config
+    from labelloop.label_config.schema import parse_label_config
     from labelloop.models import load_model
-    from labelloop.serving.predictor import Predictor
+    from labelloop.prediction.predictor import Predictor
 
     model = load_model(model_directory)
     predictor = Predictor("model-000000000000", model)

@@ -29,12 +29,12 @@ from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import holdout, holdout_fraction
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.models.text_classifier import TextClassifier
-from labelloop.models.vocabulary import TextCounts
-from labelloop.models.words import Words
+from labelloop.models.text_classifier.text_classifier import TextClassifier
+from labelloop.models.text_classifier.vocabulary import TextCounts
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
 from labelloop.publishing.snapshot_artifact import FILE_NAME, pull_snapshot, push_snapshot
+from labelloop.text.words import Words
 from labelloop.training.reading import read_project
 
 if TYPE_CHECKING:

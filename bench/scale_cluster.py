@@ -67,7 +67,7 @@ class Api:
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "LabelStudioBackend",
             "metadata": {"name": name_of(number)},
-            "spec": {"labelStudio": connection, "training": {"everyUpdates": 100}},
+            "spec": {"labelStudio": connection, "training": {"updatesPerTraining": 100}},
         }
         self.custom.create_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL, body)
 

@@ -89,8 +89,8 @@ def ours(rows: Sequence[tuple[str, str]], folder: Path) -> Iterator[Running]:
 def train_ours(rows: Sequence[tuple[str, str]], folder: Path) -> None:
     """Write the model that the library fits to all `rows` with its defaults."""
     from labelloop.datasets.examples import Example
-    from labelloop.label_config import parse_label_config
-    from labelloop.models.text_classifier import TextClassifier
+    from labelloop.label_config.schema import parse_label_config
+    from labelloop.models.text_classifier.text_classifier import TextClassifier
 
     schema = parse_label_config(label_config(labels_of(rows)))
     examples = [Example(number, text, {CONTROL: (label,)}) for number, (text, label) in enumerate(rows)]

@@ -30,8 +30,8 @@ def trained(lab: Lab, label_config: str) -> tuple[Backend, Json, list[str]]:
     lab.connect(NAMESPACE)
     backend = lab.backend(NAMESPACE)
     connection = {"connectionSecretRef": {"name": CONNECTION_SECRET}, "project": project}
-    spec: Json = {"labelStudio": connection, "evaluation": {"policy": "Report"}, "serving": {"replicas": 2}}
-    backend.apply(spec | {"training": {"everyUpdates": ROUND}})
+    spec: Json = {"labelStudio": connection, "evaluation": {"mode": "Audit"}, "serving": {"replicas": 2}}
+    backend.apply(spec | {"training": {"updatesPerTraining": ROUND}})
     versions: list[str] = []
     made = tickets(ROUND * VERSIONS)
     for number in range(VERSIONS):
@@ -39,7 +39,7 @@ def trained(lab: Lab, label_config: str) -> tuple[Backend, Json, list[str]]:
         lab.user.import_annotated(project, [(ticket.text, ticket.label) for ticket in part])
         versions.append(backend.wait_version_other_than(None, *versions))
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
-    return backend, spec | {"training": {"everyUpdates": 1_000_000}}, versions
+    return backend, spec | {"training": {"updatesPerTraining": 1_000_000}}, versions
 
 
 def lines(done: Soak) -> list[str]:
@@ -56,8 +56,8 @@ def lines(done: Soak) -> list[str]:
         ("slowest pair of requests, s", f"{seen.longest:.2f}"),
     ]
     return [
-        "Real cluster, operator, registry and Label Studio. `spec.model.pin` goes to and fro between trained versions,",
-        f"two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a",
+        "Real cluster, operator, registry and Label Studio. `spec.model.pinnedVersion` changes between versions",
+        f"of two replicas each. A pair of requests (/setup, then /predict) starts every {INTERVAL * 1000:.0f} ms, on a",
         "new connection to the Service, without retries; any answer but 200 with the expected shape counts as failed.",
         "",
         *report.table(["", ""], rows),

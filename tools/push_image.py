@@ -11,9 +11,9 @@ import typer
 
 from labelloop.environment import SettingsError
 from labelloop.publishing.credentials import read_docker_config
-from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.reference import DEFAULT_TAG, ImageNameError, Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import RegistryError
 from tools.images.archive import ImageArchive
 from tools.images.cache import BuildError, cache_directory
 

@@ -27,7 +27,7 @@ kind: LabelStudioBackend
 metadata: {name: intents, namespace: team-a}
 spec:
   labelStudio: {connectionSecretRef: {name: label-studio}, project: 7}
-  training: {everyUpdates: 50}
+  training: {updatesPerTraining: 50}
 # kubectl create secret generic label-studio --from-literal=url=http://label-studio.tools.svc.cluster.local:8080 \\
 #   --from-literal=token=...
 ```

@@ -20,6 +20,10 @@ def main() -> None:
         from labelloop.publishing.restore import main as restore
 
         sys.exit(restore())
+    elif sys.argv[1:] == ["batch-predict"]:
+        from labelloop.batch_prediction.job import main as batch_predict
+
+        sys.exit(batch_predict())
     elif sys.argv[1:] == ["publish"] and runs_in_a_pod():
         from labelloop.publishing.publish import main as publish
 

@@ -17,7 +17,7 @@ class SettingsError(ValueError):
     """A variable is missing or holds what it may not hold; the message is one line that starts with its name."""
 
 
-class Mistakes:
+class SettingsErrors:
     """Collects what is wrong with several variables, so that all of it is told at once."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Mistakes:
             self.add(str(error))
             return default
 
-    def tell(self) -> None:
+    def raise_if_any(self) -> None:
         """Raises SettingsError, one line for each mistake, when there is any."""
         if self._lines:
             raise SettingsError("\n".join(self._lines))

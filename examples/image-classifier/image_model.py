@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.models import Model, Prediction, result_of
 from labelloop.models.model import Task
 

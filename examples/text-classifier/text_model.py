@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.models import NotEnoughExamplesError, TextModel
 
 TOKENS = r"(?u)\b\w\w+\b|\w"

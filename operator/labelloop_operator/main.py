@@ -14,32 +14,32 @@ from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
 from labelloop.environment import SettingsError
-from labelloop_operator.clients.backend import Backends
-from labelloop_operator.clients.events import Events
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import Registry
-from labelloop_operator.core.connections import Secrets
-from labelloop_operator.core.engine import Engine
-from labelloop_operator.core.execute import Executor
-from labelloop_operator.core.gather import Gatherer
-from labelloop_operator.core.observed import OperatorFacts
-from labelloop_operator.core.pods import Pods
-from labelloop_operator.core.queue import WorkQueue
-from labelloop_operator.core.registry_work import RegistryWork
-from labelloop_operator.core.service_probes import ServiceProbes
-from labelloop_operator.core.training_slots import TrainingSlots
-from labelloop_operator.hooks.peer import Peer
-from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.controller.backend_client import Backends
+from labelloop_operator.controller.executor import Executor
+from labelloop_operator.controller.gatherer import Gatherer
+from labelloop_operator.controller.reconciler import Reconciler
+from labelloop_operator.controller.service_probes import ServiceProbes
+from labelloop_operator.controller.training_slots import TrainingSlots
+from labelloop_operator.controller.workqueue import WorkQueue
+from labelloop_operator.kubernetes.cache import Cache, Key
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.cluster_watch import ClusterWatch, MissingDefinition, api_servers, cluster_id
+from labelloop_operator.kubernetes.connection_secrets import Secrets
+from labelloop_operator.kubernetes.event_recorder import Events
+from labelloop_operator.kubernetes.kopf_watch import ResourceWatch
+from labelloop_operator.kubernetes.leader_election import Leader
+from labelloop_operator.kubernetes.pods import Pods
+from labelloop_operator.label_studio.project_ref import PollIntervals
+from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.ops.health import Health
-from labelloop_operator.ops.leader import Leader
 from labelloop_operator.ops.logging import configure
 from labelloop_operator.ops.metrics import Metrics
+from labelloop_operator.planning.observed import OperatorFacts
+from labelloop_operator.registry.client import Registry
+from labelloop_operator.registry.worker import RegistryWork
+from labelloop_operator.server.app import Receiver
+from labelloop_operator.server.forwarding import Peer
 from labelloop_operator.settings import Settings
-from labelloop_operator.watch.cache import Cache, Key
-from labelloop_operator.watch.cluster import ClusterWatch, MissingDefinition, api_servers, cluster_id
-from labelloop_operator.watch.label_studio import LabelStudioWatch
-from labelloop_operator.watch.resources import ResourceWatch
-from labelloop_operator.watch.target import Pace
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ async def _hold(leader: Leader) -> None:
     """Hold the lease. When it is lost another replica may lead by now: nothing that is under way here may go on, not
     even to end it nicely, so the process ends on the spot."""
     try:
-        await leader.hold()
+        await leader.renew_until_lost()
     except Exception:
         _LOG.exception("lease")
     logging.shutdown()
@@ -139,7 +139,7 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
     metrics = Metrics()
 
     def leading() -> bool:
-        return leader.valid()
+        return leader.is_leader()
 
     health = Health(max(_LIST_AGE, 3 * settings.resync_interval), lambda: queue.oldest, leading)
     leader = Leader(
@@ -153,18 +153,18 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
     cache = Cache(queue.add)
     metrics.queue_depth.set_function(lambda: queue.depth)
     metrics.queue_oldest.set_function(lambda: queue.oldest)
-    metrics.leading.set_function(lambda: float(leader.valid()))
+    metrics.leading.set_function(lambda: float(leader.is_leader()))
     watch = LabelStudioWatch(
-        Pace(settings.poll_interval, settings.scan_interval),
+        PollIntervals(settings.poll_interval, settings.scan_interval),
         queue.add,
-        leader.valid,
+        leader.is_leader,
         lambda result: metrics.label_studio_calls.labels(result).inc(),
     )
     metrics.counts_overdue.set_function(watch.overdue)
     backends = Backends()
     ask = backends.version if settings.probe_enabled else None
     return Parts(
-        kubernetes=kubernetes.guarded(leader.valid),
+        kubernetes=kubernetes.require_leadership(leader.is_leader),
         leader=leader,
         queue=queue,
         cache=cache,
@@ -173,7 +173,7 @@ def _make(settings: Settings, kubernetes: Kubernetes) -> Parts:
         resources=ResourceWatch(cache, settings.watch_namespaces),
         health=health,
         metrics=metrics,
-        peer=Peer(leader.elsewhere),
+        peer=Peer(leader.leader_address),
         backends=backends,
         probes=ServiceProbes(ask, settings.probe_interval, queue.add, lambda: datetime.now(UTC)),
     )
@@ -184,11 +184,11 @@ async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
         parts.cache,
         parts.watch,
         # A request to train is written by whichever replica got it, but never by one that lost its lease.
-        parts.kubernetes.guarded(lambda: not parts.leader.lost()),
+        parts.kubernetes.require_leadership(lambda: not parts.leader.lost()),
         settings.key,
         parts.health,
         parts.metrics,
-        parts.leader.valid,
+        parts.leader.is_leader,
         peer=parts.peer,
     )
     runner = receiver.runner()
@@ -197,7 +197,7 @@ async def _serve(settings: Settings, parts: Parts) -> web.AppRunner:
     return runner
 
 
-async def _engine(settings: Settings, parts: Parts) -> Engine:
+async def _engine(settings: Settings, parts: Parts) -> Reconciler:
     secrets = Secrets(parts.kubernetes)
     whole_cluster = not settings.watch_namespaces  # a Role in some namespaces shows nothing of the cluster
     servers = await api_servers(parts.kubernetes) if whole_cluster else ()
@@ -217,10 +217,10 @@ async def _engine(settings: Settings, parts: Parts) -> Engine:
         webhook_secret="",
         address_policy=parts.watch.addresses.to_json(),
     )
-    registry = RegistryWork(Registry(), secrets, parts.queue.add, parts.leader.valid)
+    registry = RegistryWork(Registry(), secrets, parts.queue.add, parts.leader.is_leader)
     pods = Pods(parts.kubernetes)
     gatherer = Gatherer(parts.cache, secrets, pods, parts.watch, facts, settings.key, registry, parts.probes)
-    return Engine(
+    return Reconciler(
         parts.queue,
         parts.cache,
         gatherer,

@@ -112,7 +112,7 @@ async def _roll_out_that_never_serves(scene: Scene) -> None:
 
 
 async def _pin_first(scene: Scene) -> None:
-    scene.apply(model={"pin": scene.model["history"][0]["version"]})
+    scene.apply(model={"pinnedVersion": scene.model["history"][0]["version"]})
 
 
 def _find_promoted(scene: Scene) -> None:
@@ -138,7 +138,7 @@ async def _registration_off_and_on(scene: Scene) -> None:
 
 
 async def _invalid_and_back(scene: Scene) -> None:
-    scene.apply(training={"everyUpdates": 0})
+    scene.apply(training={"updatesPerTraining": 0})
     await scene.settle()
     scene.apply(serving={"replicas": 2})
 

@@ -11,12 +11,12 @@ from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import KEY, NAME, NAMESPACE, Operator, connect
 from tests.fakes.scene import Scene
 
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.core.bearers import relay_secret
-from labelloop_operator.hooks.limits import RateLimit
-from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.controller.derived_secrets import relay_secret
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.leader_election import Leader
 from labelloop_operator.ops.health import Health
-from labelloop_operator.ops.leader import Leader
+from labelloop_operator.server.app import Receiver
+from labelloop_operator.server.rate_limits import RateLimit
 
 TRAIN = f"/v1/backends/{NAMESPACE}/{NAME}/train"
 
@@ -29,17 +29,17 @@ class Replica:
         self.name = name
         self._api = self._named(connect(made.api))
         self.leader = Leader(self._api, "labelloop", "operator", name, loop.time)
-        self._operator = Operator(made.api, made.world.pace, made.now, 60.0, self.leader.valid)
+        self._operator = Operator(made.api, made.world.pace, made.now, 60.0, self.leader.is_leader)
         self._named(self._operator.kubernetes)
-        self._health = Health(900.0, leading=self.leader.valid)
+        self._health = Health(900.0, leading=self.leader.is_leader)
         receiver = Receiver(
             self._operator.cache,
             self._operator.watch,
-            self._api.guarded(lambda: not self.leader.lost()),
+            self._api.require_leadership(lambda: not self.leader.lost()),
             KEY,
             self._health,
             self._operator.metrics,
-            self.leader.valid,
+            self.leader.is_leader,
             RateLimit(20.0, 100.0, loop.time),
             made.now,
         )
@@ -58,7 +58,7 @@ class Replica:
             await web.TCPSite(self._server, "127.0.0.1", 0).start()
             self.address = f"http://127.0.0.1:{self._server.addresses[0][1]}"
             await self.leader.acquire()
-            holding = asyncio.create_task(self.leader.hold())
+            holding = asyncio.create_task(self.leader.renew_until_lost())
             try:
                 await self._operator.start()
                 self._health.prefilled = True
@@ -115,7 +115,7 @@ class Replicas:
 
     @property
     def leader(self) -> Replica | None:
-        return next((replica for replica in self._alive if replica.leader.valid()), None)
+        return next((replica for replica in self._alive if replica.leader.is_leader()), None)
 
     def doom(self) -> None:
         """The leader dies around one of its next writes."""

@@ -18,8 +18,8 @@ from tests.fakes.scene import NAME, NAMESPACE, THEIRS, Json, Killer, Scene
 from tests.fakes.validation import Refused
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.core.execute import RECHECK
-from labelloop_operator.core.repairs import WINDOW
+from labelloop_operator.controller.executor import RECHECK
+from labelloop_operator.controller.repair_backoff import WINDOW
 
 CLIENT = "kubectl-patch"
 MOST_STEPS = 100

@@ -13,7 +13,7 @@ from tests.fakes.operator import Operator, connect
 from tests.fakes.scene import NAMESPACE, PLACE, Json, Killer, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.ops.leader import Leader
+from labelloop_operator.kubernetes.leader_election import Leader
 
 SOME = ["first deployment", "second training", "training that fails once", "Start Training"]
 
@@ -128,9 +128,9 @@ class Replica:
         await self.leader.acquire()
         made = self.made
         world = made.world
-        self.operator = Operator(made.api, world.pace, made.now, world.resync, self.leader.valid)
+        self.operator = Operator(made.api, world.pace, made.now, world.resync, self.leader.is_leader)
         await self.operator.start()
-        await self.leader.hold()
+        await self.leader.renew_until_lost()
 
 
 async def failed_over() -> tuple[Json, float]:
@@ -138,16 +138,16 @@ async def failed_over() -> tuple[Json, float]:
     async with scene() as made:
         first, second = Replica(made, "first"), Replica(made, "second")
         tasks = [asyncio.create_task(first.run())]
-        await made.until(first.leader.valid, 60.0)
+        await made.until(first.leader.is_leader, 60.0)
         tasks.append(asyncio.create_task(second.run()))
         made.apply()
         await made.until(lambda: made.world.condition("Ready") == ("True", "Ready"), 60.0)
         tasks[0].cancel()
         began = asyncio.get_running_loop().time()
         made.annotate()
-        await made.until(lambda: not first.leader.valid(), 15.0)
+        await made.until(lambda: not first.leader.is_leader(), 15.0)
         from_here = len(made.api.requests)
-        await made.until(second.leader.valid, 30.0)
+        await made.until(second.leader.is_leader, 30.0)
         seconds = asyncio.get_running_loop().time() - began
         lease = made.api.find("leases", "labelloop-system", "labelloop-operator")
         assert lease is not None

@@ -13,9 +13,9 @@ from tests.fakes.play import play
 from tests.fakes.scene import POLL, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop.counting import Count, Cut, count
+from labelloop.counting.pending_rows import Kept
+from labelloop.counting.updates import Count, Cut, count
 from labelloop.label_studio import Request, Response
-from labelloop.pending_rows import Kept
 
 CONFIG = choices_config(["billing", "login"])
 
@@ -23,10 +23,10 @@ CONFIG = choices_config(["billing", "login"])
 async def pending_after(deed: Any, seconds: float = 70.0) -> tuple[int, float]:
     """Pending updates a trained resource shows after the deed, without any webhook; the seconds until they show."""
     async with scene() as made:
-        made.apply(training={"everyUpdates": 3})
+        made.apply(training={"updatesPerTraining": 3})
         await made.start_operator()
         await trained(made)
-        made.apply(training={"everyUpdates": 1000})
+        made.apply(training={"updatesPerTraining": 1000})
         await made.settle()
         began = asyncio.get_running_loop().time()
         await deed(made)
@@ -74,7 +74,7 @@ async def skip_and_back(made: Scene) -> None:
 async def commit_late(made: Scene) -> None:
     """A row with a time of half a minute before the cut."""
     made.label_studio.annotate(7, 4)
-    cut = datetime.fromisoformat(made.world.training["cut"]["updatedAt"]).astimezone(UTC)
+    cut = datetime.fromisoformat(made.world.training["trainedThrough"]["updatedAt"]).astimezone(UTC)
     for found, annotation in sorted(annotations(made), key=lambda found: found[1].id)[-4:]:
         annotation.created_at = annotation.updated_at = found.updated_at = cut - timedelta(seconds=30)
 

@@ -45,7 +45,7 @@ async def rolled_back(made: Scene) -> None:
     made.apply(rollout={"progressDeadline": "30s"})
     made.annotate()
     made.bad_images.add(made.image_to_come())
-    await made.until(lambda: made.model.get("refused"))
+    await made.until(lambda: made.model.get("rejected"))
 
 
 async def moving(made: Scene) -> None:
@@ -58,7 +58,7 @@ async def moving(made: Scene) -> None:
 
 async def invalid(made: Scene) -> None:
     await trained(made)
-    made.apply(training={"everyUpdates": 0})
+    made.apply(training={"updatesPerTraining": 0})
     await made.until(lambda: made.world.condition("Ready") == ("False", "InvalidSpec"))
 
 
@@ -71,7 +71,7 @@ async def suspended(made: Scene) -> None:
 
 async def pinned(made: Scene) -> None:
     await trained(made)
-    made.apply(model={"pin": made.model["history"][0]["version"]})
+    made.apply(model={"pinnedVersion": made.model["history"][0]["version"]})
     await made.settle()
 
 

@@ -11,7 +11,7 @@ from tests.fakes.label_studio import Annotation
 from tests.fakes.scene import NAME, NAMESPACE, POLL, Json, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.watch.target import Hint
+from labelloop_operator.label_studio.project_ref import Hint
 
 SLACK = 3.0
 """Virtual seconds from a poll to a Job: settling, the scan, the reconcile."""
@@ -77,13 +77,13 @@ SPECS = st.fixed_dictionaries(
                 ),
             },
         ),
-        "evaluation": st.sampled_from([{"blind": True}, {"policy": "Report"}]),
+        "evaluation": st.sampled_from([{"hideHoldoutPredictions": True}, {"mode": "Audit"}]),
         "registry": st.sampled_from([{"pullSecretRef": {"name": "basic"}}, {"repository": "other.example/m"}]),
         "suspend": st.booleans(),
         "rollout": st.just({"progressDeadline": "2m"}),
-        "model": st.sampled_from([{"parameters": {"C": 1}}, {"historyLimit": 0}, {"pin": "model-unknown"}]),
+        "model": st.sampled_from([{"parameters": {"C": 1}}, {"historyLimit": 0}, {"pinnedVersion": "model-unknown"}]),
         "labelStudio": st.sampled_from([{"register": False}, {"register": True}]),
-        "training": st.sampled_from([{"everyUpdates": 5}, {"minInterval": "5m"}, {"everyUpdates": 0}]),
+        "training": st.sampled_from([{"updatesPerTraining": 5}, {"minInterval": "5m"}, {"updatesPerTraining": 0}]),
     },
 )
 
@@ -113,7 +113,7 @@ def full(item: Any) -> Any:
 @given(st.lists(st.tuples(SPECS, st.sampled_from([0, 1, 4, 15])), min_size=2, max_size=5))
 def test_any_sequence_of_edits_ends_like_the_last_one_at_once(edits: list[tuple[dict[str, Any], int]]) -> None:
     specs, pauses = [spec for spec, _ in edits], [pause for _, pause in edits]
-    last = {**specs[-1], "suspend": False, "training": {"everyUpdates": 3}}  # what cannot be used changes nothing
-    if "hostNetwork" in str(last) or "pin" in last.get("model", {}):
+    last = {**specs[-1], "suspend": False, "training": {"updatesPerTraining": 3}}  # what cannot be used changes nothing
+    if "hostNetwork" in str(last) or "pinnedVersion" in last.get("model", {}):
         last |= {"serving": {}, "model": {}}
     assert virtually(edited([*specs[:-1], last], pauses)) == virtually(edited([last], [0]))

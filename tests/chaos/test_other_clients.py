@@ -8,7 +8,7 @@ from tests.fakes.kubernetes import Object
 from tests.fakes.scene import NAME, NAMESPACE, Json, Scene, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.core.repairs import AT_ONCE, FIRST_PAUSE, WINDOW
+from labelloop_operator.controller.repair_backoff import AT_ONCE, FIRST_PAUSE, WINDOW
 
 CLIENT = "kubectl-patch"
 SERVICE = ("services", NAMESPACE, f"{NAME}-ml")

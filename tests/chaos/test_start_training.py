@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from tests.chaos.plans import trained
 from tests.chaos.replicas import Replicas
-from tests.fakes.scene import Scene, scene
+from tests.fakes.scene import Scene, is_training, scene
 from tests.fakes.virtual_network import virtually
 
 PRESSES = 100
@@ -32,14 +32,14 @@ class Presses:
         return self._scene.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), self._scene.api.version
 
     def jobs(self) -> list[tuple[str, int]]:
-        """Request and version of every Job ever made, in order."""
+        """Request and version of every training Job ever made, in order."""
         history = self._scene.api._history
         made = [(item, version) for version, type_, plural, item in history if (type_, plural) == ("ADDED", "jobs")]
-        return [(item["metadata"]["annotations"][REQUEST_ID], version) for item, version in made]
+        return [(item["metadata"]["annotations"][REQUEST_ID], version) for item, version in made if is_training(item)]
 
     def handled(self) -> bool:
         asked = self._scene.world.found()["metadata"]["annotations"]["labelloop.dev/train-requested-at"]
-        return bool(self._scene.world.training.get("handledRequest") == asked)
+        return bool(self._scene.world.training.get("lastHandledTrainRequest") == asked)
 
     def check(self) -> None:
         jobs = self.jobs()
@@ -54,7 +54,7 @@ async def pressed(seed: int) -> dict[str, int]:
         random = Random(seed)
         replicas, presses = Replicas(made, random), Presses(made)
         replicas.start()
-        made.apply(training={"everyUpdates": 100_000})
+        made.apply(training={"updatesPerTraining": 100_000})
         made.annotate(3)
         await made.until(lambda: is_ready(made))
 
@@ -102,8 +102,8 @@ def test_each_accepted_press_comes_to_one_training(seed: int) -> None:
     ("spec", "broken", "reason"),
     [
         ({"suspend": True}, None, "Suspended"),
-        ({"model": {"pin": "first"}}, None, "Pinned"),
-        ({"training": {"everyUpdates": 0}}, None, "InvalidSpec"),
+        ({"model": {"pinnedVersion": "first"}}, None, "Pinned"),
+        ({"training": {"updatesPerTraining": 0}}, None, "InvalidSpec"),
         ({}, 502, "LabelStudioUnreachable"),
         ({"rollout": {"progressDeadline": "10m"}}, None, "WaitingForRollout"),
     ],
@@ -117,7 +117,7 @@ def test_an_accepted_press_that_cannot_be_followed_says_why_and_is_followed_late
             await made.start_operator()
             await trained(made)
             if reason == "Pinned":
-                spec["model"] = {"pin": made.active}
+                spec["model"] = {"pinnedVersion": made.active}
             if reason == "WaitingForRollout":
                 made.annotate()
                 made.bad_images.add(made.image_to_come())
@@ -131,11 +131,11 @@ def test_an_accepted_press_that_cannot_be_followed_says_why_and_is_followed_late
             await made.until(lambda: made.world.training.get("next", "").startswith(f"{reason}: "))
             await made.pass_time(120.0)
             assert made.world.training["next"].startswith(f"{reason}: ")
-            assert (len(made.jobs), made.world.training.get("handledRequest")) == (trainings, None)
+            assert (len(made.jobs), made.world.training.get("lastHandledTrainRequest")) == (trainings, None)
             made.label_studio.broken = None
             made.bad_images.clear()
             made.apply()
-            await made.until(lambda: made.world.training.get("handledRequest") == PRESSED, 180.0)
+            await made.until(lambda: made.world.training.get("lastHandledTrainRequest") == PRESSED, 180.0)
             await made.settle()
             assert len(made.jobs) == trainings + 1
 

@@ -122,7 +122,7 @@ async def job_changed(deed: Deed, field: str) -> None:
         assert (
             live["metadata"]["annotations"].items() >= {**before["metadata"]["annotations"], "theirs": "kept"}.items()
         )
-        told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobSetRight"]
+        told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobRestored"]
         assert told == [f"Job {place[2]}: {field} did not agree with the resource and is set right"]
         assert made.world.condition("TrainingSucceeded") == ("Unknown", "TrainingRunning")
         made.jobs_run = True
@@ -142,7 +142,7 @@ async def job_deleted() -> None:
         await made.start_operator()
         job = await running_job(made)
         made.api.remove("jobs", NAMESPACE, job["metadata"]["name"])
-        await made.until(lambda: made.world.condition("TrainingSucceeded") == ("False", "JobVanished"))
+        await made.until(lambda: made.world.condition("TrainingSucceeded") == ("False", "JobDeleted"))
         made.jobs_run = True
         await made.until(lambda: made.active == made.version_to_come())
 
@@ -197,7 +197,7 @@ async def ended_badly(how: dict[str, Any], reason: str) -> None:
         training = made.world.training
         assert training["consecutiveFailures"] == 1
         assert training["lastFailure"]["reason"] == reason
-        assert training["nextNotBefore"]
+        assert training["nextRetryTime"]
         made.jobs_run = True
         await made.until(lambda: made.active == made.version_to_come())
         assert len(made.jobs) == 3
@@ -223,7 +223,7 @@ async def did_not_start(reason: str) -> None:
             fail_pods(made, bad, reason)
         await made.settle(plan.quiet)
         assert (made.active, made.selected) == (served, selected)
-        assert [item["image"] for item in made.model["refused"]] == [bad]
+        assert [item["image"] for item in made.model["rejected"]] == [bad]
         assert made.world.condition("RolloutSucceeded") == ("False", "ProgressDeadlineExceeded")
         assert made.world.condition("Serving") == ("True", "Available")
         assert len(made.api.all("deployments")) == 1

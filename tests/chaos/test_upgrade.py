@@ -1,7 +1,8 @@
 """What an earlier version left in the cluster is taken over, and what a later one adds is put up with.
 
 tests/samples/upgrade/COMMIT.json holds what the operator of that commit had made on the fakes, its children with the
-owners of their fields: one resource at rest, one training, one in the middle of a roll-out.
+owners of their fields: one resource at rest, one training, one in the middle of a roll-out. Fields that 0.2.0 renamed
+have their new names.
 """
 
 import json

@@ -15,7 +15,7 @@ from tests.fakes.kubernetes import FakeKubernetes, Seen
 from tests.fakes.scene import NAME, NAMESPACE, Json, Killer, Scene, reset, scene
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.kubernetes.client import Kubernetes
 
 RESYNC = 60.0
 SILENCE = 75.0

@@ -71,23 +71,23 @@ class Story:
         self.backends.append(made)
         return made
 
-    def spec(self, project: Project, every_updates: int, **more: Any) -> dict[str, Any]:
+    def spec(self, project: Project, updates_per_training: int, **more: Any) -> dict[str, Any]:
         """The smallest useful spec, and what a story needs on top."""
-        training = {"everyUpdates": every_updates, "backoff": "5s"} | more.pop("training", {})
+        training = {"updatesPerTraining": updates_per_training, "backoff": "5s"} | more.pop("training", {})
         connection = {"connectionSecretRef": {"name": CONNECTION_SECRET}, "project": project.id}
         return {"labelStudio": connection, "training": training, **more}
 
-    def running(self, project: Project, every_updates: int, name: str = "intents", **more: Any) -> Backend:
+    def running(self, project: Project, updates_per_training: int, name: str = "intents", **more: Any) -> Backend:
         """A resource that is applied and Ready."""
         backend = self.backend(name)
-        backend.apply(self.spec(project, every_updates, **more))
+        backend.apply(self.spec(project, updates_per_training, **more))
         backend.wait_ready()
         return backend
 
-    def trained(self, project: Project, every_updates: int, **more: Any) -> Backend:
-        """A Ready resource that has trained once, on `every_updates` annotations imported at once."""
-        project.import_annotated(every_updates)
-        backend = self.running(project, every_updates, **more)
+    def trained(self, project: Project, updates_per_training: int, **more: Any) -> Backend:
+        """A Ready resource that has trained once, on `updates_per_training` annotations imported at once."""
+        project.import_annotated(updates_per_training)
+        backend = self.running(project, updates_per_training, **more)
         backend.wait_version_other_than(None)
         backend.wait_pending(0)
         eventually(lambda: len(backend.serving_pods) == 1, PATIENCE, backend.told)

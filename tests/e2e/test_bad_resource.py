@@ -13,15 +13,15 @@ from tests.support.waiting import PATIENCE, eventually
 CONNECTION = {"connectionSecretRef": {"name": "label-studio"}, "project": 1}
 WRONG_FIELDS: dict[str, dict[str, Any]] = {
     "everyUpdate": {"training": {"everyUpdate": 5}},
-    "everyUpdates": {"training": {"everyUpdates": 0}},
-    "spec.training.everyUpdates": {"training": {"everyUpdates": "five"}},
+    "updatesPerTraining": {"training": {"updatesPerTraining": 0}},
+    "spec.training.updatesPerTraining": {"training": {"updatesPerTraining": "five"}},
     "project": {"labelStudio": CONNECTION | {"project": 0}},
     "spec.labelStudio.project": {"labelStudio": CONNECTION | {"project": "one"}},
     "connectionSecretRef": {"labelStudio": {"project": 1}},
     "replicas": {"serving": {"replicas": -1}},
     "colour": {"colour": "blue"},
     "backoff": {"training": {"backoff": "soon"}},
-    "holdout": {"evaluation": {"holdout": 2}},
+    "holdout": {"evaluation": {"holdout": "2"}},
 }
 
 

@@ -57,11 +57,11 @@ def test_a_changed_base_image_moves_the_model_and_a_broken_one_goes_back(story: 
         backend.wait_for("Rebased", "False", "ProgressDeadlineExceeded")
         eventually(lambda: _images(backend.serving_pods) == [moved["image"]], PATIENCE, backend.told)
         project.import_annotated(EVERY)
-        eventually(lambda: len(backend.status["model"]["refused"]) == 2, PATIENCE, backend.told)
+        eventually(lambda: len(backend.status["model"]["rejected"]) == 2, PATIENCE, backend.told)
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     assert report.versions == [version]
-    assert {entry["reason"] for entry in backend.status["model"]["refused"]} == {"ProgressDeadlineExceeded"}
+    assert {entry["reason"] for entry in backend.status["model"]["rejected"]} == {"ProgressDeadlineExceeded"}
 
 
 @pytest.mark.chaos_case("11", "22")
@@ -84,7 +84,7 @@ def test_an_image_that_cannot_be_pulled_leaves_the_old_version_serving(story: St
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     assert backend.version == cold
-    assert [entry["image"] for entry in backend.status["model"]["refused"]] == [missing]
+    assert [entry["image"] for entry in backend.status["model"]["rejected"]] == [missing]
 
 
 def test_a_new_cluster_serves_what_was_promoted_last_without_a_training(story: Story, times: dict[str, object]) -> None:

@@ -30,7 +30,7 @@ def test_a_wiped_status_and_children_changed_by_others_are_set_right(story: Stor
         eventually(lambda: backend.version == version, PATIENCE, backend.told)
         backend.wait_ready()
         backend.wait_pending(0)
-        assert backend.status["training"]["cut"] == before["training"]["cut"]
+        assert backend.status["training"]["trainedThrough"] == before["training"]["trainedThrough"]
 
         (deployment,) = backend.deployments
         name = deployment["metadata"]["name"]
@@ -110,12 +110,12 @@ def test_a_job_changed_by_others_is_set_right_and_a_deleted_one_made_again(story
             assert live["spec"] == before["spec"]
             assert live["metadata"]["labels"].items() >= {**before["metadata"]["labels"], "theirs": "kept"}.items()
             assert live["metadata"]["annotations"]["theirs"] == "kept"
-            told = [item["message"] for item in backend.events() if item["reason"] == "JobSetRight"]
+            told = [item["message"] for item in backend.events() if item["reason"] == "JobRestored"]
             assert [any(field in one for one in told) for field in ("metadata.labels", "spec.suspend")] == [True] * 2
             assert timeline.jobs() == [place[0]], "no second training"
 
             jobs.delete_namespaced_job(*place, propagation_policy="Background")
-            backend.wait_for("TrainingSucceeded", "False", "JobVanished")
+            backend.wait_for("TrainingSucceeded", "False", "JobDeleted")
         finally:
             cluster.cont("registry")
         backend.wait_version_other_than(cold)

@@ -46,10 +46,10 @@ def test_a_training_whose_pod_is_refused_says_so_and_an_edit_of_its_resources_re
     core.create_namespaced_limit_range(story.namespace, body)
     try:
         project.import_annotated(EVERY)
-        refused = backend.wait_for("TrainingSucceeded", "Unknown", "PodsRefused")
+        refused = backend.wait_for("TrainingSucceeded", "Unknown", "PodCreationFailed")
         assert "maximum memory usage per Container is 1Gi" in refused["message"]
-        assert backend.status["training"]["next"].startswith("PodsRefused: ")
-        assert [item["type"] for item in backend.events() if item["reason"] == "PodsRefused"] == ["Warning"]
+        assert backend.status["training"]["next"].startswith("PodCreationFailed: ")
+        assert [item["type"] for item in backend.events() if item["reason"] == "PodCreationFailed"] == ["Warning"]
 
         fitting = {"requests": {"memory": "256Mi"}, "limits": {"memory": "1Gi"}}
         backend.apply(story.spec(project, EVERY, training={"resources": fitting}))
@@ -112,5 +112,5 @@ def assert_backs_off(backend: Backend, failures: int) -> None:
     training = backend.status["training"]
     assert training["lastFailure"]["reason"] == "Evicted"
     assert training["consecutiveFailures"] == failures
-    assert training["nextNotBefore"] > training["finishedAt"]
-    assert training["cut"]["size"] == 0, "its updates are not used up"
+    assert training["nextRetryTime"] > training["lastCompletionTime"]
+    assert training["trainedThrough"]["annotations"] == 0, "its updates are not used up"

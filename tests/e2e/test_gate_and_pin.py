@@ -16,14 +16,14 @@ def test_a_refused_model_is_kept_out_until_asked_for_and_a_pin_goes_back(story: 
     first = backend.version
     assert first is not None
 
-    strict = story.spec(project, ROUND, evaluation={"minimum": 1})
+    strict = story.spec(project, ROUND, evaluation={"minAccuracy": "1"})
     backend.apply(strict)
     project.import_annotated(ROUND)
     refusal = backend.wait_for("CandidateAccepted", "False", "BelowMinimum")
-    assert "evaluation.minimum 1" in refusal["message"]
-    refused = backend.status["model"]["refused"][0]
+    assert "evaluation.minAccuracy 1" in refusal["message"]
+    refused = backend.status["model"]["rejected"][0]
     assert refused["image"] in refusal["message"]
-    eventually(lambda: "CandidateRefused" in [event["reason"] for event in backend.events()], PATIENCE, backend.told)
+    eventually(lambda: "CandidateRejected" in [event["reason"] for event in backend.events()], PATIENCE, backend.told)
     # Its updates are used up: nothing trains again, and what served goes on serving.
     backend.wait_pending(0)
     assert (backend.version, backend.answering) == (first, first)
@@ -37,7 +37,7 @@ def test_a_refused_model_is_kept_out_until_asked_for_and_a_pin_goes_back(story: 
     assert backend.condition("CandidateAccepted")["status"] == "True"
 
     with load(story.lab.cluster, backend.address, f"{project.id}.1", project.label_config, 0.05) as report:
-        backend.apply(story.spec(project, ROUND, model={"pin": first}))
+        backend.apply(story.spec(project, ROUND, model={"pinnedVersion": first}))
         eventually(lambda: backend.version == first and backend.answering == first, PATIENCE, backend.told)
     assert not report.failures, report.failures[:3]
     project.import_annotated(ROUND)

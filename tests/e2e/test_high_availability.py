@@ -77,7 +77,7 @@ def leader(lab: Lab) -> dict[str, Any]:
 def seconds_until_acted(backend: Backend, updates: int) -> float:
     """How long it takes until a change of the resource is acted on."""
     began = time.monotonic()
-    backend.patch({"spec": {"training": {"everyUpdates": updates}}})
+    backend.patch({"spec": {"training": {"updatesPerTraining": updates}}})
 
     def acted() -> bool:
         found = backend.read() or {}
@@ -175,12 +175,13 @@ def _settled(backend: Backend) -> bool:
     found = backend.read() or {}
     training = found["status"]["training"]
     asked = found["metadata"]["annotations"][REQUESTED_AT]
-    return bool(training["handledRequest"] == asked and training.get("lastOutcome"))
+    return bool(training["lastHandledTrainRequest"] == asked and training.get("lastOutcome"))
 
 
 def _check(button: Button, timeline: Timeline) -> None:
     """Each accepted press was followed by a training; no request had two; nobody trained unasked."""
-    started = {seen.name: seen.object["metadata"]["annotations"] for seen in timeline.changes("Job")}
+    trainings = [seen for seen in timeline.changes("Job") if "-ml-train-" in seen.name]
+    started = {seen.name: seen.object["metadata"]["annotations"] for seen in trainings}
     requests_of_jobs = [annotations.get("labelloop.dev/request-id", "") for annotations in started.values()]
     assert all(requests_of_jobs), started
     assert len(set(requests_of_jobs)) == len(requests_of_jobs), requests_of_jobs

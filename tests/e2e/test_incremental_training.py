@@ -23,7 +23,7 @@ def press_start_training(project: Project) -> None:
 
 def test_only_changed_tasks_are_read_again_and_nothing_is_missed(story: Story, project: Project) -> None:
     # The gate only tells: whether the second model is better is not what this is about.
-    backend = story.trained(project, TASKS, evaluation={"policy": "Report"})
+    backend = story.trained(project, TASKS, evaluation={"mode": "Audit"})
     first = backend.version
     snapshot = backend.status["training"]["snapshot"]
     annotations = {row.task: row.annotations[0].id for row in full_read(project).snapshot.rows}
@@ -46,7 +46,7 @@ def test_only_changed_tasks_are_read_again_and_nothing_is_missed(story: Story, p
     assert backend.status["model"]["active"]["datasetDigest"] == full_read(project).snapshot.digest
     assert backend.status["training"]["snapshot"] != snapshot
 
-    backend.apply(story.spec(project, TASKS, evaluation={"policy": "Report"}, training={"snapshot": "Never"}))
+    backend.apply(story.spec(project, TASKS, evaluation={"mode": "Audit"}, training={"snapshotPolicy": "None"}))
     project.user.change(annotations[tasks[6]], labels[-2])
     press_start_training(project)
 

@@ -24,7 +24,7 @@ metadata:
   namespace: {namespace}
 spec:
   labelStudio: {{connectionSecretRef: {{name: label-studio}}, project: {project}}}
-  training: {{everyUpdates: 300}}
+  training: {{updatesPerTraining: 300}}
   serving: {{replicas: 2}}
 """
 
@@ -49,6 +49,7 @@ def test_the_loop(story: Story, project: Project, annotator: Annotator, times: d
             first.switched(cold)
         assert len(timeline.jobs()) == 1
         one = assert_versions_agree(story, backend, project)
+        assert_predictions_written(backend, project, one)
         accuracy = {one: backend.accuracy(UNSEEN, project.id, project.label_config)}
 
         with watched_switch(backend, project, timeline) as second:
@@ -84,6 +85,16 @@ def assert_versions_agree(story: Story, backend: Backend, project: Project) -> s
         layers = image_manifest(active["image"])["layers"]
         assert [layer["digest"] for layer in layers[:-1]] == [layer["digest"] for layer in base]
     return version
+
+
+def assert_predictions_written(backend: Backend, project: Project, version: str) -> None:
+    """Every task without annotations has a scored prediction of this version, though nobody opened it."""
+    backend.wait_for("PredictionsWritten", "True", "PredictionsWritten")
+    assert backend.status["predictions"]["version"] == version
+    stored = project.user.stored_predictions(project.id)
+    unlabelled = [task for task, _ in project.tasks[project.annotated :]]
+    assert unlabelled
+    assert all(0 < stored[task][version] <= 1 for task in unlabelled)
 
 
 def title(project: Project) -> str:

@@ -27,7 +27,7 @@ def test_pods_are_restricted_and_hold_only_what_their_work_needs(story: Story, p
 
     with pods_seen(story) as seen:
         backend = story.trained(project, EVERY, serving={"podTemplate": additions("backend")},
-                                training={"everyUpdates": EVERY, "podTemplate": additions("train")})  # fmt: skip
+                                training={"updatesPerTraining": EVERY, "podTemplate": additions("train")})  # fmt: skip
     by_component = {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in seen.values()}
     assert by_component.keys() == {"serving", "training"}
 
@@ -151,6 +151,6 @@ def test_addresses_that_only_the_operator_reaches_are_not_asked(story: Story, pr
     backend = story.backend()
     spec = story.spec(project, EVERY)
     backend.apply(spec | {"labelStudio": spec["labelStudio"] | {"connectionSecretRef": {"name": "elsewhere"}}})
-    message = told(backend, "ConnectionAddressRefused")
+    message = told(backend, "ConnectionAddressForbidden")
     assert url in message
     assert "labelStudio.allowedAddresses" in message

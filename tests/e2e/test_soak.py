@@ -9,11 +9,11 @@ ROUND = 24
 
 @pytest.mark.chaos_case("11")
 def test_no_request_fails_while_versions_come_and_go(story: Story, project: Project) -> None:
-    backend = story.trained(project, ROUND, evaluation={"policy": "Report"})
+    backend = story.trained(project, ROUND, evaluation={"mode": "Audit"})
     first = backend.version
     project.import_annotated(ROUND)
     second = backend.wait_version_other_than(first)
-    spec = story.spec(project, 1000, evaluation={"policy": "Report"})
+    spec = story.spec(project, 1000, evaluation={"mode": "Audit"})
 
     done = soak(story.lab, backend, spec, project.label_config, [str(first), second], rollouts=3, rollbacks=1)
 

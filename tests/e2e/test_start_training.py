@@ -16,7 +16,7 @@ def test_the_button_starts_a_job_at_once(story: Story, project: Project, annotat
 
         annotator.press_start_training()
 
-        # Nothing else starts one: far fewer annotations than `everyUpdates` are there, and nobody makes more.
+        # Nothing else starts one: far fewer annotations than `updatesPerTraining` are there, and nobody makes more.
         eventually(timeline.jobs, PATIENCE, "a Job")
         backend.wait_version_other_than(cold)
         assert len(timeline.jobs()) == 1

@@ -84,7 +84,8 @@ class Side:
         project = story.new_project(LABELS)
         more = {section: {"podTemplate": brake.template(container)}}
         # However long a machine takes, the roll-out is not refused, and no model either.
-        more |= {"rollout": {"progressDeadline": "1h"}, "evaluation": {"policy": "Report"}}
+        more |= {"rollout": {"progressDeadline": "1h"}, "evaluation": {"mode": "Audit"}}
+        more |= {"predictions": {"scope": "None"}}
         backend = story.trained(project, ROUND, name=name, **more)
         return cls(backend, project, brake, str(backend.version))
 

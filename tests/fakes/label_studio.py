@@ -46,12 +46,22 @@ class Annotation:
         return {**self.answer(), **rest, "result": [] if self.label is None else [result]}
 
 
+@dataclass(frozen=True)
+class Prediction:
+    id: int
+    model_version: str
+    created_at: datetime
+    score: float | None
+    result: list[dict[str, Any]]
+
+
 @dataclass
 class Task:
     id: int
     updated_at: datetime
     annotations: dict[int, Annotation] = field(default_factory=dict)
     text: str = ""
+    predictions: list[Prediction] = field(default_factory=list)
 
 
 @dataclass
@@ -63,7 +73,19 @@ class Project:
     tasks: dict[int, Task] = field(default_factory=dict)
     shows_predictions: bool = True
     predictions: dict[str, int] = field(default_factory=dict)
-    """How many are stored of each version."""
+    """How many are stored of each version, besides those that tasks hold."""
+
+    def stored(self) -> dict[str, list[Prediction]]:
+        """What tasks hold, by version."""
+        found: dict[str, list[Prediction]] = {}
+        for task in self.tasks.values():
+            for prediction in task.predictions:
+                found.setdefault(prediction.model_version, []).append(prediction)
+        return found
+
+    def versions(self) -> dict[str, int]:
+        """How many are stored of each version."""
+        return self.predictions | {version: len(stored) for version, stored in self.stored().items()}
 
 
 Interceptor = Callable[[web.Request, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
@@ -88,6 +110,7 @@ class FakeLabelStudio:
         """While true no request is answered: whoever asks stays in the middle of what it does."""
         self.html = False
         self.interceptor: Interceptor | None = None
+        self.data_of: Callable[[Task], dict[str, Any]] = lambda task: {"text": task.text}
         self.guard_backends = self.guard_webhooks = False
         self.backend_state = "CO"
         self._ids = iter(range(1, 1_000_000))
@@ -182,8 +205,10 @@ class FakeLabelStudio:
                 return self._described(request)
             case (method, ["api", "projects", number]):
                 return await self._project(request, method, int(number))
-            case ("GET", ["api", "projects", number, "model-versions"]):
-                return web.json_response(self.projects[int(number)].predictions)
+            case (method, ["api", "projects", number, "model-versions"]):
+                return await self._model_versions(request, method, int(number))
+            case ("POST", ["api", "projects", number, "import", "predictions"]):
+                return await self._import_predictions(request, int(number))
             case ("GET", ["api", "tasks"]):
                 return self._tasks(request)
             case (method, ["api", "webhooks", *rest]):
@@ -208,11 +233,56 @@ class FakeLabelStudio:
             return _gone()
         if method == "PATCH":
             version = (await request.json())["model_version"]
-            if version and version not in (*self._titles(number), *project.predictions):
+            if version and version not in (*self._titles(number), *project.versions()):
                 refusal = "Model version doesn't exist either as live model or as static predictions."
                 return web.json_response({"validation_errors": {"model_version": [refusal]}}, status=400)
             project.model_version = version
         return web.json_response(self._description(project))
+
+    async def _model_versions(self, request: web.Request, method: str, number: int) -> web.Response:
+        project = self.projects.get(number)
+        if project is None:
+            return _gone()
+        if method == "DELETE":
+            return self._remove_predictions(project, (await request.json())["model_version"])
+        if request.query.get("extended") != "true":
+            return web.json_response(project.versions())
+        latest = {version: max(item.created_at for item in stored) for version, stored in project.stored().items()}
+        static = [
+            {"model_version": version, "count": count, "latest": text(latest.get(version, self.now))}
+            for version, count in project.versions().items()
+        ]
+        return web.json_response({"static": static, "live": None})
+
+    def _remove_predictions(self, project: Project, version: str) -> web.Response:
+        """With any version goes the project's choice, when that is a backend's title."""
+        if project.model_version in (version, *self._titles(project.id)):
+            project.model_version = ""
+        removed = project.predictions.pop(version, 0)
+        for task in project.tasks.values():
+            kept = [prediction for prediction in task.predictions if prediction.model_version != version]
+            removed += len(task.predictions) - len(kept)
+            task.predictions = kept
+        return web.json_response({"deleted_predictions": removed})
+
+    async def _import_predictions(self, request: web.Request, number: int) -> web.Response:
+        """All or nothing for unknown tasks; what does not fit the labelling configuration is left out silently."""
+        project = self.projects.get(number)
+        if project is None:
+            return _gone()
+        items = await request.json()
+        for item in items:
+            if item["task"] not in project.tasks:
+                refusal = f'{item} contains invalid "task" field'
+                body = {"detail": "Validation error", "validation_errors": {"non_field_errors": [refusal]}}
+                return web.json_response(body, status=400)
+        fitting = [item for item in items if _fits(item["result"], project.label_config)]
+        now = self._tick()
+        for item in fitting:
+            version, score = item.get("model_version", "undefined"), item.get("score")
+            made = Prediction(next(self._ids), version, now, score, item["result"])
+            project.tasks[item["task"]].predictions.append(made)
+        return web.json_response({"created": len(fitting)}, status=201)
 
     def _titles(self, number: int) -> list[str]:
         return [item["title"] for item in self.backends.values() if item["project"] == number]
@@ -250,7 +320,7 @@ class FakeLabelStudio:
             {
                 "id": task.id,
                 "updated_at": text(task.updated_at),
-                "data": {"text": task.text},
+                "data": self.data_of(task),
                 "annotations": [
                     annotation.full_answer() if full else annotation.answer()
                     for annotation in task.annotations.values()
@@ -354,8 +424,17 @@ def _gone() -> web.Response:
     return web.json_response({"detail": "Not found."}, status=404)
 
 
+def _fits(result: list[dict[str, Any]], label_config: str) -> bool:
+    """Whether all choices stand in the configuration."""
+    chosen = [choice for region in result for choice in region["value"].get("choices", [])]
+    return all(f'"{choice}"' in label_config for choice in chosen)
+
+
 def _matches(task: Task, item: dict[str, Any]) -> bool:
     column = item["filter"].removeprefix("filter:tasks:")
+    if column == "predictions_model_versions":
+        has = any(part in prediction.model_version for part in item["value"] for prediction in task.predictions)
+        return has is (item["operator"] == "contains")
     skipped = sum(annotation.was_cancelled for annotation in task.annotations.values())
     values: dict[str, Any] = {
         "id": task.id,
@@ -363,5 +442,6 @@ def _matches(task: Task, item: dict[str, Any]) -> bool:
         "total_annotations": len(task.annotations) - skipped,
         "cancelled_annotations": skipped,
     }
-    wanted = item["value"]
-    return values[column] > wanted if item["operator"] == "greater" else values[column] == wanted
+    wanted, value = item["value"], values[column]
+    compared = {"greater": value > wanted, "less_or_equal": value <= wanted, "equal": value == wanted}
+    return compared[item["operator"]]

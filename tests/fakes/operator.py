@@ -17,28 +17,28 @@ from tests.fakes.kubernetes import FakeKubernetes, Object
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.fakes.waiting import until
 
-from labelloop_operator.clients.backend import NoAnswer
-from labelloop_operator.clients.errors import ApiError
-from labelloop_operator.clients.events import Events
-from labelloop_operator.clients.kinds import BACKEND, CHILD_KINDS, POD
-from labelloop_operator.clients.kubernetes import Kubernetes
-from labelloop_operator.clients.registry import Registry
-from labelloop_operator.core.connections import Secrets
-from labelloop_operator.core.engine import Engine
-from labelloop_operator.core.execute import Executor
-from labelloop_operator.core.gather import Gatherer
-from labelloop_operator.core.observed import OperatorFacts
-from labelloop_operator.core.pods import Pods
-from labelloop_operator.core.queue import WorkQueue
-from labelloop_operator.core.registry_work import RegistryWork
-from labelloop_operator.core.service_probes import Ask, ServiceProbes
-from labelloop_operator.core.training_slots import TrainingSlots
+from labelloop_operator.controller.backend_client import NoAnswer
+from labelloop_operator.controller.executor import Executor
+from labelloop_operator.controller.gatherer import Gatherer
+from labelloop_operator.controller.reconciler import Reconciler
+from labelloop_operator.controller.service_probes import Ask, ServiceProbes
+from labelloop_operator.controller.training_slots import TrainingSlots
+from labelloop_operator.controller.workqueue import WorkQueue
+from labelloop_operator.kubernetes.api_errors import ApiError
+from labelloop_operator.kubernetes.cache import Cache, Key
+from labelloop_operator.kubernetes.client import Kubernetes
+from labelloop_operator.kubernetes.cluster_watch import SUCCEEDED
+from labelloop_operator.kubernetes.connection_secrets import Secrets
+from labelloop_operator.kubernetes.event_recorder import Events
+from labelloop_operator.kubernetes.kinds import BACKEND, CHILD_KINDS, POD
+from labelloop_operator.kubernetes.pods import Pods
+from labelloop_operator.kubernetes.reflector import Reflector
+from labelloop_operator.label_studio.project_ref import PollIntervals
+from labelloop_operator.label_studio.watch import LabelStudioWatch
 from labelloop_operator.ops.metrics import Metrics
-from labelloop_operator.watch.cache import Cache, Key
-from labelloop_operator.watch.cluster import SUCCEEDED
-from labelloop_operator.watch.label_studio import LabelStudioWatch
-from labelloop_operator.watch.reflector import Reflector
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.planning.observed import OperatorFacts
+from labelloop_operator.registry.client import Registry
+from labelloop_operator.registry.worker import RegistryWork
 
 KEY = b"k" * 64
 NAMESPACE, NAME = "team-a", "intents"
@@ -114,7 +114,7 @@ class Operator:
     def __init__(
         self,
         api: FakeKubernetes,
-        pace: Pace,
+        pace: PollIntervals,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         resync: float | None = None,
         may_write: Callable[[], bool] = lambda: True,
@@ -122,7 +122,7 @@ class Operator:
         ask: Ask | None = None,
         **changed: Any,
     ) -> None:
-        self.kubernetes = connect(api).guarded(may_write)
+        self.kubernetes = connect(api).require_leadership(may_write)
         self._resync = resync
         self.queue: WorkQueue[Key] = WorkQueue()
         self.cache = Cache(self.queue.add)
@@ -145,7 +145,7 @@ class Operator:
             self._probes,
             clock,
         )
-        self.engine = Engine(
+        self.engine = Reconciler(
             self.queue, self.cache, gatherer, Executor(self.kubernetes, self.cache), self.watch,
             Events(self.kubernetes), self.metrics, TrainingSlots(self.cache, self.watch.address),
             self._registry_work, self._probes, clock,
@@ -176,7 +176,7 @@ class Operator:
 
     @property
     def reconciles(self) -> float:
-        return self.metrics.registry.get_sample_value("labelloop_reconciles_total", {"result": "success"}) or 0.0
+        return self.metrics.registry.get_sample_value("labelloop_reconcile_total", {"result": "success"}) or 0.0
 
     async def crash(self) -> None:
         for task in self._tasks:
@@ -195,7 +195,7 @@ class World:
         self.api = api
         self.label_studio = label_studio
         self.operator: Operator | None = None
-        self.pace = Pace(poll=0.3, scan=60.0)
+        self.pace = PollIntervals(poll=0.3, scan=60.0)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.resync: float | None = None
         self.registry = FakeRegistry()
@@ -230,11 +230,13 @@ class World:
         self.api.put("secrets", {"metadata": {"name": "label-studio"}, "data": data}, NAMESPACE)
 
     def resource(self, name: str = NAME, project: int = 7, **spec: Any) -> Object:
+        """Create a resource. It writes no predictions unless `spec` says so: the only Jobs are trainings."""
+        connection = {"connectionSecretRef": {"name": "label-studio"}, "project": project}
         body = {
             "apiVersion": "labelloop.dev/v1alpha1",
             "kind": "LabelStudioBackend",
             "metadata": {"name": name},
-            "spec": {"labelStudio": {"connectionSecretRef": {"name": "label-studio"}, "project": project}, **spec},
+            "spec": {"labelStudio": connection, "predictions": {"scope": "None"}, **spec},
         }
         return self.api.put("labelstudiobackends", body, NAMESPACE)
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.fakes.kubernetes import Seen
 from tests.fakes.operator import IMAGE, NAME, NAMESPACE, World, world
 
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.label_studio.project_ref import PollIntervals
 
 Json = dict[str, Any]
 
@@ -94,6 +94,11 @@ def is_training(job: Json) -> bool:
     return "-ml-train-" in job["metadata"]["name"]
 
 
+def predicts(job: Json) -> bool:
+    """Whether a Job writes predictions into Label Studio."""
+    return "-ml-pred-" in job["metadata"]["name"]
+
+
 class Scene:
     """What people do, and what can be seen."""
 
@@ -112,7 +117,7 @@ class Scene:
         self.lives = 1
         self.jobs_run = True
         self._gone_on = -1
-        made.pace = Pace(poll=POLL, scan=60.0)
+        made.pace = PollIntervals(poll=POLL, scan=60.0)
         made.clock = self.now
         made.resync = 60.0
 
@@ -132,9 +137,10 @@ class Scene:
 
     def apply(self, **spec: Any) -> None:
         """Apply the resource, with a training every three updates."""
-        training = {"everyUpdates": 3, "backoff": "2s", **spec.pop("training", {})}
+        training = {"updatesPerTraining": 3, "backoff": "2s", **spec.pop("training", {})}
         connection = {"connectionSecretRef": {"name": "label-studio"}, "project": 7}
-        wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, **spec}
+        wanted = {"labelStudio": connection | spec.pop("labelStudio", {}), "training": training, "predictions": {}}
+        wanted |= spec
         if self.world.found():
             self.api.patch(*PLACE, lambda live: live.update(spec=wanted))
         else:
@@ -256,8 +262,16 @@ class Scene:
 
     def end_job(self, item: Json, outcome: str) -> None:
         name = item["metadata"]["name"]
-        told = self.result(outcome) if is_training(item) else self.rebased(item)
+        if is_training(item):
+            told = self.result(outcome)
+        else:
+            told = self.predicted(item) if predicts(item) else self.rebased(item)
         self.world.job_ends(name, told, failed=told["outcome"] == "Failed")
+
+    def predicted(self, job: Json) -> Json:
+        """Termination message of a prediction Job."""
+        version = job["spec"]["template"]["metadata"]["annotations"]["labelloop.dev/model-version"]
+        return {"outcome": "Predicted", "reason": "Predicted", "message": "wrote 1", "version": version, "written": 1}
 
     def rebased(self, job: Json) -> Json:
         """What a rebase's Job says: the same version, in another image when its base is another one."""
@@ -282,7 +296,7 @@ class Scene:
         if outcome == "NotEnoughData":
             return told | {"reason": "TooFewLabels", "message": "one label only", "cut": cut}
         refused = outcome == "Refused"
-        gate = {"accepted": not refused, "reason": "WorseThanActive" if refused else "NotWorse", "message": "0.6, 0.7"}
+        gate = {"accepted": not refused, "reason": "WorseThanActive" if refused else "Passed", "message": "0.6, 0.7"}
         return told | {
             "reason": "WorseThanActive" if refused else "Trained",
             "gate": gate,
@@ -306,7 +320,7 @@ class Scene:
 
     def check(self) -> None:
         """What never happens, whatever does."""
-        running = [item for item in self.api.all("jobs") if not item.get("status")]
+        running = [item for item in self.api.all("jobs") if not item.get("status") and not predicts(item)]
         assert len(running) <= 1, "two trainings at a time"
         self.jobs |= {item["metadata"]["uid"] for item in self.api.all("jobs") if is_training(item)}
         service = self.api.find("services", NAMESPACE, f"{NAME}-ml")
@@ -339,12 +353,16 @@ class Scene:
             "active": self.active,
             "candidate": self.model.get("candidate", {}).get("version"),
             "history": [item["version"] for item in self.model.get("history", [])],
-            "refused": [item["image"] for item in self.model.get("refused", [])],
-            "training": {key: training.get(key) for key in ("cut", "pendingUpdates", "handledRequest", "lastOutcome")},
+            "refused": [item["image"] for item in self.model.get("rejected", [])],
+            "training": {
+                key: training.get(key)
+                for key in ("trainedThrough", "pendingUpdates", "lastHandledTrainRequest", "lastOutcome")
+            },
             "children": self.children(),
             "backends": [(item["url"], item["title"]) for item in self.label_studio.backends.values()],
             "webhooks": [(item["url"], sorted(item["actions"])) for item in self.label_studio.webhooks.values()],
             "trainings": len(self.jobs),
+            "predictions": status.get("predictions", {}).get("version"),
             "promoted": self.world.registry.promoted[-1:],
             "removed": sorted({_JOB_TAG.sub(":JOB", image) for image in self.world.registry.removed}),
         }

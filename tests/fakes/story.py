@@ -21,7 +21,7 @@ def result(version: str, size: int, updated_at: str) -> dict[str, object]:
 
 def fast(set_attribute: Callable[[str, object], None]) -> None:
     """Without the pauses that spare a real Label Studio; takes monkeypatch.setattr."""
-    set_attribute("labelloop_operator.policy.rollout.DRAIN_SECONDS", 0)
-    set_attribute("labelloop_operator.watch.project.GAP", 0.05)
-    set_attribute("labelloop_operator.watch.project.SETTLE", 0.01)
-    set_attribute("labelloop_operator.core.engine.WAITING_PAUSE", 0.05)
+    set_attribute("labelloop_operator.policies.rollout_checks.DRAIN_SECONDS", 0)
+    set_attribute("labelloop_operator.label_studio.project_monitor.GAP", 0.05)
+    set_attribute("labelloop_operator.label_studio.project_monitor.SETTLE", 0.01)
+    set_attribute("labelloop_operator.controller.reconciler.WAITING_PAUSE", 0.05)

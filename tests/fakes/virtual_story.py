@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from tests.fakes.operator import NAME, World, world
 from tests.fakes.virtual_network import virtually
 
-from labelloop_operator.watch.target import Pace
+from labelloop_operator.label_studio.project_ref import PollIntervals
 
 
 def clock() -> datetime:
@@ -20,8 +20,8 @@ def told(story: Callable[[World], Awaitable[None]], patience: float) -> None:
 
     async def tell() -> None:
         async with world() as made:
-            made.pace, made.clock = Pace(poll=30.0, scan=1200.0), clock
-            made.resource(training={"everyUpdates": 10})
+            made.pace, made.clock = PollIntervals(poll=30.0, scan=1200.0), clock
+            made.resource(training={"updatesPerTraining": 10})
             await made.run()
             await until(made, lambda: made.condition("Ready") == ("True", "Ready"), patience)
             await story(made)

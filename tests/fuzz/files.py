@@ -14,12 +14,12 @@ from tests.fuzz.hostile_files import hostile_model, hostile_snapshot
 from tests.unit.models.samples import ODD_TEXTS, examples, schema
 
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio.task_api import Task
 from labelloop.models import ModelFileError, TextModel, load_model
-from labelloop.models.text_classifier import TextClassifier
-from labelloop.serving.loading import load_serving
-from labelloop.serving.settings import ServingSettings
+from labelloop.models.text_classifier.text_classifier import TextClassifier
+from labelloop.prediction.model_loading import load_serving
+from labelloop.serving.serving_settings import ServingSettings
 
 LONGEST_MESSAGE = 1500
 ALLOWED_GROWTH = 128 * 2**20

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.fuzz.odd_json import encoded, mutated, odd_text
 
-from labelloop.models import files
+from labelloop.models import model_files
 
 DTYPES = (
     "|i1",
@@ -72,8 +72,8 @@ def broken_bytes(data: bytes, random: Random) -> bytes:
 def hostile_model(directory: Path, good: Path, marker: Path, random: Random) -> str:
     """Write a hostile variant of the model in `good` into the empty `directory`; tells what was done."""
     kind = random.choice([*_MODELS])
-    document = json.loads((good / files.DOCUMENT).read_bytes())
-    arrays = (good / files.ARRAYS).read_bytes()
+    document = json.loads((good / model_files.DOCUMENT).read_bytes())
+    arrays = (good / model_files.ARRAYS).read_bytes()
     _MODELS[kind](directory, document, arrays, marker, random)
     return kind
 
@@ -82,14 +82,14 @@ def _write(directory: Path, document: object, arrays: bytes) -> None:
     """Both files, with the checksum that fits them when there can be one."""
     if isinstance(document, dict):
         with suppress(ValueError, RecursionError):
-            document["sha256"] = files._checksum(document, arrays)
-    (directory / files.ARRAYS).write_bytes(arrays)
-    (directory / files.DOCUMENT).write_bytes(json.dumps(document).encode())
+            document["sha256"] = model_files._checksum(document, arrays)
+    (directory / model_files.ARRAYS).write_bytes(arrays)
+    (directory / model_files.DOCUMENT).write_bytes(json.dumps(document).encode())
 
 
 def _damaged(directory: Path, document: dict[str, Any], arrays: bytes, _marker: Path, random: Random) -> None:
     _write(directory, document, arrays)
-    path = directory / random.choice((files.DOCUMENT, files.ARRAYS))
+    path = directory / random.choice((model_files.DOCUMENT, model_files.ARRAYS))
     path.write_bytes(broken_bytes(path.read_bytes(), random))
 
 
@@ -99,7 +99,7 @@ def _other_document(directory: Path, document: dict[str, Any], arrays: bytes, _m
 
 def _odd_encoding(directory: Path, document: dict[str, Any], arrays: bytes, _marker: Path, random: Random) -> None:
     _write(directory, document, arrays)
-    (directory / files.DOCUMENT).write_bytes(encoded(mutated(document, random), random))
+    (directory / model_files.DOCUMENT).write_bytes(encoded(mutated(document, random), random))
 
 
 def _other_archive(directory: Path, document: dict[str, Any], arrays: bytes, _marker: Path, random: Random) -> None:
@@ -195,7 +195,7 @@ def _bomb(directory: Path, document: dict[str, Any], arrays: bytes, _marker: Pat
 def _odd_entries(directory: Path, document: dict[str, Any], arrays: bytes, _marker: Path, random: Random) -> None:
     """Links, folders, pipes and devices where files should be."""
     _write(directory, document, arrays)
-    path = directory / random.choice((files.DOCUMENT, files.ARRAYS))
+    path = directory / random.choice((model_files.DOCUMENT, model_files.ARRAYS))
     path.unlink()
     kind = random.randrange(6)
     if kind == 0:

@@ -6,9 +6,9 @@ from tests.fuzz.cases import Broken, Report, fuzz
 from tests.fuzz.odd_json import generated, odd_text, odd_value
 from tests.fuzz.odd_xml import odd_label_config
 
-from labelloop.label_config import LabelConfigError, Schema, parse_label_config
-from labelloop.serving.predictor import Predictor
-from labelloop.task_text import text_of
+from labelloop.label_config.schema import LabelConfigError, Schema, parse_label_config
+from labelloop.prediction.predictor import Predictor
+from labelloop.text.task_text import text_of
 
 LONGEST_MESSAGE = 4000
 

@@ -25,7 +25,7 @@ from tests.fuzz.wire import Answer, replaced_connections
 from labelloop import label_studio as library
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio.client import LabelStudioClient
 
 HOST = "label-studio.example:8080"
@@ -138,6 +138,11 @@ OPERATIONS: Mapping[str, Callable[[LabelStudioClient], object]] = {
     "backend": lambda client: client.run(library.backend(1)),
     "create backend": lambda client: client.run(library.create_backend(7, "http://x", "title")),
     "import predictions": lambda client: client.run(library.import_predictions(7, [{"task": 1}])),
+    "stored versions": lambda client: client.run(library.stored_versions(7)),
+    "remove predictions": lambda client: client.run(library.remove_predictions(7, "model-0123456789ab")),
+    "tasks without prediction": lambda client: client.run(
+        library.tasks_without_prediction(7, "model-0123456789ab", unlabelled=True)
+    ),
 }
 
 
@@ -153,6 +158,9 @@ def _good(method: str, path: str) -> object:
     if path.endswith("/api/projects"):
         counters = {"total_annotations_number": 3, "skipped_annotations_number": 1, "task_number": 9}
         return {"count": 1, "results": [{**_sample("api_project_create_response"), **counters}]}
+    if path.rstrip("/").endswith("/model-versions"):
+        stored = {"model_version": "model-0123456789ab", "count": 3, "latest": "2026-11-22T06:00:00.000000Z"}
+        return {"deleted_predictions": 3} if method == "DELETE" else {"static": [stored], "live": None}
     if "/api/projects/" in path:
         return _sample("api_project_create_response")
     if path.endswith("/api/tasks"):

@@ -21,15 +21,15 @@ from tests.fuzz.odd_json import encoded, generated, mutated, odd_text
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
-from labelloop_operator.clients.kinds import BACKEND
-from labelloop_operator.core.bearers import relay_secret
-from labelloop_operator.hooks.limits import RateLimit
-from labelloop_operator.hooks.receiver import Receiver
+from labelloop_operator.controller.derived_secrets import relay_secret
+from labelloop_operator.kubernetes.cache import Cache
+from labelloop_operator.kubernetes.kinds import BACKEND
+from labelloop_operator.label_studio.project_ref import Hint
 from labelloop_operator.ops.health import Health
 from labelloop_operator.ops.logging import without_trace_of_bad_requests
 from labelloop_operator.ops.metrics import Metrics
-from labelloop_operator.watch.cache import Cache
-from labelloop_operator.watch.target import Hint
+from labelloop_operator.server.app import Receiver
+from labelloop_operator.server.rate_limits import RateLimit
 
 ALLOWED_GROWTH = 48 * 2**20
 PATH = "/v1/backends/team-a/intents"

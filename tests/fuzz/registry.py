@@ -21,14 +21,14 @@ from tests.fuzz.wire import Answer, replaced_connections
 from labelloop.publishing import snapshot_artifact
 from labelloop.publishing.append import Addition, append_layer
 from labelloop.publishing.credentials import parse_docker_config
-from labelloop.publishing.errors import RegistryError
+from labelloop.publishing.image_labels import read_result
 from labelloop.publishing.layer import Layer
-from labelloop.publishing.published import read_result
 from labelloop.publishing.reference import ImageNameError, Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import RegistryError
 from labelloop.publishing.snapshot_artifact import NotASnapshotError, pull_snapshot
 from labelloop.training.result import ResultError
-from labelloop_operator.policy.outcome import read_outcome
+from labelloop_operator.api.training_result import read_outcome
 
 PASSWORD = "registry-password-5c1d"
 LONGEST_MESSAGE = 1200

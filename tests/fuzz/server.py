@@ -21,8 +21,8 @@ from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE, eventually
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import parse_label_config
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.label_config.schema import parse_label_config
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 
 ROOT = Path(__file__).parents[2]
 LABEL_CONFIG = (ROOT / "examples" / "tickets" / "label_config.xml").read_text()

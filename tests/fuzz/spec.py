@@ -21,8 +21,8 @@ from labelloop_operator.api.quantities import quantity_value
 from labelloop_operator.api.spec import Problem, Spec, parse
 from labelloop_operator.api.status import Cut
 from labelloop_operator.builders.deployment import deployment
-from labelloop_operator.builders.job import Training, job
 from labelloop_operator.builders.metadata import Owner
+from labelloop_operator.builders.training_job import Training, job
 
 CRD = Path(__file__).parents[2] / "crds" / "labelstudiobackends.yaml"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -208,7 +208,7 @@ def _fits_rules(spec: Mapping[str, Any]) -> bool:
     ]
     if not all(1 <= _seconds(text) <= longest for text, longest in durations):
         return False
-    if spec["labelStudio"]["project"] >= 2**63 or spec["training"]["everyUpdates"] >= 2**31:
+    if spec["labelStudio"]["project"] >= 2**63 or spec["training"]["updatesPerTraining"] >= 2**31:
         return False
     return all(_requests_fit(spec.get(name, {}).get("resources", {})) for name in ("serving", "training"))
 

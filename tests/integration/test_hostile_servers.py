@@ -12,13 +12,13 @@ from dataclasses import replace
 import pytest
 
 from labelloop import label_studio as library
-from labelloop.label_studio import task_api
+from labelloop.label_studio import task_pages
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.label_studio.protocol import Operation, Response
-from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
-from labelloop_operator.clients.label_studio import LabelStudio
+from labelloop.publishing.registry_errors import RegistryError
+from labelloop_operator.label_studio.client import LabelStudio
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 SECONDS = 2.0
@@ -208,7 +208,7 @@ def paging(connection: socket.socket, gone: threading.Event, answer: Callable[[s
 
 
 def test_the_client_of_pods_stops_at_ever_more_pages(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_api, "MOST_TASKS", 5_000)
+    monkeypatch.setattr(task_pages, "MOST_TASKS", 5_000)
     answer = more_and_more(7)
     with (
         misbehaving(lambda connection, gone: paging(connection, gone, answer)) as port,
@@ -219,7 +219,7 @@ def test_the_client_of_pods_stops_at_ever_more_pages(monkeypatch: pytest.MonkeyP
 
 
 async def test_the_operators_client_stops_at_ever_more_pages(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(task_api, "MOST_TASKS", 5_000)
+    monkeypatch.setattr(task_pages, "MOST_TASKS", 5_000)
     answer = more_and_more(7)
     with misbehaving(lambda connection, gone: paging(connection, gone, answer)) as port:
         client = LabelStudio(library.Credentials(f"http://127.0.0.1:{port}", TOKEN))

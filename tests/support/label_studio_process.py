@@ -17,7 +17,7 @@ from tests.support.waiting import PATIENCE, eventually
 from tools.images.cache import cache_directory, locked
 
 ROOT = Path(__file__).parents[2]
-OLDEST = ROOT / "requirements/label-studio-oldest.txt"
+OLDEST, NEWEST = ROOT / "requirements/label-studio-oldest.txt", ROOT / "requirements/label-studio.txt"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 DATABASE = "label_studio.sqlite3"
 
@@ -54,6 +54,9 @@ def _settings(data: Path) -> dict[str, str]:
         "LABEL_STUDIO_USER_TOKEN": TOKEN,
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false",
+        "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "false",
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
     }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.models.model import TextModel
 
 

@@ -50,7 +50,7 @@ def _marks(timeline: Timeline, began: float, version: str) -> dict[str, float]:
         return seen.at if seen else None
 
     found = {
-        "job": first("Job", lambda _: True),
+        "job": first("Job", lambda job: "-ml-train-" in job["metadata"]["name"]),
         "pod": first("Pod", lambda pod: _is_training(pod) and _state(pod, "restore") != "waiting"),
         "restored": first("Pod", lambda pod: _is_training(pod) and _state(pod, "restore") == "terminated"),
         "trained": first("Pod", lambda pod: _is_training(pod) and _state(pod, "train") == "terminated"),

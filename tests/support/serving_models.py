@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import parse_label_config
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.label_config.schema import parse_label_config
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 
 TEXT = '<Text name="text" value="$text"/>'
 LABEL_CONFIG = (

@@ -63,7 +63,7 @@ def soak(
 def switch(backend: Backend, spec: Json, version: str) -> float:
     """Pin a version; the seconds until it is active and answers."""
     began = time.monotonic()
-    backend.apply(spec | {"model": {"pin": version}})
+    backend.apply(spec | {"model": {"pinnedVersion": version}})
     eventually(lambda: backend.version == version and backend.answering == version, PATIENCE, backend.told, 0.2)
     return time.monotonic() - began
 

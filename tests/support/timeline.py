@@ -85,8 +85,12 @@ class Timeline:
         return (seen for seen in noted if seen.kind == kind and seen.at >= since)
 
     def jobs(self, since: float = 0.0) -> list[str]:
-        """The names of all Jobs seen since then, each once, in order; deleted ones included."""
-        return list(dict.fromkeys(seen.name for seen in self.changes("Job", since)))
+        """Names of the trainings and rebases seen since then, each once, in order; deleted ones included.
+
+        Prediction Jobs are left out: they follow a rollout by themselves.
+        """
+        names = dict.fromkeys(seen.name for seen in self.changes("Job", since))
+        return [name for name in names if "-ml-pred-" not in name]
 
     def first(self, kind: str, since: float, matches: Callable[[Json], bool]) -> Seen | None:
         """The first change of that kind for which `matches` holds."""

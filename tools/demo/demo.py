@@ -38,7 +38,7 @@ kind: LabelStudioBackend
 metadata: {{name: intents, namespace: {NAMESPACE}}}
 spec:
   labelStudio: {{connectionSecretRef: {{name: label-studio}}, project: PROJECT}}
-  training: {{everyUpdates: {PER_ROUND}}}
+  training: {{updatesPerTraining: {PER_ROUND}}}
   serving: {{replicas: 2}}
 """
 

@@ -98,7 +98,19 @@ def _follow(scene: Scene, before: Json, version_before: str | None) -> str:
     show.fact(f"image {backend.status['model']['active']['image']}")
     with show.step("old version removed", "5 to 15 s"):
         eventually(lambda: len(backend.deployments) == 1, PATIENCE, "a single Deployment", details=backend.told)
+    with show.step("its predictions for all tasks without annotations, written by a Job", "5 to 10 s"):
+        written = eventually(
+            lambda: predictions_written(backend.status, version), PATIENCE, "written predictions", details=backend.told
+        )
+        show.fact(written)
     return version
+
+
+def predictions_written(status: Json, version: str) -> str | None:
+    """What the Job reported that wrote the predictions of this version; None while it runs."""
+    predictions = status.get("predictions") or {}
+    done = predictions.get("version") == version and predictions.get("outcome") == "Predicted"
+    return str(predictions.get("message")) if done else None
 
 
 def started_job(status: Json, before: Json) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelloop.cli import check, init, models, publish, roles, status
+from labelloop.cli import check, container_commands, init, models, publish, status
 from labelloop.cli.evaluate import evaluate
 from labelloop.cli.output import CommandError
 from labelloop.cli.predict import predict
@@ -60,11 +60,19 @@ app.add_typer(models.app, name="models")
 app.command(epilog="Example: labelloop status --project 7")(status.status)
 app.command(epilog="Example: labelloop retrain --project 7")(status.retrain)
 app.command(epilog="Example: labelloop check --project 7 --url http://localhost:9090")(check.check)
-for role, pod in ((roles.restore, "training"), (roles.verify, "rebase"), (roles.rebase, "rebase")):
+for role, pod in (
+    (container_commands.restore, "training"),
+    (container_commands.verify, "rebase"),
+    (container_commands.rebase, "rebase"),
+):
     app.command(
-        rich_help_panel=roles.PANEL,
+        rich_help_panel=container_commands.PANEL,
         epilog=f"Example: LABELLOOP_WORK_DIR=/work labelloop {role.__name__} (in a {pod} pod)",
     )(role)
+app.command(
+    rich_help_panel=container_commands.PANEL,
+    epilog="Example: LABELLOOP_PROJECT=7 labelloop batch-predict (in a batch prediction pod)",
+)(container_commands.batch_predict)
 
 
 @app.command("help", epilog="Example: labelloop help train")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelloop.cli.model_class import chosen_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, print_result, working
 from labelloop.cli.project_facts import project_facts
 
 if TYPE_CHECKING:
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
 WORDS = {
     "label_studio": "Label Studio",
@@ -34,9 +34,9 @@ def check(
 
     Label Studio and token are taken from LABEL_STUDIO_URL (or LABEL_STUDIO_HOST) and LABEL_STUDIO_API_KEY.
     """
-    from labelloop.diagnosis import diagnose
+    from labelloop.cli.diagnosis import diagnose
     from labelloop.label_studio import LabelStudioError
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     settings = LocalSettings.from_environment()
     if settings.credentials is None:
@@ -60,14 +60,14 @@ def check(
         "facts": {**found.facts, **here},
     }
     troubles = [f"{trouble.code}: {trouble.message}\n  -> {trouble.remedy}" for trouble in found.troubles]
-    tell(as_json, document, [*fact_lines({**found.facts, **here}), "", *(troubles or ["no trouble found"])])
+    print_result(as_json, document, [*fact_lines({**found.facts, **here}), "", *(troubles or ["no trouble found"])])
     if found.troubles:
         raise typer.Exit(FAILED)
 
 
 def local_facts(project: int, settings: "LocalSettings") -> Mapping[str, object]:
     """What serves, what is pending and how the last training ended, when the server's folder is on this machine."""
-    from labelloop.local.store import Store
+    from labelloop.local.version_store import Store
 
     store = Store(settings.directory)
     return project_facts(store.project(project), settings).lines() if project in store.projects() else {}

@@ -11,7 +11,7 @@ from labelloop.cli.model_class import chosen_model_class
 from labelloop.cli.output import CommandError
 
 if TYPE_CHECKING:
-    from labelloop.datasets.files import LabelledFile
+    from labelloop.datasets.labelled_files import LabelledFile
     from labelloop.datasets.tables import Table
     from labelloop.models.model import Model
 
@@ -38,7 +38,7 @@ class DataFile:
 
     def labelled(self, control: str = "label") -> "LabelledFile":
         """Its labelled texts. Raises CommandError."""
-        from labelloop.datasets.files import Columns, read_labelled
+        from labelloop.datasets.labelled_files import Columns, read_labelled
         from labelloop.datasets.text_file import DataFileError
 
         try:
@@ -60,7 +60,7 @@ class DataFile:
 
     def texts(self) -> "tuple[Table, Sequence[str]]":
         """All its columns, and the texts. Raises CommandError."""
-        from labelloop.datasets.files import Columns, read_texts
+        from labelloop.datasets.labelled_files import Columns, read_texts
         from labelloop.datasets.text_file import DataFileError
 
         try:
@@ -72,12 +72,12 @@ class DataFile:
 def read_model(folder: Path) -> "Model":
     """The model of a folder. Raises CommandError."""
     from labelloop.models import ModelFileError, load_model
-    from labelloop.training.model_calls import ModelFailedError, calling
+    from labelloop.training.model_calls import ModelFailedError, guard_model_call
 
     model_class = chosen_model_class()
     try:
         inner = (folder / "model" / "model.json").exists()
-        with calling(model_class, "load"):
+        with guard_model_call(model_class, "load"):
             return load_model(folder / "model" if inner else folder, model_class)
     except (ModelFileError, ModelFailedError) as error:
         raise CommandError(f"--model cannot be used: {error}") from None

@@ -19,7 +19,7 @@ from labelloop.cli.data_options import (
     read_model,
 )
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
-from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, table, tell, warn, working
+from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, table, warn, working
 from labelloop.cli.train import HEADLINE
 from labelloop.intervals import FEWEST_PER_LABEL
 
@@ -64,7 +64,9 @@ def evaluate(
         _report_unknown(data, loaded, known, unknown)
     with working("evaluating"):
         metrics, _ = measure(loaded, None, known, (), labelled.schema, GateRules())
-    tell(as_json, {"version": loaded.version, **metrics, "unknown_labels": dict(unknown)}, _lines(loaded, metrics))
+    print_result(
+        as_json, {"version": loaded.version, **metrics, "unknown_labels": dict(unknown)}, _lines(loaded, metrics)
+    )
     if metrics.get("accuracy") is None:
         raise CommandError(f"{data} has {metrics.get('examples')} labelled texts, too few to measure.", NOT_ENOUGH_DATA)
 

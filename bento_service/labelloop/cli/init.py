@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labelloop.cli.output import JSON_OPTION, CommandError, tell
+from labelloop.cli.output import JSON_OPTION, CommandError, print_result
 
 TEMPLATES = Path(__file__).parents[1] / "scaffold"
 SUFFIX = ".template"
@@ -34,7 +34,7 @@ def init(
         raise CommandError(f"{name} cannot be written ({error.strerror}): use another folder") from None
     document = {"folder": str(name), "model_class": f"{module}:{CLASS}", "files": written}
     lines = [f"{name}/{file}" for file in written]
-    tell(as_json, document, [*lines, "", f"next: cd {name}; make test; make serve"])
+    print_result(as_json, document, [*lines, "", f"next: cd {name}; make test; make serve"])
 
 
 def _write(template: Path, folder: Path, module: str) -> str:

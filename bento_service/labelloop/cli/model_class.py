@@ -26,9 +26,9 @@ def choose_model_class(name: str | None) -> None:
 
 def chosen_model_class() -> "type[Model]":
     """The class that the environment names. Raises CommandError."""
+    from labelloop.custom_model_settings import class_name
     from labelloop.environment import Environment, SettingsError
     from labelloop.models.store import model_class
-    from labelloop.own_settings import class_name
 
     try:
         return model_class(class_name(Environment()))

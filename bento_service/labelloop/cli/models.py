@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labelloop.cli.evaluate import by_label, confusions
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, table, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, print_result, table, working
 from labelloop.cli.project_facts import DirectoryOption, ProjectFacts, ProjectOption, project_facts, store_of, stores
 
 if TYPE_CHECKING:
-    from labelloop.local.store import ProjectStore
+    from labelloop.local.version_store import ProjectStore
     from labelloop.models.model import Model
 
 app = typer.Typer(help="Versions kept by local mode: list, show, roll back, prune.")
@@ -42,7 +42,7 @@ def list_versions(
         for store in projects
         for version in _versions(store)
     ]
-    tell(as_json, document, table(("project", "version", "promoted", "accuracy", "serves"), rows))
+    print_result(as_json, document, table(("project", "version", "promoted", "accuracy", "serves"), rows))
 
 
 @app.command(epilog="Example: labelloop models show --project 7")
@@ -53,7 +53,7 @@ def show(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Show a version: labels and metrics, and what is pending and how the newest training of its project ended."""
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     store = store_of(model_dir, project)
     wanted = version or store.read().current
@@ -66,7 +66,7 @@ def show(
     if model is not None:
         labels = {control: list(names) for control, names in model.labels.items()}
         document |= {"created_at": model.created_at, "labels": labels, "metrics": dict(model.metrics)}
-    tell(as_json, document, _shown(facts, wanted, model))
+    print_result(as_json, document, _shown(facts, wanted, model))
 
 
 @app.command(epilog="Example: labelloop models rollback --project 7")
@@ -77,7 +77,7 @@ def rollback(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Let an older version serve again; a running server follows within seconds, without a failed request."""
-    from labelloop.local.store import StoreError
+    from labelloop.local.version_store import StoreError
 
     store = store_of(model_dir, project)
     before = store.read().current
@@ -86,7 +86,7 @@ def rollback(
     except StoreError as error:
         raise CommandError(f"{error}.") from None
     document = {"project": store.project, "version": now, "before": before}
-    tell(as_json, document, [f"project {store.project} serves {now} (before: {before})"])
+    print_result(as_json, document, [f"project {store.project} serves {now} (before: {before})"])
 
 
 @app.command(epilog="Example: labelloop models prune --keep 3")
@@ -100,7 +100,7 @@ def prune(
     projects = [store_of(model_dir, project)] if project else stores(model_dir)
     removed = [{"project": store.project, "version": gone} for store in projects for gone in store.prune(keep)]
     lines = [f"removed {item['version']} of project {item['project']}" for item in removed]
-    tell(as_json, {"removed": removed}, lines or ["nothing to remove"])
+    print_result(as_json, {"removed": removed}, lines or ["nothing to remove"])
 
 
 def _load(store: "ProjectStore", version: str) -> "Model":

@@ -28,7 +28,7 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-def tell(as_json: bool, document: Mapping[str, object], lines: Iterable[str]) -> None:
+def print_result(as_json: bool, document: Mapping[str, object], lines: Iterable[str]) -> None:
     """The lines, or the document as the last line."""
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))

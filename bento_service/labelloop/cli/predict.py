@@ -11,7 +11,7 @@ import typer
 
 from labelloop.cli.data_options import ConfigOption, DataFile, EncodingOption, ModelOption, TextColumn, read_model
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, print_result, working
 
 if TYPE_CHECKING:
     from labelloop.models.model import Model, TextModel
@@ -75,7 +75,7 @@ def predict(
         _write(out, rows, loaded, predictions, top_k)
         typer.echo(f"wrote {len(rows)} predictions to {out}")
     document = {"version": loaded.version, "predictions": predictions, "rows": rows}
-    tell(as_json, document, map(_line, predictions, texts) if out is None else ())
+    print_result(as_json, document, map(_line, predictions, texts) if out is None else ())
 
 
 def _inputs(
@@ -165,8 +165,8 @@ def _predict_tasks(
     model: "Model", data: Path | None, label_config: Path | None, encoding: str | None, as_json: bool
 ) -> None:
     """Predictions in Label Studio's form, one line of JSON for each task."""
-    from labelloop.models.answers import checked
-    from labelloop.training.model_calls import ModelFailedError, calling
+    from labelloop.prediction.answer_checks import checked
+    from labelloop.training.model_calls import ModelFailedError, guard_model_call
 
     if data is None:
         raise CommandError(
@@ -175,9 +175,9 @@ def _predict_tasks(
     labelled = DataFile(data, encoding=encoding, label_config=label_config).labelled()
     tasks = [{"id": task.id, "data": dict(task.data)} for task in labelled.tasks]
     try:
-        with calling(type(model), "predict"):
+        with guard_model_call(type(model), "predict"):
             answers = checked(model.predict(tasks, labelled.schema), len(tasks), labelled.schema)
     except ModelFailedError as error:
         raise CommandError(str(error), FAILED) from None
     document = {"version": model.version, "predictions": [dict(answer.prediction) for answer in answers]}
-    tell(as_json, document, (json.dumps(answer.prediction, ensure_ascii=False) for answer in answers))
+    print_result(as_json, document, (json.dumps(answer.prediction, ensure_ascii=False) for answer in answers))

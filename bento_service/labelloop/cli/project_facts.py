@@ -11,9 +11,9 @@ import typer
 from labelloop.cli.output import CommandError, ago
 
 if TYPE_CHECKING:
-    from labelloop.local.settings import LocalSettings
-    from labelloop.local.state import ProjectState
-    from labelloop.local.store import ProjectStore
+    from labelloop.local.local_settings import LocalSettings
+    from labelloop.local.project_state import ProjectState
+    from labelloop.local.version_store import ProjectStore
 
 DirectoryOption = Annotated[Path | None, typer.Option(help="Where the models are kept (else MODEL_DIR).")]
 ProjectOption = Annotated[int | None, typer.Option(min=1, help="Project; may be left out when there is only one.")]
@@ -51,7 +51,7 @@ class ProjectFacts:
             "serves": self.state.current,
             "since": self.state.since,
             "pending": self.pending.number,
-            "every_updates": self.pending.every,
+            "updates_per_training": self.pending.every,
             "last_training": None
             if last is None
             else {"outcome": last.outcome, "reason": last.reason, "message": last.message, "at": last.at},
@@ -89,24 +89,24 @@ def project_facts(store: "ProjectStore", settings: "LocalSettings") -> ProjectFa
 
 def pending(project: int, state: "ProjectState", settings: "LocalSettings") -> Pending:
     """Counted as the server does; START_TRAINING_EACH_N_UPDATES is that of this command's environment."""
-    from labelloop.counting import count
+    from labelloop.counting.updates import count
     from labelloop.label_studio import LabelStudioError
     from labelloop.label_studio.client import LabelStudioClient
 
     if settings.credentials is None:
-        return Pending(None, settings.every_updates, settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
+        return Pending(None, settings.updates_per_training, settings.unconfigured or "LABEL_STUDIO_API_KEY is not set")
     try:
         with LabelStudioClient(settings.credentials) as client:
             found = client.run(count(project, state.cut)).pending.total
     except LabelStudioError as error:
-        return Pending(None, settings.every_updates, error.message)
-    return Pending(found + state.repeat_edits, settings.every_updates)
+        return Pending(None, settings.updates_per_training, error.message)
+    return Pending(found + state.repeat_edits, settings.updates_per_training)
 
 
 def stores(model_dir: Path | None) -> "list[ProjectStore]":
     """All projects of a folder of local mode. Raises CommandError when there is none."""
-    from labelloop.local.settings import model_directory
-    from labelloop.local.store import Store
+    from labelloop.local.local_settings import model_directory
+    from labelloop.local.version_store import Store
 
     directory = model_dir or model_directory()
     store = Store(directory)

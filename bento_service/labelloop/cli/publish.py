@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, tell, working
+from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, print_result, working
 from labelloop.environment import runs_in_a_pod
 
 if TYPE_CHECKING:
     from labelloop.publishing.append import Addition
     from labelloop.publishing.reference import Reference
-    from labelloop.publishing.settings import RegistrySettings
+    from labelloop.publishing.registry_settings import RegistrySettings
     from labelloop.training.result import Result
 
 DOCKER_CONFIG = "~/.docker/config.json"
@@ -88,14 +88,16 @@ def publish(
         "base": str(source),
         "seconds": round(time.monotonic() - started, 3),
     }
-    tell(as_json, document, [str(image), f"also known as {', '.join(f'{target.repository}:{tag}' for tag in tags)}"])
+    print_result(
+        as_json, document, [str(image), f"also known as {', '.join(f'{target.repository}:{tag}' for tag in tags)}"]
+    )
 
 
 def _push(
     settings: "RegistrySettings", source: "Reference", target: "Reference", addition: "Addition", tags: Sequence[str]
 ) -> "Reference":
-    from labelloop.publishing.errors import RegistryError
     from labelloop.publishing.reference import ImageNameError
+    from labelloop.publishing.registry_errors import RegistryError
 
     try:
         for tag in tags:
@@ -109,8 +111,8 @@ def _push(
 
 def _of_model(folder: Path) -> "tuple[str, Addition]":
     from labelloop.publishing.append import Addition
+    from labelloop.publishing.image_labels import created_at, image_labels
     from labelloop.publishing.layer import LayerError, model_layer
-    from labelloop.publishing.published import created_at, image_labels
     from labelloop.training.train import RESULT_FILE
 
     result = _result(folder)
@@ -126,8 +128,8 @@ def _of_code(folder: Path, wanted: str | None) -> "tuple[str, Addition]":
     """Code and the variable that names its class; the version follows from both."""
     import hashlib
 
+    from labelloop.custom_model_settings import CLASS_VARIABLE, class_name
     from labelloop.environment import Environment, SettingsError
-    from labelloop.own_settings import CLASS_VARIABLE, class_name
     from labelloop.publishing.append import Addition
     from labelloop.publishing.layer import LayerError, code_layer
 
@@ -148,12 +150,13 @@ def _of_code(folder: Path, wanted: str | None) -> "tuple[str, Addition]":
 
 def _result(folder: Path) -> "Result":
     """What the training of the model left beside it; without that, what the model says about itself."""
-    from labelloop.models import ModelFileError, files, load_model, own
+    from labelloop.models import ModelFileError, load_model, model_files
+    from labelloop.models import custom as own
     from labelloop.training.result import Result, ResultError, read_result
     from labelloop.training.train import RESULT_FILE
 
     try:
-        document = files.read_document(folder)
+        document = model_files.read_document(folder)
         if document.get("kind") == own.KIND:
             own.read_document(folder)  # its class may be in the base image only
         else:
@@ -179,7 +182,7 @@ def _registry(
     target: "Reference", plain_http: bool, registry_config: Path | None, ca_file: Path | None
 ) -> "RegistrySettings":
     from labelloop.publishing.credentials import read_docker_config
-    from labelloop.publishing.settings import RegistrySettings
+    from labelloop.publishing.registry_settings import RegistrySettings
 
     own = Path(DOCKER_CONFIG).expanduser()
     config = registry_config or (own if own.is_file() else None)

@@ -1,6 +1,6 @@
 """`labelloop status` and `labelloop retrain`: local mode's projects at a glance, and a training by hand."""
 
-from labelloop.cli.output import JSON_OPTION, tell, working
+from labelloop.cli.output import JSON_OPTION, print_result, working
 from labelloop.cli.project_facts import DirectoryOption, ProjectOption, has_trainer, project_facts, store_of, stores
 
 
@@ -9,7 +9,7 @@ def status(model_dir: DirectoryOption = None, project: ProjectOption = None, as_
 
     Reads the folder of the server (MODEL_DIR); updates are counted in Label Studio (LABEL_STUDIO_*).
     """
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     settings = LocalSettings.from_environment()
     chosen = [store_of(model_dir, project)] if project else stores(model_dir)
@@ -20,7 +20,7 @@ def status(model_dir: DirectoryOption = None, project: ProjectOption = None, as_
     for facts in found:
         lines += ["", f"project {facts.project}"]
         lines += [f"  {name:<14} {value}" for name, value in facts.lines().items()]
-    tell(as_json, {"server": running, "projects": [facts.document() for facts in found]}, lines)
+    print_result(as_json, {"server": running, "projects": [facts.document() for facts in found]}, lines)
 
 
 def retrain(model_dir: DirectoryOption = None, project: ProjectOption = None, as_json: bool = JSON_OPTION) -> None:
@@ -31,4 +31,4 @@ def retrain(model_dir: DirectoryOption = None, project: ProjectOption = None, as
     what = f"training of project {store.project} requested"
     then = "the server starts it within seconds" if running else "it starts with the next server on this folder"
     document = {"project": store.project, "request": request, "server": running}
-    tell(as_json, document, [f"{what}: {then}; see labelloop status"])
+    print_result(as_json, document, [f"{what}: {then}; see labelloop status"])

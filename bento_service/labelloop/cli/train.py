@@ -10,12 +10,12 @@ import typer
 
 from labelloop.cli.data_options import FILE_HELP, ConfigOption, DataFile, EncodingOption, LabelColumn, TextColumn
 from labelloop.cli.model_class import ModelClassOption, choose_model_class, chosen_model_class
-from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, tell, warn, working
-from labelloop.cli.training import Contradiction, contradictions, train_into
+from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, warn, working
+from labelloop.cli.training_run import Contradiction, contradictions, train_into
 from labelloop.environment import runs_in_a_pod
 
 if TYPE_CHECKING:
-    from labelloop.datasets.files import LabelledFile
+    from labelloop.datasets.labelled_files import LabelledFile
     from labelloop.training.result import Result
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
@@ -52,7 +52,7 @@ def train(
     """
     choose_model_class(model_class)
     if data is None and project is None and out is None and runs_in_a_pod():
-        from labelloop.training.job import main as run
+        from labelloop.training.train_command import main as run
 
         raise typer.Exit(run())
     if (data is None) == (project is None) or out is None:
@@ -66,7 +66,7 @@ def train(
     result, conflicts = _trained(labelled, address, project or 1, out, holdout)
     for conflict in conflicts[:_MAX_SHOWN]:
         warn(f"contradicting labels: {conflict}")
-    tell(as_json, _document(result, conflicts, out), _lines(result, conflicts, out))
+    print_result(as_json, _document(result, conflicts, out), _lines(result, conflicts, out))
     if result.outcome != "Trained":
         code = NOT_ENOUGH_DATA if result.outcome == "NotEnoughData" else FAILED
         raise CommandError(f"nothing was trained ({result.reason}): {result.message}", code)
@@ -75,7 +75,7 @@ def train(
 def _trained(
     labelled: "LabelledFile", address: str, project: int, out: Path, holdout: float | None
 ) -> "tuple[Result, list[Contradiction]]":
-    from labelloop.training.settings import TrainingSettings
+    from labelloop.training.training_settings import TrainingSettings
 
     settings = TrainingSettings.from_environment({**os.environ, "LABELLOOP_PROJECT": str(project)})
     settings = replace(settings, active_version=None, store_snapshot=False)
@@ -113,11 +113,11 @@ def _lines(result: "Result", conflicts: list[Contradiction], out: Path) -> list[
 
 
 def _from_project(number: int) -> "tuple[LabelledFile, str]":
-    from labelloop.datasets.files import LabelledFile
-    from labelloop.label_config import LabelConfigError, parse_label_config
+    from labelloop.datasets.labelled_files import LabelledFile
+    from labelloop.label_config.schema import LabelConfigError, parse_label_config
     from labelloop.label_studio import LabelStudioError, labelled_tasks, project
     from labelloop.label_studio.client import LabelStudioClient
-    from labelloop.local.settings import LocalSettings
+    from labelloop.local.local_settings import LocalSettings
 
     settings = LocalSettings.from_environment()
     if settings.credentials is None:

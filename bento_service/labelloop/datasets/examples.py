@@ -3,7 +3,7 @@
 1. Skipped annotations never count: they hold the model's own prediction.
 2. Labels that are no longer in the configuration are dropped and reported.
 3. Of the annotations that say something about a control, ground truth outvotes the others, then the majority of the
-   annotators wins, then the newest (conflicts.py). Each control is settled for itself.
+   annotators wins, then the newest (voting.py). Each control is settled for itself.
 """
 
 import json
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from labelloop.datasets.conflicts import Ballot, by_rank, settle
 from labelloop.datasets.rows import CHOICE_TYPES as CHOICE_RESULTS
 from labelloop.datasets.rows import WHOLE_TASK, Annotation, Origin, Row, rows_of, source_of
 from labelloop.datasets.stored_labels import LabelReader
-from labelloop.label_config import Control, Schema
+from labelloop.datasets.voting import Vote, by_rank, settle
+from labelloop.label_config.schema import Control, Schema
 from labelloop.label_studio.task_api import Task
 
 Fate = Literal["used", "skipped", "empty", "foreign", "removed_labels", "unusable_text"]
@@ -97,13 +97,13 @@ def examples_of_rows(rows: Sequence[Row], schema: Schema) -> ExampleSet:
     return ExampleSet(tuple(found), Counts(tasks=len(rows), **fates), tuple(removed))
 
 
-def _settled(standing: Sequence[Annotation], readers: Sequence[LabelReader]) -> dict[str, Ballot]:
+def _settled(standing: Sequence[Annotation], readers: Sequence[LabelReader]) -> dict[str, Vote]:
     """What counts for each control that an annotation says something about."""
-    settled: dict[str, Ballot] = {}
+    settled: dict[str, Vote] = {}
     for reader in readers:
         name = reader.control.name
         said = ((annotation, annotation.choices.get(name)) for annotation in standing)
-        ballots = [Ballot(annotation, reader.read(paths)[0]) for annotation, paths in said if paths]
+        ballots = [Vote(annotation, reader.read(paths)[0]) for annotation, paths in said if paths]
         ballots = [ballot for ballot in ballots if ballot.labels]
         if ballots:
             settled[name] = settle(ballots, reader.control)
@@ -122,8 +122,8 @@ def _why_not(standing: Sequence[Annotation], readers: Sequence[LabelReader]) -> 
     return "foreign" if strangers or "foreign" in fates else "empty"
 
 
-def _examples(row: Row, settled: Mapping[str, Ballot], controls: Sequence[Control]) -> list[Example]:
-    by_source: dict[str, dict[str, Ballot]] = {}
+def _examples(row: Row, settled: Mapping[str, Vote], controls: Sequence[Control]) -> list[Example]:
+    by_source: dict[str, dict[str, Vote]] = {}
     for control in controls:
         if control.name in settled:
             by_source.setdefault(source_of(control), {})[control.name] = settled[control.name]
@@ -136,7 +136,7 @@ def _examples(row: Row, settled: Mapping[str, Ballot], controls: Sequence[Contro
     return made
 
 
-def _whole(row: Row, standing: Sequence[Annotation], settled: Mapping[str, Ballot], schema: Schema) -> list[Example]:
+def _whole(row: Row, standing: Sequence[Annotation], settled: Mapping[str, Vote], schema: Schema) -> list[Example]:
     """The task with the results of the annotation that comes first; an empty one says that there is nothing to mark."""
     text = row.texts.get(WHOLE_TASK)
     names = {control.name for control in schema.controls}
@@ -150,7 +150,7 @@ def _whole(row: Row, standing: Sequence[Annotation], settled: Mapping[str, Ballo
     return [Example(row.task, text, labels, chosen.origin, results=results)]
 
 
-def _origin(ballots: Iterable[Ballot]) -> Origin:
+def _origin(ballots: Iterable[Vote]) -> Origin:
     """Of what counts about one text; parts of different origin are a prediction that was changed."""
     origins = {ballot.annotation.origin for ballot in ballots}
     return origins.pop() if len(origins) == 1 else "prediction-changed"

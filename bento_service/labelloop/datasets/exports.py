@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from labelloop.datasets.rows import MAX_ID
 from labelloop.datasets.text_file import DataFileError
-from labelloop.label_studio.answers import parse_time
+from labelloop.label_studio.responses import parse_time
 from labelloop.label_studio.task_api import Task
 
 FILE_TIME = "2000-01-01T00:00:00.000000Z"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from labelloop.datasets.rows import ORIGINS, Annotation, Path, Row
-from labelloop.label_studio.answers import format_time, parse_time
+from labelloop.label_studio.responses import format_time, parse_time
 
 T = TypeVar("T")
 

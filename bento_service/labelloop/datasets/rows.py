@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from labelloop.label_config import Control, Schema, text_of
-from labelloop.label_studio.answers import parse_time
+from labelloop.label_config.schema import Control, Schema, text_of
+from labelloop.label_studio.responses import parse_time
 from labelloop.label_studio.task_api import Task
-from labelloop.task_text import encodable
+from labelloop.text.task_text import encodable
 
 Origin = Literal["manual", "prediction", "prediction-changed"]
 Path = tuple[str, ...]

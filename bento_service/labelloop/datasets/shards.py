@@ -15,7 +15,7 @@ from typing import Any
 
 from labelloop.datasets.row_json import RowFormatError, row_from_json, row_to_json
 from labelloop.datasets.rows import Row
-from labelloop.label_studio.answers import parse_time
+from labelloop.label_studio.responses import parse_time
 
 COMPRESSION = 6
 GZIP = 31

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.datasets import snapshot_header
 from labelloop.datasets.examples import ExampleSet, examples_of_rows
 from labelloop.datasets.rows import WHOLE_TASK, Row, rows_of, source_of
@@ -30,7 +30,7 @@ from labelloop.datasets.shards import (
     shards_of,
 )
 from labelloop.datasets.snapshot_header import HeaderError, Watermark, header_json, read_header, shard_of
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.label_studio.task_api import Task
 
 FORMAT = snapshot_header.FORMAT

@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.datasets.shards import MAX_TASK, Shard
-from labelloop.label_studio.answers import format_time, parse_time
+from labelloop.label_studio.responses import format_time, parse_time
 
 FORMAT = 2
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from labelloop.datasets.rows import Path
-from labelloop.label_config import Choice, Control
+from labelloop.label_config.schema import Choice, Control
 
 Reading = Literal["used", "empty", "foreign", "removed_labels"]
 

@@ -25,7 +25,12 @@ from labelloop.label_studio.errors import (
     Unreachable,
     unreachable,
 )
-from labelloop.label_studio.prediction_api import import_predictions
+from labelloop.label_studio.prediction_api import (
+    StoredVersion,
+    import_predictions,
+    remove_predictions,
+    stored_versions,
+)
 from labelloop.label_studio.prelabeling import Prelabeling, Selection, prelabeling, select, selected, selection
 from labelloop.label_studio.project_api import Counters, Project, counters, project, projects
 from labelloop.label_studio.protocol import Operation, Request, Response
@@ -34,10 +39,13 @@ from labelloop.label_studio.task_api import (
     AnnotationTimes,
     Task,
     TaskTimes,
+    count_tasks,
     first_tasks,
     labelled_tasks,
     newest_change,
+    present_ids,
     scan,
+    tasks_without_prediction,
     unlabelled_tasks,
 )
 from labelloop.label_studio.webhook_api import Webhook, create_webhook, delete_webhook, update_webhook, webhooks
@@ -65,6 +73,7 @@ __all__ = [
     "Request",
     "Response",
     "Selection",
+    "StoredVersion",
     "Task",
     "TaskTimes",
     "Unauthorized",
@@ -72,6 +81,7 @@ __all__ = [
     "Webhook",
     "backend",
     "backends",
+    "count_tasks",
     "counters",
     "create_backend",
     "create_webhook",
@@ -82,13 +92,17 @@ __all__ = [
     "labelled_tasks",
     "newest_change",
     "prelabeling",
+    "present_ids",
     "project",
     "projects",
     "release",
+    "remove_predictions",
     "scan",
     "select",
     "selected",
     "selection",
+    "stored_versions",
+    "tasks_without_prediction",
     "too_old",
     "unlabelled_tasks",
     "unreachable",

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import certifi
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import ExpiredToken, InvalidConnection, NotFound, NotLabelStudio, Unauthorized
 from labelloop.label_studio.protocol import Operation, Request, Response
 
@@ -111,20 +111,20 @@ class Authenticator:
         if response.status == 401:
             raise self._refused(response)
         try:
-            answer = answers.read_object(response, "exchange of the personal access token")
+            answer = responses.read_object(response, "exchange of the personal access token")
         except NotFound:
             raise NotLabelStudio(
                 f"{response.url} answered 404: this Label Studio knows no personal access tokens; use a legacy token."
             ) from None
-        access = answers.field(response, answer, "access", str)
+        access = responses.field(response, answer, "access", str)
         self._access = _checked_token(access)
         lifetime = _lifetime(_jwt_claims(access))
         self._renew_at = asked_at + max(lifetime - EARLY, lifetime / 2)
         return access
 
     def _refused(self, response: Response) -> Unauthorized:
-        detail = answers.detail_of(response) or "no detail"
-        known = answers.known_words(detail)
+        detail = responses.detail_of(response) or "no detail"
+        known = responses.known_words(detail)
         start = f"{response.url} answered 401 ({known})" if known else f"{response.url} answered 401"
         if self._claims is None and "legacy token authentication has been disabled" in detail:
             remedy = (

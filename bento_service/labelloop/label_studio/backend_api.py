@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import NotFound
 from labelloop.label_studio.project_api import counters
 from labelloop.label_studio.protocol import Operation, Request, Response
@@ -41,7 +41,7 @@ def backends(project: int) -> Operation[list[Backend]]:
     """All ML backends of a project, ordered by id; Label Studio calls every one of them to answer this."""
     query = (("project", str(int(project))),)
     response = yield Request("GET", "/api/ml", query, timeout=BACKEND_TIMEOUT)
-    found = [_backend(response, item) for item in answers.read_objects(response, f"project {project}")]
+    found = [_backend(response, item) for item in responses.read_objects(response, f"project {project}")]
     return sorted(found, key=lambda backend: backend.id)
 
 
@@ -49,7 +49,7 @@ def backend(id: int) -> Operation[Backend]:  # noqa: A002 - Label Studio's own n
     """One ML backend. Raises NotFound."""
     response = yield Request("GET", f"/api/ml/{int(id)}", timeout=BACKEND_TIMEOUT)
     yield from _check_found(response, id)
-    return _backend(response, answers.read_object(response, f"ML backend {id}"))
+    return _backend(response, responses.read_object(response, f"ML backend {id}"))
 
 
 def create_backend(
@@ -63,7 +63,7 @@ def create_backend(
     """Connects a backend. Raises AddressBlocked, or Rejected with what Label Studio found wrong with it."""
     body = _settings(project, url, title, extra_params, basic_auth)
     response = yield Request("POST", "/api/ml", json=body, timeout=BACKEND_TIMEOUT)
-    return _backend(response, answers.read_object(response, f"an ML backend at {url} in project {project}"))
+    return _backend(response, responses.read_object(response, f"an ML backend at {url} in project {project}"))
 
 
 def update_backend(
@@ -83,7 +83,7 @@ def update_backend(
     body = _settings(project, url, title, extra_params, basic_auth)
     response = yield Request("PATCH", f"/api/ml/{int(id)}", json=body, timeout=BACKEND_TIMEOUT)
     yield from _check_found(response, id)
-    return _backend(response, answers.read_object(response, f"ML backend {id} at {url} in project {project}"))
+    return _backend(response, responses.read_object(response, f"ML backend {id} at {url} in project {project}"))
 
 
 def delete_backend(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's own name
@@ -91,7 +91,7 @@ def delete_backend(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's o
     response = yield Request("DELETE", f"/api/ml/{int(id)}", timeout=BACKEND_TIMEOUT)
     try:
         yield from _check_found(response, id)
-        answers.check_deleted(response, f"ML backend {id}")
+        responses.check_deleted(response, f"ML backend {id}")
     except NotFound:
         return False
     return True
@@ -102,7 +102,7 @@ def _check_found(response: Response, id: int) -> Operation[None]:  # noqa: A002 
 
     Another question tells this from an address where there is no Label Studio at all.
     """
-    if response.status == 404 and answers.detail_of(response) is None:
+    if response.status == 404 and responses.detail_of(response) is None:
         yield from counters([0])
         raise NotFound(f"{response.url}: there is no ML backend {id}, or the token's user cannot see it.")
 
@@ -124,9 +124,9 @@ def _backend(response: Response, item: Mapping[str, Any]) -> Backend:
         return item[name] if isinstance(item.get(name), str) else ""
 
     return Backend(
-        id=answers.field(response, item, "id", int),
-        project=answers.field(response, item, "project", int),
-        url=answers.field(response, item, "url", str),
+        id=responses.field(response, item, "id", int),
+        project=responses.field(response, item, "project", int),
+        url=responses.field(response, item, "url", str),
         title=text("title"),
         state=text("state"),
         error_message=text("error_message") or None,

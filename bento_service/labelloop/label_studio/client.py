@@ -16,10 +16,10 @@ from urllib3.exceptions import (
 
 from labelloop.label_studio.addresses import AddressPolicy, RefusedAddressError, address_refused
 from labelloop.label_studio.auth import Authenticator, Credentials
-from labelloop.label_studio.bodies import ACCEPTED, read_body
 from labelloop.label_studio.errors import Failure, unreachable
 from labelloop.label_studio.guarded_connections import Adapter
 from labelloop.label_studio.protocol import Operation, Request, Response
+from labelloop.label_studio.response_bodies import ACCEPTED, read_body
 
 T = TypeVar("T")
 _BROKEN = (requests.RequestException, HTTPError, UnicodeError)

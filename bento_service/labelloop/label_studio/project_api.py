@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.protocol import Operation, Request, Response
 
 MAX_IDS = 100
@@ -66,7 +66,7 @@ class Project:
 def project(id: int) -> Operation[Project]:  # noqa: A002 - Label Studio's own name
     """One project. Raises NotFound."""
     response = yield Request("GET", f"/api/projects/{int(id)}")
-    return _project(response, answers.read_object(response, f"project {id}"))
+    return _project(response, responses.read_object(response, f"project {id}"))
 
 
 def projects(ids: Iterable[int]) -> Operation[dict[int, Project]]:
@@ -89,28 +89,28 @@ def counters(ids: Iterable[int]) -> Operation[dict[int, Counters]]:
     for chunk in _chunks(ids):
         response, items = yield from _listed(chunk, _COUNTERS)
         for item in items:
-            found[answers.field(response, item, "id", int)] = _counters(response, item)
+            found[responses.field(response, item, "id", int)] = _counters(response, item)
     return found
 
 
 def predictions_of(id: int, version: str) -> Operation[int]:  # noqa: A002 - Label Studio's own name
     """How many predictions of a version Label Studio stores for a project. Raises NotFound."""
     response = yield Request("GET", f"/api/projects/{int(id)}/model-versions")
-    stored = answers.read_object(response, f"project {id}").get(version)
+    stored = responses.read_object(response, f"project {id}").get(version)
     return stored if isinstance(stored, int) else 0
 
 
 def select_model_version(id: int, version: str) -> Operation[None]:  # noqa: A002 - Label Studio's own name
     """Have annotators shown the predictions of `version`, a backend's title. Raises NotFound, Rejected."""
     response = yield Request("PATCH", f"/api/projects/{int(id)}", json={"model_version": version})
-    answers.read_object(response, f"model version {version} of project {id}")
+    responses.read_object(response, f"model version {version} of project {id}")
 
 
 def _listed(chunk: str, fields: str) -> Operation[tuple[Response, list[Mapping[str, Any]]]]:
     query = (("ids", chunk), ("page_size", str(MAX_IDS)), ("include", fields))
     response = yield Request("GET", "/api/projects", query)
-    page = answers.read_object(response, f"the projects {chunk}")
-    return response, answers.objects(response, page.get("results"))
+    page = responses.read_object(response, f"the projects {chunk}")
+    return response, responses.objects(response, page.get("results"))
 
 
 def _chunks(ids: Iterable[int]) -> Iterator[str]:
@@ -122,10 +122,10 @@ def _chunks(ids: Iterable[int]) -> Iterator[str]:
 def _project(response: Response, item: Mapping[str, Any]) -> Project:
     counters = _counters(response, item)
     return Project(
-        id=answers.field(response, item, "id", int),
-        title=answers.field(response, item, "title", str),
-        created_at=answers.time_field(response, item, "created_at"),
-        label_config=answers.field(response, item, "label_config", str),
+        id=responses.field(response, item, "id", int),
+        title=responses.field(response, item, "title", str),
+        created_at=responses.time_field(response, item, "created_at"),
+        label_config=responses.field(response, item, "label_config", str),
         model_version=counters.model_version,
         total_annotations=counters.total,
         skipped_annotations=counters.skipped,
@@ -137,10 +137,10 @@ def _project(response: Response, item: Mapping[str, Any]) -> Project:
 def _counters(response: Response, item: Mapping[str, Any]) -> Counters:
     model_version = item.get("model_version")
     return Counters(
-        total=answers.field(response, item, "total_annotations_number", int),
-        skipped=answers.field(response, item, "skipped_annotations_number", int),
-        tasks=answers.field(response, item, "task_number", int),
+        total=responses.field(response, item, "total_annotations_number", int),
+        skipped=responses.field(response, item, "skipped_annotations_number", int),
+        tasks=responses.field(response, item, "task_number", int),
         model_version=model_version if isinstance(model_version, str) else "",
         shows_predictions=item.get("show_collab_predictions") is not False,
-        created_at=answers.time_field(response, item, "created_at"),
+        created_at=responses.time_field(response, item, "created_at"),
     )

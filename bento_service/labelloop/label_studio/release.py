@@ -2,7 +2,7 @@
 
 import re
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import NotFound, NotLabelStudio, Rejected
 from labelloop.label_studio.protocol import Operation, Request
 
@@ -14,7 +14,7 @@ def release() -> Operation[str]:
     """The release, as in "1.23.2"; empty when the server does not say."""
     try:
         response = yield Request("GET", "/api/version")
-        said = answers.read_object(response, "the release").get("release")
+        said = responses.read_object(response, "the release").get("release")
     except (NotFound, NotLabelStudio, Rejected):
         return ""
     return said if isinstance(said, str) and re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,39}", said) else ""

@@ -1,33 +1,31 @@
-"""Tasks and annotations, read in keyset pages.
+"""Tasks and annotations, read in keyset pages (`task_pages`).
 
-Label Studio orders by one field without tie-break and rows move while paging, so pages are asked for as "id greater
-than the last, ordered by id, page 1". Tasks with annotations that count and tasks with skipped ones are two queries:
-its filters cannot be joined by "or" while a third one must hold.
+Tasks with annotations that count and tasks with skipped ones are two queries: Label Studio's filters cannot be joined
+by "or" while a third one must hold.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, get_args
 
-from labelloop.label_studio import answers
-from labelloop.label_studio.errors import AnswerTooLarge, NotLabelStudio
-from labelloop.label_studio.protocol import Operation, Request, Response
+from labelloop.label_studio import responses
+from labelloop.label_studio.protocol import Operation, Response
+from labelloop.label_studio.task_pages import (
+    PAGE_SIZE,
+    Filter,
+    Page,
+    Parser,
+    number_filter,
+    page_after,
+    page_request,
+    pages,
+)
 
 T = TypeVar("T")
-Filter = Mapping[str, object]
 AnnotationCounter = Literal["total_annotations", "cancelled_annotations"]
 """Columns of a task: annotations that are not skipped, and those that are."""
-Parser = Callable[[Response, Mapping[str, Any]], T]
 
-PAGE_TIMEOUT = 120.0
-PAGE_LIMIT = 64 * 1024 * 1024
-TIMES_LIMIT = 8 * 1024 * 1024
-"""Bytes of a page without data and results, which the operator reads for all its resources."""
-PAGE_SIZE = 1000
-MOST_TASKS = 2_000_000
-"""Of one query: a server that gives ever more pages is none to learn from."""
 PASSES = 5
 COUNTERS: tuple[AnnotationCounter, ...] = get_args(AnnotationCounter)
 OVERLAP = timedelta(seconds=10)
@@ -112,46 +110,65 @@ def changed_tasks(project: int, since: datetime | None, page_size: int = PAGE_SI
 
 def newest_change(project: int) -> Operation[datetime | None]:
     """Time of the task that changed last, labelled or not; None when there are no tasks."""
-    response = yield _page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-    return answers.time_field(response, items[0], "updated_at") if items else None
+    response = yield page_request(project, (), "id,updated_at", 1, ordering="-tasks:updated_at")
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
+    return responses.time_field(response, items[0], "updated_at") if items else None
 
 
 def emptied_ids(project: int, since: datetime, page_size: int = PAGE_SIZE) -> Operation[list[int]]:
     """Ids of tasks changed after `since` that have no annotation, one page of them at most."""
-    filters = (_changed_after(since), *(_number(counter, "equal", 0) for counter in COUNTERS))
-    response = yield _page_request(project, filters, "id", page_size)
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-    return [answers.field(response, item, "id", int) for item in items]
+    filters = (_changed_after(since), *_unlabelled(True))
+    response = yield page_request(project, filters, "id", page_size)
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
+    return [responses.field(response, item, "id", int) for item in items]
 
 
 def count_annotated(project: int, counter: AnnotationCounter, above: int, up_to: int) -> Operation[int]:
     """How many tasks with ids in (above, up_to] have annotations of that kind."""
-    filters = (*_within(above, up_to), _number(counter, "greater", 0))
-    response = yield _page_request(project, filters, "id", 1)
-    return answers.field(response, answers.read_object(response, f"project {project}"), "total", int)
+    return (yield from _total(project, (*_within(above, up_to), number_filter(counter, "greater", 0))))
 
 
 def annotated_ids(
     project: int, counter: AnnotationCounter, above: int, up_to: int, page_size: int = PAGE_SIZE
 ) -> Operation[list[int]]:
     """Ids of the tasks that `count_annotated` counts, in order."""
-    filters = (_number("id", "less_or_equal", up_to), _number(counter, "greater", 0))
-    return (yield from _pages(project, filters, "id", page_size, _id, above))
+    filters = (number_filter("id", "less_or_equal", up_to), number_filter(counter, "greater", 0))
+    return (yield from pages(project, filters, "id", page_size, _id, above))
 
 
 def unlabelled_tasks(project: int, page_size: int = PAGE_SIZE) -> Operation[list[Task]]:
     """Tasks without any annotation, with their data, ordered by id."""
-    filters = tuple(_number(counter, "equal", 0) for counter in COUNTERS)
-    return (yield from _pages(project, filters, "id,data", page_size, _task))
+    return (yield from pages(project, _unlabelled(True), "id,data", page_size, _task))
+
+
+def tasks_without_prediction(
+    project: int, version: str, above: int = 0, page_size: int = PAGE_SIZE, *, unlabelled: bool
+) -> Operation[Page[Task]]:
+    """A page of the tasks with ids above `above` that have no prediction of `version`, with their data.
+
+    `unlabelled`: only those without any annotation.
+    """
+    filters = (*_unlabelled(unlabelled), _lacks(version))
+    return (yield from page_after(project, filters, "id,data", page_size, _task, above))
+
+
+def count_tasks(project: int, without_prediction: str | None = None, *, unlabelled: bool) -> Operation[int]:
+    """How many tasks there are; `without_prediction`: only those that have none of that version."""
+    lacking = () if without_prediction is None else (_lacks(without_prediction),)
+    return (yield from _total(project, (*_unlabelled(unlabelled), *lacking)))
+
+
+def present_ids(project: int, above: int, up_to: int) -> Operation[list[int]]:
+    """Ids in (above, up_to] of the tasks that exist, in order."""
+    return (yield from pages(project, (number_filter("id", "less_or_equal", up_to),), "id", PAGE_SIZE, _id, above))
 
 
 def first_tasks(project: int, number: int) -> Operation[list[Task]]:
     """Up to `number` tasks with their data, labelled or not; none when their texts are too large for one answer."""
-    response = yield _page_request(project, (), "id,data", number)
+    response = yield page_request(project, (), "id,data", number)
     if not response.complete:
         return []
-    items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
+    items = responses.objects(response, responses.read_object(response, f"project {project}").get("tasks"))
     return [_task(response, item) for item in items]
 
 
@@ -166,104 +183,60 @@ def _annotated(
     changed = () if since is None else (_changed_after(since),)
     found: dict[int, T] = {}
     for counter in COUNTERS:
-        filters = (*changed, _number(counter, "greater", 0))
-        page = yield from _pages(project, filters, include, page_size, parse)
+        filters = (*changed, number_filter(counter, "greater", 0))
+        page = yield from pages(project, filters, include, page_size, parse)
         found.update((id_of(task), task) for task in page)  # the second query read later: its state is the newer one
     return [found[key] for key in sorted(found)]
 
 
-def _pages(
-    project: int, filters: tuple[Filter, ...], include: str, page_size: int, parse: Parser[T], last: int = 0
-) -> Operation[list[T]]:
-    found: list[T] = []
-    while True:
-        response = yield _page_request(project, (*filters, _number("id", "greater", last)), include, page_size)
-        if not response.complete and page_size > 1:
-            page_size = max(1, page_size // 4)  # long texts: fewer of them at a time
-            continue
-        if not response.complete:
-            raise AnswerTooLarge(
-                f"{response.url}: a task after task {last} of project {project} is larger than "
-                f"{_page_limit(include):,} bytes: delete it or shorten its data."
-            )
-        items = answers.objects(response, answers.read_object(response, f"project {project}").get("tasks"))
-        if len(found) + len(items) > MOST_TASKS:
-            raise AnswerTooLarge(
-                f"{response.url} answers more than {MOST_TASKS:,} tasks of project {project}: more than can be learned "
-                "from; split the project."
-            )
-        for item in items:
-            task_id = answers.field(response, item, "id", int)
-            if task_id <= last:
-                raise NotLabelStudio(f"{response.url} answered tasks out of order: it does not know this query.")
-            last = task_id
-            found.append(parse(response, item))
-        if len(items) < page_size:
-            return found
+def _total(project: int, filters: tuple[Filter, ...]) -> Operation[int]:
+    response = yield page_request(project, filters, "id", 1)
+    return responses.field(response, responses.read_object(response, f"project {project}"), "total", int)
 
 
-def _page_request(
-    project: int, filters: tuple[Filter, ...], include: str, page_size: int, ordering: str = "tasks:id"
-) -> Request:
-    view = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [ordering]}
-    return Request(
-        "GET",
-        "/api/tasks",
-        (
-            ("project", str(int(project))),
-            ("fields", "all"),
-            ("include", include),
-            ("page", "1"),
-            ("page_size", str(page_size)),
-            ("query", json.dumps(view, separators=(",", ":"))),
-        ),
-        timeout=PAGE_TIMEOUT,
-        limit=_page_limit(include),
-    )
+def _unlabelled(wanted: bool) -> tuple[Filter, ...]:
+    return tuple(number_filter(counter, "equal", 0) for counter in COUNTERS) if wanted else ()
 
 
-def _page_limit(include: str) -> int:
-    return PAGE_LIMIT if "data" in include.split(",") else TIMES_LIMIT
-
-
-def _number(column: str, operator: str, value: int) -> Filter:
-    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": "Number", "value": value}
+def _lacks(version: str) -> Filter:
+    column = "filter:tasks:predictions_model_versions"
+    return {"filter": column, "operator": "not_contains", "type": "List", "value": [version]}
 
 
 def _within(above: int, up_to: int) -> tuple[Filter, Filter]:
-    return _number("id", "greater", above), _number("id", "less_or_equal", up_to)
+    return number_filter("id", "greater", above), number_filter("id", "less_or_equal", up_to)
 
 
 def _changed_after(since: datetime) -> Filter:
-    value = answers.format_time(since)
+    value = responses.format_time(since)
     return {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": value}
 
 
 def _task_times(response: Response, item: Mapping[str, Any]) -> TaskTimes:
     return TaskTimes(
-        id=answers.field(response, item, "id", int),
-        updated_at=answers.time_field(response, item, "updated_at"),
+        id=responses.field(response, item, "id", int),
+        updated_at=responses.time_field(response, item, "updated_at"),
         annotations=tuple(
             AnnotationTimes(
-                id=answers.field(response, annotation, "id", int),
-                created_at=answers.time_field(response, annotation, "created_at"),
-                updated_at=answers.time_field(response, annotation, "updated_at"),
-                was_cancelled=answers.field(response, annotation, "was_cancelled", bool),
+                id=responses.field(response, annotation, "id", int),
+                created_at=responses.time_field(response, annotation, "created_at"),
+                updated_at=responses.time_field(response, annotation, "updated_at"),
+                was_cancelled=responses.field(response, annotation, "was_cancelled", bool),
             )
-            for annotation in answers.objects(response, item.get("annotations"))
+            for annotation in responses.objects(response, item.get("annotations"))
         ),
     )
 
 
 def _id(response: Response, item: Mapping[str, Any]) -> int:
-    return answers.field(response, item, "id", int)
+    return responses.field(response, item, "id", int)
 
 
 def _task(response: Response, item: Mapping[str, Any]) -> Task:
     data = item.get("data")
     return Task(
-        id=answers.field(response, item, "id", int),
+        id=responses.field(response, item, "id", int),
         data=data if isinstance(data, dict) else {},
-        annotations=answers.objects(response, item.get("annotations", [])),
-        updated_at=answers.time_field(response, item, "updated_at") if "updated_at" in item else None,
+        annotations=responses.objects(response, item.get("annotations", [])),
+        updated_at=responses.time_field(response, item, "updated_at") if "updated_at" in item else None,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelloop.label_studio import answers
+from labelloop.label_studio import responses
 from labelloop.label_studio.errors import NotFound
 from labelloop.label_studio.protocol import Operation, Request, Response
 
@@ -28,7 +28,7 @@ def webhooks(project: int | None) -> Operation[list[Webhook]]:
     query = () if project is None else (("project", str(int(project))),)
     subject = "webhooks" if project is None else f"project {project}"
     response = yield Request("GET", "/api/webhooks/", query)
-    found = [_webhook(response, item) for item in answers.read_objects(response, subject)]
+    found = [_webhook(response, item) for item in responses.read_objects(response, subject)]
     return sorted(found, key=lambda webhook: webhook.id)
 
 
@@ -36,20 +36,20 @@ def create_webhook(project: int, url: str, actions: Sequence[str], headers: Mapp
     """Adds a webhook that sends payloads for exactly `actions`. Raises AddressBlocked, Rejected."""
     body = {"project": int(project), **_settings(url, actions, headers)}
     response = yield Request("POST", "/api/webhooks/", json=body)
-    return _webhook(response, answers.read_object(response, f"a webhook to {url} in project {project}"))
+    return _webhook(response, responses.read_object(response, f"a webhook to {url} in project {project}"))
 
 
 def update_webhook(id: int, url: str, actions: Sequence[str], headers: Mapping[str, str]) -> Operation[Webhook]:  # noqa: A002
     """Sets everything anew: a PATCH without actions would empty their list. Raises NotFound, AddressBlocked."""
     response = yield Request("PATCH", f"/api/webhooks/{int(id)}/", json=_settings(url, actions, headers))
-    return _webhook(response, answers.read_object(response, f"webhook {id} to {url}"))
+    return _webhook(response, responses.read_object(response, f"webhook {id} to {url}"))
 
 
 def delete_webhook(id: int) -> Operation[bool]:  # noqa: A002 - Label Studio's own name
     """Removes it; False when it was gone already."""
     response = yield Request("DELETE", f"/api/webhooks/{int(id)}/")
     try:
-        answers.check_deleted(response, f"webhook {id}")
+        responses.check_deleted(response, f"webhook {id}")
     except NotFound:
         return False
     return True
@@ -70,8 +70,8 @@ def _webhook(response: Response, item: Mapping[str, Any]) -> Webhook:
     headers = item.get("headers")
     actions = item.get("actions")
     return Webhook(
-        id=answers.field(response, item, "id", int),
-        url=answers.field(response, item, "url", str),
+        id=responses.field(response, item, "id", int),
+        url=responses.field(response, item, "url", str),
         actions=tuple(sorted(a for a in actions if isinstance(a, str))) if isinstance(actions, list) else (),
         headers={str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {},
         is_active=item.get("is_active") is True,

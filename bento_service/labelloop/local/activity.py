@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 class Activity:
     """Of one project; times are RFC 3339."""
 
-    every_updates: int
+    updates_per_training: int
     pending: int | None = None
     """Updates since the newest training; None: not counted yet."""
     training_since: str | None = None

@@ -19,7 +19,7 @@ class TrainingInput:
     not_before: datetime | None
     pending: int | None
     """Updates since the cut, repeat edits included; None: not counted yet."""
-    every_updates: int
+    updates_per_training: int
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def decide(given: TrainingInput) -> Decision:
         return Decision(True, f"again after {given.failures} failures in a row")
     if given.pending is None:
         return Decision(False, "not counted yet")
-    told = f"{given.pending} of {given.every_updates} annotation updates"
-    return Decision(given.pending >= given.every_updates, told)
+    told = f"{given.pending} of {given.updates_per_training} annotation updates"
+    return Decision(given.pending >= given.updates_per_training, told)
 
 
 def backoff(failures: int, base: float) -> float:

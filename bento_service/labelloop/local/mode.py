@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio.to_thread
 
-from labelloop.local.agreement import Agreement, Hold, advanced, answered
-from labelloop.local.board import Board
-from labelloop.local.models import candidates, load
-from labelloop.local.settings import MAX_PROJECTS, LocalSettings
-from labelloop.local.store import ProjectStore, Store
-from labelloop.serving.predictor import Predictor
+from labelloop.local.local_settings import MAX_PROJECTS, LocalSettings
+from labelloop.local.predictors import candidates, load
+from labelloop.local.version_handover import Handover, Hold, advance, on_setup
+from labelloop.local.version_store import ProjectStore, Store
+from labelloop.local.worker_state import WorkerState
+from labelloop.prediction.predictor import Predictor
 
 if TYPE_CHECKING:
-    from labelloop.own_settings import OwnModelSettings
-    from labelloop.serving.own_predictor import OwnPredictor
+    from labelloop.custom_model_settings import CustomModelSettings
+    from labelloop.prediction.custom_predictor import CustomPredictor
 
 POLL_SECONDS = 0.2
 LONGEST_HOLD = 0.05
 
-AnyPredictor: TypeAlias = "Predictor | OwnPredictor"
+AnyPredictor: TypeAlias = "Predictor | CustomPredictor"
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LocalMode:
         server: str,
         trainer: Trainer | None = None,
         clock: Callable[[], float] = time.monotonic,
-        own: "OwnModelSettings | None" = None,
+        own: "CustomModelSettings | None" = None,
         show_models: Callable[[Collection[tuple[str, str]]], None] = lambda _models: None,
     ) -> None:
         """`server` names the workers that share a port; all of them change versions together.
@@ -88,7 +88,7 @@ class LocalMode:
         self._own = own
         self._show_models = show_models
         self._projects: dict[int, _Project] = {}
-        self._board = Board(settings.directory / "run" / server)
+        self._board = WorkerState(settings.directory / "run" / server)
         self._poller: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -197,23 +197,23 @@ class LocalMode:
             # Nothing is loaded for a project that is new to all workers; one that is not is loaded by the next look.
             project.loaded[self._base.version] = self._base
             self._projects[number] = project
-            self._tell_loaded()
+            self._report_loaded()
         return self._projects.get(number)
 
     # Which version
 
-    def _first(self, project: _Project) -> Agreement:
-        return Agreement(project.wanted)
+    def _first(self, project: _Project) -> Handover:
+        return Handover(project.wanted)
 
-    def _answer(self, project: _Project, before: Agreement) -> tuple[Agreement, str | Hold]:
+    def _answer(self, project: _Project, before: Handover) -> tuple[Handover, str | Hold]:
         now = self._clock()
         after = self._advanced(project, before, now)
-        told = answered(after, now)
+        told = on_setup(after, now)
         return (after, told) if isinstance(told, Hold) else (told, told.announced)
 
-    def _advanced(self, project: _Project, before: Agreement, now: float) -> Agreement:
+    def _advanced(self, project: _Project, before: Handover, now: float) -> Handover:
         ready = before.announced != project.wanted and self._board.all_have(project.store.project, project.wanted)
-        after = advanced(before, project.wanted, ready=ready, now=now)
+        after = advance(before, project.wanted, ready=ready, now=now)
         if after.announced != before.announced:
             log.info("Project %d: serving %s", project.store.project, after.announced)
         return after
@@ -255,9 +255,9 @@ class LocalMode:
                 if gone not in (self._base, *project.loaded.values()) and not isinstance(gone, Predictor):
                     gone.close()
             if unused:
-                self._tell_loaded()
+                self._report_loaded()
 
-    def _step(self, project: _Project, before: Agreement) -> tuple[Agreement, str]:
+    def _step(self, project: _Project, before: Handover) -> tuple[Handover, str]:
         after = self._advanced(project, before, self._clock())
         return after, after.announced
 
@@ -275,12 +275,12 @@ class LocalMode:
         else:
             project.wanted = self._base.version
             project.loaded[self._base.version] = self._base
-        self._tell_loaded()
+        self._report_loaded()
 
-    def _tell_loaded(self) -> None:
+    def _report_loaded(self) -> None:
         answering = [shown.predictor for shown in self.shown()]
         self._show_models({(predictor.version, predictor.model_class) for predictor in answering})
-        self._board.tell_loaded({number: frozenset(project.loaded) for number, project in self._projects.items()})
+        self._board.report_loaded({number: frozenset(project.loaded) for number, project in self._projects.items()})
 
 
 def _number(key: object) -> int | None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
+from labelloop.json_values import as_time
 from labelloop.local.activity import Activity
-from labelloop.local.state import ProjectState
-from labelloop.serving.doubtful import as_time
-from labelloop.serving.page_facts import Note, Version
+from labelloop.local.project_state import ProjectState
+from labelloop.page_facts import Note, Version
 
 SERVES, KEPT, NEWER, REMOVED = "serves", "kept", "kept, newer", "removed"
 
@@ -32,7 +32,7 @@ def _observed(activity: Activity, *, is_first: bool) -> list[Note]:
     if activity.training_since is not None:
         found.append(Note(f"A training runs since {as_time(activity.training_since)}.", "busy", "training"))
     elif activity.pending is not None:
-        counted = f"{activity.pending:,} of {activity.every_updates:,} annotation updates until the "
+        counted = f"{activity.pending:,} of {activity.updates_per_training:,} annotation updates until the "
         if is_first:
             text = f"{counted}first training. It needs at least two labels, each on a text."
         else:

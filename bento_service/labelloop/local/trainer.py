@@ -21,11 +21,12 @@ from labelloop.label_studio import LabelStudioError, project
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.activity import Activity
 from labelloop.local.decision import TrainingInput, backoff, decide
-from labelloop.local.pending import Tally
-from labelloop.local.registration import Registration
-from labelloop.local.settings import LocalSettings
-from labelloop.local.state import Last, ProjectState
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.local_settings import LocalSettings
+from labelloop.local.pending_updates import UpdateCounter
+from labelloop.local.prediction_runs import PredictionRuns
+from labelloop.local.project_state import Last, ProjectState
+from labelloop.local.self_registration import Registration
+from labelloop.local.version_store import ProjectStore, Store
 
 TICK_SECONDS = 0.25
 TAKE_OVER_SECONDS = 2.0
@@ -56,12 +57,13 @@ class LocalTrainer:
         self._store = Store(settings.directory)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="labelloop-trainer", daemon=True)
-        self._tallies: dict[int, Tally] = {}
+        self._tallies: dict[int, UpdateCounter] = {}
         self._failing: dict[int, tuple[str, str]] = {}
         """Why a project cannot be counted, and since when."""
         self._shown: dict[int, Activity] = {}
         self._training: _Training | None = None
         self._registration = Registration(settings)
+        self._predictions = PredictionRuns(settings, self._variables)
 
     def start(self) -> None:
         """Begin, or wait until no other worker trains."""
@@ -82,6 +84,7 @@ class LocalTrainer:
             try:
                 self._work()
             finally:
+                self._predictions.stop()
                 if self._training is not None:
                     self._training.process.kill()
                     self._training.process.wait()
@@ -114,13 +117,16 @@ class LocalTrainer:
             self._registration.keep(client, number, store.read().current, store.announced())
         for number in projects:
             self._decide(number)
+        self._predictions.keep(self._store.project(number) for number in projects)
 
     # Counting
 
     def _count(self, client: LabelStudioClient, number: int) -> None:
         store = self._store.project(number)
         state = store.read()
-        tally = self._tallies.setdefault(number, Tally(self._settings.poll_seconds, self._settings.scan_seconds))
+        tally = self._tallies.setdefault(
+            number, UpdateCounter(self._settings.poll_seconds, self._settings.scan_seconds)
+        )
         now = time.monotonic()
         tally.move(state.cut)
         tally.see_hint(store.hinted(), now)
@@ -131,9 +137,9 @@ class LocalTrainer:
                 self._check_identity(client, store, state)
             repeats = client.run(tally.look(number, now))
         except LabelStudioError as error:
-            self._tell_failing(number, error.message)
+            self._report_failing(number, error.message)
             return
-        self._tell_failing(number, None)
+        self._report_failing(number, None)
         if repeats:
             store.change(lambda state: replace(state, repeat_edits=state.repeat_edits + repeats))
 
@@ -149,7 +155,7 @@ class LocalTrainer:
         if state.key != key:
             store.change(lambda state: replace(state, key=key))
 
-    def _tell_failing(self, number: int, message: str | None) -> None:
+    def _report_failing(self, number: int, message: str | None) -> None:
         """One line when it begins and one when it ends."""
         before, since = self._failing.get(number, (None, _now()))
         if message is None:
@@ -164,7 +170,7 @@ class LocalTrainer:
         problem, problem_since = self._failing.get(number, (None, None))
         training = self._training
         activity = Activity(
-            self._settings.every_updates,
+            self._settings.updates_per_training,
             self._pending(number, state),
             training.since if training is not None and training.store.project == number else None,
             problem,
@@ -194,7 +200,7 @@ class LocalTrainer:
                 failures=state.failures,
                 not_before=state.not_before,
                 pending=self._pending(number, state),
-                every_updates=self._settings.every_updates,
+                updates_per_training=self._settings.updates_per_training,
             )
         )
         if decision.train:
@@ -215,7 +221,7 @@ class LocalTrainer:
             "LABELLOOP_ATTEMPT": attempt,
             "LABELLOOP_REQUEST": request or "",
         }
-        command = [sys.executable, "-m", "labelloop.local.training"]
+        command = [sys.executable, "-m", "labelloop.local.training_process"]
         # Its standard input ends when this process does, however that happens; then it ends too.
         process = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE)
         self._training = _Training(store, attempt, process, time.monotonic(), _now())

@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.label_config import Choice, Control
+from labelloop.label_config.schema import Choice, Control
 from labelloop.models.classifier import Classifier
 
 SCORE_DIGITS = 6

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.label_config import CONTROL_TYPES, OBJECT_TYPES, Scope, text_of
+from labelloop.label_config.schema import CONTROL_TYPES, OBJECT_TYPES, Scope, text_of
 from labelloop.models.control_answers import ControlAnswers
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
-    from labelloop.label_config import Control, Schema
+    from labelloop.label_config.schema import Control, Schema
 
 Task = Mapping[str, object]
 """A task as Label Studio sends it; at least its `data`."""

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import overload
 
+from labelloop.custom_model_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
 from labelloop.environment import SettingsError
-from labelloop.failures import where
-from labelloop.models import files, own
+from labelloop.failures import raise_site
+from labelloop.models import custom, model_files
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import Model
-from labelloop.models.text_classifier import TextClassifier
-from labelloop.own_settings import CLASS_VARIABLE, DEFAULT_CLASS, REMEDY
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 
 CODE_DIRECTORY = Path("/opt/labelloop/code")
 """Where an image keeps the code of a custom model, in a layer of its own."""
@@ -30,7 +30,7 @@ def model_class(name: str | None) -> type[Model]:
     except ImportError as error:
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
     except Exception as error:
-        told = f"{type(error).__name__} in {where(error)}"
+        told = f"{type(error).__name__} in {raise_site(error)}"
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")
@@ -45,7 +45,7 @@ def save_model(model: Model, directory: Path) -> None:
     if isinstance(model, TextClassifier):
         model.save(directory)
     else:
-        own.save(model, directory)
+        custom.save(model, directory)
 
 
 @overload
@@ -57,16 +57,16 @@ def load_model(directory: Path, model_class: type[Model] | None = None) -> Model
 
     Raises ModelFileError, also when it is missing or empty, or of another class than `model_class`.
     """
-    kind = files.read_document(directory).get("kind")
+    kind = model_files.read_document(directory).get("kind")
     wanted = TextClassifier.KIND
     if model_class is None or model_class is TextClassifier:
         if kind == TextClassifier.KIND:
             return TextClassifier.load(directory)
     else:
-        if kind == own.KIND:
-            return own.load(directory, model_class)
-        wanted = own.name_of(model_class)
+        if kind == custom.KIND:
+            return custom.load(directory, model_class)
+        wanted = custom.name_of(model_class)
     raise ModelFileError(
-        f"{directory / files.DOCUMENT}: kind is {kind!r:.100}, known is {wanted!r}: serve this model with the version "
-        "of labelloop that made it, and with the LABELLOOP_MODEL_CLASS that it was trained with"
+        f"{directory / model_files.DOCUMENT}: kind is {kind!r:.100}, known is {wanted!r}: serve this model with the "
+        "version of labelloop that made it, and with the LABELLOOP_MODEL_CLASS that it was trained with"
     )

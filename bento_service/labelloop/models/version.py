@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 from labelloop import __version__
-from labelloop.models.files import FORMAT as MODEL_FORMAT
+from labelloop.models.model_files import FORMAT as MODEL_FORMAT
 
 COLD_PREFIX = "cold-"
 """Of versions before any training."""

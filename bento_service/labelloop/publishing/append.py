@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Manifest, Repository, json_object
+from labelloop.publishing.registry_errors import NotInRegistryError, RegistryError
 
 LISTS = (
     "application/vnd.oci.image.index.v1+json",

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from labelloop.publishing.errors import RegistryError
+from labelloop.publishing.registry_errors import RegistryError
 
 CHUNK = 1024**2
 MAX_DOCUMENT = 16 * 1024**2

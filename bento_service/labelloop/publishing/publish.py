@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from labelloop.publishing.append import Addition
+from labelloop.publishing.container_main import LOG, run_role
+from labelloop.publishing.image_labels import created_at, image_labels
 from labelloop.publishing.layer import model_layer
-from labelloop.publishing.published import created_at, image_labels
 from labelloop.publishing.reference import Reference
-from labelloop.publishing.role import LOG, run_role
-from labelloop.publishing.settings import PublishSettings
+from labelloop.publishing.registry_settings import PublishSettings
 from labelloop.publishing.snapshot_artifact import FILE_NAME, push_snapshot
 from labelloop.training.result import Result, ResultError, read_result
 

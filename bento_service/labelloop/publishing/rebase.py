@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labelloop.publishing.append import Addition
-from labelloop.publishing.errors import RegistryError
+from labelloop.publishing.container_main import LOG, run_role
+from labelloop.publishing.image_labels import LABEL_PREFIX, MODEL_VERSION, image_and_configuration
 from labelloop.publishing.model_image import MAX_BYTES
-from labelloop.publishing.published import LABEL_PREFIX, MODEL_VERSION, image_and_configuration
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
-from labelloop.publishing.role import LOG, run_role
-from labelloop.publishing.settings import RebaseSettings
+from labelloop.publishing.registry_errors import RegistryError
+from labelloop.publishing.registry_settings import RebaseSettings
 from labelloop.training.result import Result, ResultError, read_result
 
 _CHUNK = 1024**2

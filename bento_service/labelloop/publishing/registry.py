@@ -24,8 +24,8 @@ from urllib3.exceptions import HTTPError as BrokenConnection
 from labelloop.failures import DISK_FULL, is_disk_full
 from labelloop.publishing.bounded_http import DOCUMENT_SECONDS, MAX_DOCUMENT, BoundedAdapter, authority, parts
 from labelloop.publishing.credentials import Credentials, DockerConfig
-from labelloop.publishing.errors import NotAllowedError, NotInRegistryError, RegistryError
 from labelloop.publishing.reference import DEFAULT_HOST, Reference
+from labelloop.publishing.registry_errors import NotAllowedError, NotInRegistryError, RegistryError
 
 TIMEOUT = (5.0, 60.0)  # seconds to connect, and between two parts of an answer
 BLOB_SECONDS = 3600.0
@@ -114,7 +114,7 @@ class Repository:
         """The manifest of a tag or digest."""
         if ":" in version or "/" in version:
             _check_digest(version)
-        with self._told(f"{self.name} has no {version:.200}"):
+        with self._registry_errors(f"{self.name} has no {version:.200}"):
             _, response = self._dxf.get_manifest_and_response(version)
         manifest = Manifest(response.content, response.headers.get("Content-Type", "").partition(";")[0].strip())
         if version.startswith("sha256:") and manifest.digest != version:
@@ -125,7 +125,7 @@ class Repository:
 
     def put_manifest(self, version: str, content: bytes) -> str:
         """Store a manifest, whose JSON names its own media type, under a tag or its digest; returns the digest."""
-        with self._told(f"{self.name} does not exist"):
+        with self._registry_errors(f"{self.name} does not exist"):
             self._dxf.set_manifest(version, content.decode())
         return sha256(content)
 
@@ -136,7 +136,7 @@ class Repository:
         """
         _check_digest(digest)
         try:
-            with self._told(f"{self.name} has no {digest:.200}"):
+            with self._registry_errors(f"{self.name} has no {digest:.200}"):
                 self._dxf._request("delete", f"manifests/{digest}")
         except RegistryError as error:
             if error.reason == "RegistryUnauthorized":
@@ -152,7 +152,7 @@ class Repository:
         """Whether the repository holds the blob."""
         _check_digest(digest)
         try:
-            with self._told(""):
+            with self._registry_errors(""):
                 self._dxf.blob_size(digest)
         except NotInRegistryError:
             return False
@@ -176,13 +176,13 @@ class Repository:
     def put_blob(self, content: bytes) -> str:
         """Upload a blob, unless it is there; returns its digest."""
         digest = sha256(content)
-        with self._told(f"{self.name} does not exist"):
+        with self._registry_errors(f"{self.name} does not exist"):
             self._dxf.push_blob(data=io.BytesIO(content), digest=digest)
         return digest
 
     def put_file(self, path: Path) -> str:
         """Upload a file as a blob, unless it is there; returns its digest."""
-        with self._told(f"{self.name} does not exist"):
+        with self._registry_errors(f"{self.name} does not exist"):
             digest: str = self._dxf.push_blob(filename=str(path))
         return digest
 
@@ -192,7 +192,7 @@ class Repository:
             return
         if source.host == self.host:
             try:
-                with self._told(f"{source.name} has no {digest:.200}"):
+                with self._registry_errors(f"{source.name} has no {digest:.200}"):
                     self._dxf.mount_blob(source.path, digest)
                 return
             except dxf_errors.DXFMountFailed:
@@ -206,7 +206,7 @@ class Repository:
         """Not by dxf's pull_blob, which waits until a piece is whole."""
         _check_digest(digest)
         found = hashlib.sha256()
-        with self._told(f"{self.name} has no {digest:.200}"):
+        with self._registry_errors(f"{self.name} has no {digest:.200}"):
             response = self._dxf._request("get", f"blobs/{digest}", stream=True)
             for chunk in parts(response, limit, seconds):
                 found.update(chunk)
@@ -232,7 +232,7 @@ class Repository:
         dxf.authenticate(user.user, user.password, response=response)
 
     @contextmanager
-    def _told(self, missing: str) -> Iterator[None]:
+    def _registry_errors(self, missing: str) -> Iterator[None]:
         """Turn what requests and dxf raise into errors that name the address and the remedy."""
         try:
             yield

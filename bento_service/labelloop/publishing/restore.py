@@ -7,10 +7,10 @@ compared with it, so only a registry that cannot be asked is a failure.
 import shutil
 
 from labelloop.datasets.snapshot import WHY_FILE, Snapshot, SnapshotError
-from labelloop.publishing.errors import NotInRegistryError, RegistryError
+from labelloop.publishing.container_main import LOG, run_role
 from labelloop.publishing.model_image import NotAModelImageError, pull_model
-from labelloop.publishing.role import LOG, run_role
-from labelloop.publishing.settings import RestoreSettings
+from labelloop.publishing.registry_errors import NotInRegistryError, RegistryError
+from labelloop.publishing.registry_settings import RestoreSettings
 from labelloop.publishing.snapshot_artifact import FILE_NAME, NotASnapshotError, pull_snapshot
 from labelloop.training.result import Result
 

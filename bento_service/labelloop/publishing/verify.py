@@ -5,17 +5,17 @@ Runs in the pod of a rebase, in the new base image, without any credentials: a m
 
 from pathlib import Path
 
+from labelloop.custom_model_settings import class_name
 from labelloop.environment import Environment, SettingsError
 from labelloop.models.errors import ModelFileError
 from labelloop.models.model import TextModel
 from labelloop.models.store import load_model, model_class
-from labelloop.own_settings import class_name
-from labelloop.publishing.role import LOG, run_role
-from labelloop.serving.golden import TOLERANCE, GoldenFileError, compare_golden
-from labelloop.serving.predictor import Predictor
-from labelloop.serving.self_check import self_check
+from labelloop.prediction.golden import TOLERANCE, GoldenFileError, compare_golden
+from labelloop.prediction.predictor import Predictor
+from labelloop.prediction.self_check import self_check
+from labelloop.publishing.container_main import LOG, run_role
 from labelloop.training.result import Result, write_result
-from labelloop.training.settings import work_directory
+from labelloop.training.training_settings import work_directory
 
 NEEDS_TRAINING = "RebaseNeedsTraining"
 

@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from labelloop.serving.settings import BasicAuth
+from labelloop.serving.serving_settings import BasicAuth
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/health"})
 WEBHOOK_PATH = "/webhook"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from labelloop.label_config import (
+from labelloop.label_config.schema import (
     BrokenXmlError,
     EmptyConfigError,
     LabelConfigError,
@@ -16,24 +16,24 @@ from labelloop.label_config import (
     Scope,
     parse_label_config,
 )
+from labelloop.prediction.bounded_cache import BoundedCache
+from labelloop.prediction.model_loading import Serving, load_serving
+from labelloop.prediction.predictor import Entry, Predictor
 from labelloop.serving import presentation
-from labelloop.serving.addresses import AddressWatch
+from labelloop.serving.address_watch import AddressWatch
 from labelloop.serving.batching import Batcher
-from labelloop.serving.bounded_cache import BoundedCache
-from labelloop.serving.loading import Serving, load_serving
 from labelloop.serving.local_mode import NOT_CONFIGURED, local_mode
-from labelloop.serving.metrics import ServingMetrics
-from labelloop.serving.predictor import Entry, Predictor
 from labelloop.serving.relay import Relay, RelayError
 from labelloop.serving.request_bodies import BodyReader
 from labelloop.serving.request_error import RequestError, UnknownProjectError
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.serving_metrics import ServingMetrics
+from labelloop.serving.serving_settings import ServingSettings
 from labelloop.serving.webhook_events import Event
 
 if TYPE_CHECKING:
     from labelloop.local.mode import Shown
-    from labelloop.serving.own_predictor import OwnPredictor
-    from labelloop.serving.page_facts import Facts
+    from labelloop.page_facts import Facts
+    from labelloop.prediction.custom_predictor import CustomPredictor
 
 # A thread hop costs more than such a request; for more the event loop must stay free for /health (1 s at Label Studio).
 INLINE_TASKS = 32
@@ -54,7 +54,7 @@ class Backend:
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self.metrics = metrics
         self._settings = settings
-        self._base: Serving = load_serving(settings)
+        self._base: Serving = load_serving(settings, is_fallback=settings.local is not None)
         self.metrics.show_model(self._base)
         self.webhook_secret = settings.webhook_secret
         self.bodies = BodyReader()
@@ -190,7 +190,7 @@ class Backend:
             )
         return "A training starts on this machine."
 
-    def _base_predictor(self) -> "Predictor | OwnPredictor":
+    def _base_predictor(self) -> "Predictor | CustomPredictor":
         if self._base.predictor is None:
             raise RequestError(
                 503, self._base.problem or "No model is loaded", remedy="Serve an image whose model can be loaded."

@@ -7,8 +7,8 @@ When none has joined for a while, only some of the requests look for company.
 
 import asyncio
 
-from labelloop.label_config import Schema
-from labelloop.serving.predictor import Entry, Predictor
+from labelloop.label_config.schema import Schema
+from labelloop.prediction.predictor import Entry, Predictor
 
 BATCH_TASKS = 32
 """Bounds how long a batch keeps the event loop; among more, a text is hardly cheaper."""

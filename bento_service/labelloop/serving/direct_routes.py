@@ -51,7 +51,7 @@ class DirectRoutes:
         try:
             response = await handler(request)
         except Exception as error:
-            response = await self._told(request, error)
+            response = await self._error_response(request, error)
         await response(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class DirectRoutes:
 
         await self._app(scope, receive, send_json)
 
-    async def _told(self, request: Request, error: Exception) -> Response:
+    async def _error_response(self, request: Request, error: Exception) -> Response:
         for kind in type(error).__mro__:
             if kind in self._tell:
                 return await self._tell[kind](request, error)

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from labelloop.serving.loading import Serving
-from labelloop.serving.settings import ServingSettings
+from labelloop.prediction.model_loading import Serving
+from labelloop.serving.serving_settings import ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.local.mode import LocalMode
@@ -22,7 +22,7 @@ def local_mode(
     local = settings.local
     if local is None or base.predictor is None:
         return None
-    for line in local.told():
+    for line in local.warnings():
         log.warning(line)
     if local.credentials is None and not (local.directory / "projects").is_dir():
         return None

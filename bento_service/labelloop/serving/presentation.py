@@ -4,14 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labelloop.serving.addresses import ADDRESSES
-from labelloop.serving.loading import Serving
+from labelloop.prediction.model_loading import Serving
+from labelloop.serving.address_watch import ADDRESSES
 from labelloop.serving.request_error import UnknownProjectError
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 if TYPE_CHECKING:
     from labelloop.local.mode import Shown
-    from labelloop.serving.page_facts import Facts, Note, ProjectLine
+    from labelloop.page_facts import Facts, Note, ProjectLine
 
 Projects = Sequence["Shown"]
 """What local mode shows: one or several projects, or the backend before any; empty without local mode."""
@@ -47,7 +47,7 @@ def facts(
     addresses: Collection[int | None],
 ) -> "Facts":
     """For the model page. Reads the projects' folders; `addresses`: projects whose texts look like addresses."""
-    from labelloop.serving.page_facts import Facts
+    from labelloop.page_facts import Facts
 
     lines = [_line(settings, base, one, addresses) for one in all_projects if one.store is not None]
     if len(shown) > 1:
@@ -81,7 +81,7 @@ def facts(
 
 def absent(error: UnknownProjectError, started: str) -> "Facts":
     """For the page of a project that is not there."""
-    from labelloop.serving.page_facts import Facts
+    from labelloop.page_facts import Facts
 
     title = f"{error.error[:1].upper()}{error.error[1:]}"
     return Facts(None, "", None, started, None, absent=title, remedy=error.remedy)
@@ -92,7 +92,7 @@ def _serving(base: Serving, shown: "Shown") -> Serving:
 
 
 def _line(settings: ServingSettings, base: Serving, shown: "Shown", addresses: Collection[int | None]) -> "ProjectLine":
-    from labelloop.serving.page_facts import ProjectLine, pill_of
+    from labelloop.page_facts import ProjectLine, pill_of
 
     assert shown.store is not None  # noqa: S101 - only called for projects
     serving = _serving(base, shown)
@@ -104,7 +104,7 @@ def _line(settings: ServingSettings, base: Serving, shown: "Shown", addresses: C
 
 def _notes(settings: ServingSettings, shown: "Shown", addresses: Collection[int | None]) -> "list[Note]":
     from labelloop.local import report
-    from labelloop.serving.page_facts import by_urgency
+    from labelloop.page_facts import by_urgency
 
     store = shown.store
     assert store is not None  # noqa: S101 - only called for projects
@@ -114,7 +114,7 @@ def _notes(settings: ServingSettings, shown: "Shown", addresses: Collection[int 
 
 
 def _without_project(settings: ServingSettings, *, is_local: bool, addresses: Collection[int | None]) -> "list[Note]":
-    from labelloop.serving.page_facts import OPERATED, Note
+    from labelloop.page_facts import OPERATED, Note
 
     found = []
     if settings.relay is not None:
@@ -127,7 +127,7 @@ def _without_project(settings: ServingSettings, *, is_local: bool, addresses: Co
 
 
 def _about_texts(project: int | None, addresses: Collection[int | None]) -> "list[Note]":
-    from labelloop.serving.page_facts import Note
+    from labelloop.page_facts import Note
 
     concerned = addresses if project is None else {project, None}.intersection(addresses)
     return [Note(ADDRESSES, "warn", "texts look like addresses")] if concerned else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from labelloop.serving.settings import RelayTarget
+from labelloop.serving.serving_settings import RelayTarget
 from labelloop.serving.webhook_events import MAX_ANNOTATIONS, START_TRAINING, AnnotationTime, Event
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 from starlette.responses import Response
 
-from labelloop.serving.reasons import ReasonedStatus
+from labelloop.serving.bentoml_patches.reason_phrases import ReasonedStatus
 
 MAX_VALUE_CHARACTERS = 100
 

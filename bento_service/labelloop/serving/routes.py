@@ -40,9 +40,9 @@ def application(*, is_protected: bool = False) -> Starlette:
             Route("/webhook", webhook, methods=["POST"]),
         ],
         exception_handlers={
-            RequestError: _tell_request_error,
-            HTTPException: _tell_http_exception,
-            ClientDisconnect: _tell_nobody,
+            RequestError: _on_request_error,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_unexpected_error,
         },
     )
     app.state.is_protected = is_protected
@@ -59,7 +59,7 @@ async def health(request: Request) -> Response:
     if is_page and "text/html" in request.headers.get("accept", ""):
         return await _model_page(backend, project)
     if is_page and request.query_params.get("format") == "json":
-        from labelloop.serving.model_page import page_json
+        from labelloop.serving.model_page.page import page_json
 
         facts = await backend.facts(project, STARTED)
         return Response(await anyio.to_thread.run_sync(page_json, facts), media_type="application/json")
@@ -67,7 +67,7 @@ async def health(request: Request) -> Response:
 
 
 async def _model_page(backend: "Backend", project: str | None) -> Response:
-    from labelloop.serving.model_page import HEADERS, page
+    from labelloop.serving.model_page.page import HEADERS, page
 
     status = 200
     try:
@@ -137,11 +137,11 @@ def _json(content: object) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-async def _tell_request_error(_request: Request, error: Exception) -> Response:
+async def _on_request_error(_request: Request, error: Exception) -> Response:
     return cast("RequestError", error).response()
 
 
-async def _tell_http_exception(request: Request, raised: Exception) -> Response:
+async def _on_http_exception(request: Request, raised: Exception) -> Response:
     error = cast("HTTPException", raised)
     if error.status_code == 404:
         return unknown_path(request.scope["path"])
@@ -152,6 +152,6 @@ async def _tell_http_exception(request: Request, raised: Exception) -> Response:
     return response
 
 
-async def _tell_nobody(_request: Request, _error: Exception) -> Response:
+async def _on_unexpected_error(_request: Request, _error: Exception) -> Response:
     """The client has gone in the middle of its body; without this it would be logged as a server error."""
     return Response(status_code=400)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from labelloop import __version__
 from labelloop.environment import SettingsError
 from labelloop.serving.allocator import give_back_large_blocks
-from labelloop.serving.deferred_imports import defer
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.bentoml_patches.deferred_imports import defer
+from labelloop.serving.serving_settings import ServingSettings
 from labelloop.serving.workers import LISTENER_VARIABLE, inherited_listener, supervise
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run() -> None:
     if listener is None:
         check_model_class(settings)
         listener = _bind(settings.host, settings.port)
-        _tell_exposure(settings)
+        _report_exposure(settings)
     if settings.workers > 1:
         sys.exit(supervise(settings.workers, listener))
     _serve(settings, listener)
@@ -78,7 +78,7 @@ def check_model_class(settings: ServingSettings) -> None:
     """
     if settings.local is None or settings.own is None:
         return
-    from labelloop.serving.model_process import ModelClassError, ModelProcess, ModelProcessError
+    from labelloop.prediction.model_process import ModelClassError, ModelProcess, ModelProcessError
 
     process = ModelProcess(settings.own, None)
     try:
@@ -104,7 +104,7 @@ def _log_as(settings: ServingSettings) -> None:
     logging.getLogger("labelloop").setLevel(settings.log_level)
 
 
-def _tell_exposure(settings: ServingSettings) -> None:
+def _report_exposure(settings: ServingSettings) -> None:
     """In a pod a NetworkPolicy and the operator's secret guard the backend; elsewhere nothing does."""
     if settings.local is not None and settings.is_open:
         log.warning(
@@ -179,7 +179,7 @@ def application(settings: ServingSettings) -> "Starlette":
     from bentoml._internal.context import server_context
     from bentoml._internal.server.metrics.prometheus import PrometheusClient
 
-    from labelloop.serving.app_factory import AppFactory
+    from labelloop.serving.bentoml_patches.app_factory import AppFactory
     from labelloop.serving.service import NAME, build_service
 
     BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=is_worker))

@@ -7,11 +7,11 @@ from typing import Any
 import bentoml
 from starlette.exceptions import HTTPException
 
-from labelloop.serving import bentoml_repairs, reasons
 from labelloop.serving.authentication import BasicAuthMiddleware
+from labelloop.serving.bentoml_patches import middlewares, reason_phrases
 from labelloop.serving.direct_routes import DirectRoutes
 from labelloop.serving.routes import application
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 NAME = "labelloop"
 # Label Studio gives up a prediction after 100 s; an answer before that tells what happened.
@@ -25,7 +25,7 @@ PYTHON_IMAGE = os.environ.get("BASE_IMAGE") or "python:3.11-slim-bookworm"
 
 def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
     """A `bentoml.Service` with Label Studio's routes; nothing is loaded until it is served."""
-    bentoml_repairs.apply(KNOWN_PATHS)
+    middlewares.apply(KNOWN_PATHS)
     app = application(is_protected=settings.basic_auth is not None)
 
     class LabelStudioBackend:
@@ -34,7 +34,7 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
         def __init__(self) -> None:
             # Imported here: the supervisor of `bentoml serve` builds the service as well, and never answers with it.
             from labelloop.serving.backend import Backend
-            from labelloop.serving.metrics import ServingMetrics
+            from labelloop.serving.serving_metrics import ServingMetrics
 
             self.backend = Backend(settings, ServingMetrics())
             app.state.backend = self.backend
@@ -42,10 +42,10 @@ def build_service(settings: ServingSettings) -> "bentoml.Service[Any]":
         @bentoml.on_startup  # type: ignore[untyped-decorator]
         async def start(self) -> None:
             # Imports the HTTP protocol, which the supervisor of `bentoml serve` has no use for.
-            from labelloop.serving import one_write
+            from labelloop.serving.bentoml_patches import single_write
 
-            reasons.install()
-            one_write.install()
+            reason_phrases.install()
+            single_write.install()
             await self.backend.start()
             # What was imported lives as long as the process; scanning it costs 0.1 s in every full collection.
             gc.collect()

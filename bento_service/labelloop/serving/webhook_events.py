@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from labelloop.label_studio.answers import parse_time
+from labelloop.label_studio.responses import parse_time
 
 START_TRAINING = "START_TRAINING"
 ACTIONS = frozenset(

@@ -12,7 +12,7 @@ from labelloop.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
-    from labelloop.label_config import Schema
+    from labelloop.label_config.schema import Schema
 
 CALIBRATION_BINS, FEWEST_IN_BIN = 15, 10
 """A bin of one or two texts is right in 0 or 100 % of them, whatever the model is worth."""

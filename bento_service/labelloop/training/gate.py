@@ -5,9 +5,9 @@ refused only when it is worse by more than the tolerance and chance is an unlike
 McNemar test for a single choice, a normal test of the mean difference for anything else.
 
 Annotators accept part of the wrong choices that are pre-selected for them, so such labels lean to the model that made
-them, the incumbent. Labels made unaided (`origin` manual, all of them with `evaluation.blind`) decide alone when there
-are enough. Otherwise the lean is taken out: each wrong pre-selection that somebody corrected stands for
-`accepted_errors / (1 - accepted_errors)` more that nobody did, whose stored label is the incumbent's own answer.
+them, the incumbent. Labels made unaided (`origin` manual; all of them with `evaluation.hideHoldoutPredictions`) decide
+alone when there are enough. Otherwise the lean is taken out: each wrong pre-selection that somebody corrected stands
+for `accepted_errors / (1 - accepted_errors)` more that nobody did, whose stored label is the incumbent's own answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Control, Schema
+from labelloop.label_config.schema import Control, Schema
 from labelloop.models.classifier import Classifier
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
 Metric = Literal["accuracy", "log_loss"]
-Policy = Literal["Enforce", "Report"]
+Mode = Literal["Enforce", "Audit"]
 
 UNAIDED_EXAMPLES = 200
 """From this many labels made without a pre-selection on, they decide alone."""
@@ -36,6 +36,8 @@ _SMALLEST_DISCORDANT = 9
 """0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
 _SMALLEST_PROBABILITY = 1e-7
 _TOLERANCES: Mapping[Metric, float] = {"accuracy": 0.01, "log_loss": 0.02}
+_METRICS: Mapping[object, Metric] = {"Accuracy": "accuracy", "LogLoss": "log_loss"}
+"""Values of `spec.evaluation.metric`."""
 _NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "log_loss": "log loss"}
 
 
@@ -46,10 +48,10 @@ class GateRules:
     metric: Metric = "accuracy"
     tolerance: float | None = None
     """How much worse it may be; None: 0.01 of accuracy, 0.02 nats of log loss."""
-    minimum: float | None = None
+    min_accuracy: float | None = None
     """The lowest accuracy on the held-out texts that may serve; None: any."""
-    policy: Policy = "Enforce"
-    """`Report` tells what the gate would have said and lets the candidate pass."""
+    mode: Mode = "Enforce"
+    """`Audit` reports what the gate would have decided and lets the candidate pass."""
     accepted_errors: float = ACCEPTED_ERRORS
 
     @property
@@ -60,16 +62,16 @@ class GateRules:
 
 def gate_rules(given: Mapping[str, object]) -> GateRules:
     """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
-    metric, policy = given.get("metric", "accuracy"), given.get("policy", "Enforce")
-    if metric not in get_args(Metric):
-        raise ValueError(f"metric is {metric!r}: use {' or '.join(get_args(Metric))}")
-    if policy not in get_args(Policy):
-        raise ValueError(f"policy is {policy!r}: use {' or '.join(get_args(Policy))}")
+    metric, mode = given.get("metric", "Accuracy"), given.get("mode", "Enforce")
+    if not isinstance(metric, str) or metric not in _METRICS:
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(map(str, _METRICS))}")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}: use {' or '.join(get_args(Mode))}")
     return GateRules(
-        metric="log_loss" if metric == "log_loss" else "accuracy",
+        metric=_METRICS[metric],
         tolerance=_number("tolerance", given.get("tolerance"), 10),
-        minimum=_number("minimum", given.get("minimum"), 1),
-        policy="Report" if policy == "Report" else "Enforce",
+        min_accuracy=_number("minAccuracy", given.get("minAccuracy"), 1),
+        mode="Audit" if mode == "Audit" else "Enforce",
     )
 
 
@@ -99,9 +101,9 @@ def compare(
         return Verdict(True, "NothingToCompare", "no text is held out: the candidate was not compared")
     refused = next((verdict for verdict in found if verdict.reason in ("WorseThanActive", "BelowMinimum")), None)
     verdict = refused or found[0]
-    if refused is None or rules.policy == "Enforce":
+    if refused is None or rules.mode == "Enforce":
         return verdict
-    message = f"{verdict.message}; let through, since evaluation.policy is Report"
+    message = f"{verdict.message}; let through, since evaluation.mode is Audit"
     return Verdict(True, verdict.reason, message, verdict.figures)
 
 
@@ -115,7 +117,7 @@ def _compare_control(
     pairs = None if incumbent is None else _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
     if pairs is not None:
         figures |= pairs.figures()
-    return judge(Comparison(len(examples), accuracy, rules.minimum, rules.allowed, pairs, figures))
+    return judge(Comparison(len(examples), accuracy, rules.min_accuracy, rules.allowed, pairs, figures))
 
 
 class _Answers:
@@ -225,9 +227,9 @@ class _Pairs:
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():
-                candidate, incumbent = self._told_scores(members)
+                candidate, incumbent = self._reported_scores(members)
                 groups[name] = {"candidate": candidate, "incumbent": incumbent, "examples": int(members.sum())}
-        candidate, incumbent = self._told_scores(self._used)
+        candidate, incumbent = self._reported_scores(self._used)
         return {
             "candidate": candidate,
             "incumbent": incumbent,
@@ -238,14 +240,14 @@ class _Pairs:
             "origins": groups,
         }
 
-    def _told_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
+    def _reported_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
         sign = 1 if self._rules.metric == "accuracy" else -1
         candidate, incumbent = (_rounded(sign * float(scores[members].mean())) for scores in self._scores)
         return candidate, incumbent
 
-    def told(self) -> str:
+    def message(self) -> str:
         """One line with both figures."""
-        candidate, incumbent = self._told_scores(self._used)
+        candidate, incumbent = self._reported_scores(self._used)
         return (
             f"{_NAMES[self._rules.metric]} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
             f"on {self.compared} held-out texts"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Reason = Literal["NothingToCompare", "TooFewExamples", "NotWorse", "WorseThanActive", "BelowMinimum"]
+Reason = Literal["NothingToCompare", "TooFewExamples", "Passed", "WorseThanActive", "BelowMinimum"]
 Figures = dict[str, object]
 
 MINIMUM_EXAMPLES = 30
@@ -42,7 +42,7 @@ class Pairs(Protocol):
     def detectable(self) -> float:
         """The smallest loss that would have been refused."""
 
-    def told(self) -> str:
+    def message(self) -> str:
         """One line with both figures."""
 
 
@@ -71,8 +71,8 @@ def below_minimum(given: Comparison) -> Verdict | None:
     """A floor that holds whatever served before."""
     if given.minimum is None or given.accuracy >= given.minimum:
         return None
-    message = f"accuracy {given.accuracy:.3f} on {given.examples} held-out texts is below evaluation.minimum"
-    beside = f" ({given.pairs.told()})" if given.pairs else ""
+    message = f"accuracy {given.accuracy:.3f} on {given.examples} held-out texts is below evaluation.minAccuracy"
+    beside = f" ({given.pairs.message()})" if given.pairs else ""
     return Verdict(False, "BelowMinimum", f"{message} {given.minimum:g}{beside}", given.figures)
 
 
@@ -88,7 +88,7 @@ def too_few_examples(given: Comparison) -> Verdict | None:
     if given.pairs is None or given.pairs.compared >= MINIMUM_EXAMPLES:
         return None
     few = f"{given.examples} held-out texts are too few to compare ({MINIMUM_EXAMPLES} are needed): it passes"
-    return Verdict(True, "TooFewExamples", f"{given.pairs.told()}; {few}", given.figures)
+    return Verdict(True, "TooFewExamples", f"{given.pairs.message()}; {few}", given.figures)
 
 
 def worse_than_active(given: Comparison) -> Verdict | None:
@@ -96,15 +96,15 @@ def worse_than_active(given: Comparison) -> Verdict | None:
     pairs = given.pairs
     if pairs is None or pairs.mean >= -given.allowed or pairs.p_value >= SIGNIFICANCE:
         return None
-    message = f"{pairs.told()}: worse by more than {given.allowed:g}"
+    message = f"{pairs.message()}: worse by more than {given.allowed:g}"
     return Verdict(False, "WorseThanActive", message, given.figures)
 
 
 def _not_worse(given: Comparison) -> Verdict:
     assert given.pairs is not None  # noqa: S101 - the first model has passed already
     small = f"; a loss below {given.pairs.detectable:.3f} would not have been noticed"
-    told = given.pairs.told() + (small if given.pairs.detectable > 2 * given.allowed else "")
-    return Verdict(True, "NotWorse", told, given.figures)
+    told = given.pairs.message() + (small if given.pairs.detectable > 2 * given.allowed else "")
+    return Verdict(True, "Passed", told, given.figures)
 
 
 CHAIN: Sequence[Check] = (below_minimum, first_model, too_few_examples, worse_than_active)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
 from labelloop.models.model import Model, TextModel
-from labelloop.training.answered import AnsweredTasks, without_probabilities
 from labelloop.training.evaluate import evaluate
 from labelloop.training.gate import GateRules, compare
 from labelloop.training.gate_checks import Verdict
-from labelloop.training.model_calls import calling
+from labelloop.training.model_calls import guard_model_call
+from labelloop.training.task_classifier import TaskClassifier, without_probabilities
 
 Metrics = Mapping[str, object]
 
@@ -30,14 +30,14 @@ def measure(
     """
     before = incumbent if incumbent is not None and isinstance(incumbent, TextModel) else None
     if isinstance(model, TextModel):
-        with calling(type(model), "probabilities"):
+        with guard_model_call(type(model), "probabilities"):
             return evaluate(model, held_out, schema), compare(before, model, for_both, schema, rules)
-    answered = AnsweredTasks(model, schema)
+    answered = TaskClassifier(model, schema)
     if not answered.labels:
         kinds = ", ".join(sorted({control.result_type for control in schema.controls}))
         message = f"a model of {kinds} has no figures to compare: it passes"
         return evaluate(answered, (), schema), Verdict(True, "NothingToCompare", message)
-    with calling(type(model), "predict"):
+    with guard_model_call(type(model), "predict"):
         metrics = without_probabilities(evaluate(answered, held_out, schema))
     # Compared by accuracy whatever the metric, for want of probabilities.
     verdict = compare(
@@ -49,11 +49,11 @@ def measure(
     return metrics, verdict
 
 
-def _asked(incumbent: Model | None, examples: Sequence[Example], schema: Schema) -> AnsweredTasks | None:
+def _asked(incumbent: Model | None, examples: Sequence[Example], schema: Schema) -> TaskClassifier | None:
     """The incumbent with its answers; None when it cannot answer: an old model that fails must not stop a new one."""
     if incumbent is None or isinstance(incumbent, TextModel):
         return None
-    answered = AnsweredTasks(incumbent, schema)
+    answered = TaskClassifier(incumbent, schema)
     try:
         for control in answered.labels:
             answered.probabilities(control, [example.text for example in examples if example.labels.get(control)])

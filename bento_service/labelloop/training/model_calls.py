@@ -6,12 +6,12 @@ Without the exception's own message, which may quote a task's text.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from labelloop.failures import places, where
-from labelloop.models.answers import AnswerError
+from labelloop.failures import frames, raise_site
+from labelloop.models.custom import name_of
 from labelloop.models.errors import ModelFileError, NotEnoughExamplesError, ParameterError
 from labelloop.models.model import Model
-from labelloop.models.own import name_of
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
+from labelloop.prediction.answer_checks import AnswerError
 
 _MEANT = (NotEnoughExamplesError, ParameterError, ModelFileError, MemoryError)
 
@@ -25,7 +25,7 @@ class ModelFailedError(Exception):
 
 
 @contextmanager
-def calling(model_class: type[Model], method: str) -> Iterator[None]:
+def guard_model_call(model_class: type[Model], method: str) -> Iterator[None]:
     """Raises ModelFailedError for what a model of one's own raises, but for the errors that the interface names.
 
     An AnswerError, which says without a place what is wrong with an answer, becomes one too.
@@ -39,5 +39,5 @@ def calling(model_class: type[Model], method: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if model_class is TextClassifier:
             raise
-        told = f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({where(error)}): see the log"
-        raise ModelFailedError(told, places(error)) from None
+        told = f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({raise_site(error)}): see the log"
+        raise ModelFailedError(told, frames(error)) from None

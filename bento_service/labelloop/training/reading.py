@@ -20,7 +20,7 @@ from labelloop import __version__
 from labelloop.datasets.rows import rows_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
 from labelloop.datasets.snapshot_header import Watermark
-from labelloop.label_config import TEXT_SCOPE, Schema, Scope, parse_label_config
+from labelloop.label_config.schema import TEXT_SCOPE, Schema, Scope, parse_label_config
 from labelloop.label_studio import (
     Counters,
     NotFound,
@@ -32,7 +32,7 @@ from labelloop.label_studio import (
     project,
 )
 from labelloop.label_studio.task_api import changed_tasks, changes, emptied_ids, newest_change
-from labelloop.training.vanished import UnexplainedError, vanished_tasks
+from labelloop.training.deleted_tasks import UnexplainedError, vanished_tasks
 
 LATE = timedelta(minutes=2)
 """How long after its time a change may become visible."""

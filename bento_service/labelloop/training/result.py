@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.environment import Environment
-from labelloop.label_studio.answers import format_time, parse_time
+from labelloop.label_studio.responses import format_time, parse_time
 
 FORMAT = 1
 TERMINATION_BYTES = 4096
@@ -19,8 +19,8 @@ DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
 _HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
-Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Rebased", "NeedsTraining", "Failed"]
-"""Of a training, and (Rebased, NeedsTraining) of a rebase."""
+Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Rebased", "NeedsTraining", "Predicted", "Failed"]
+"""Of a training, (Rebased, NeedsTraining) of a rebase, and (Predicted) of a batch prediction."""
 
 
 class ResultError(ValueError):
@@ -55,6 +55,12 @@ class Result:
     """Whose annotations these were: a model found in a registry must not serve another project."""
     base_image: str | None = None
     """What a published image says it stands on; only when it is read from there."""
+    written: int | None = None
+    """Predictions that a batch prediction has written to Label Studio."""
+    removed: int | None = None
+    """Predictions of older versions that it has removed."""
+    tasks: int | None = None
+    """Tasks in its scope."""
 
     @classmethod
     def failed(cls, reason: str, message: str) -> "Result":

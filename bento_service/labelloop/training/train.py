@@ -10,21 +10,21 @@ from pathlib import Path
 from labelloop.datasets.examples import Example, ExampleSet
 from labelloop.datasets.snapshot import Snapshot
 from labelloop.datasets.split import FEWEST_MEASURED, holdout, holdout_fraction, position
-from labelloop.label_config import Schema
+from labelloop.label_config.schema import Schema
+from labelloop.models.custom import code_digest, name_of
 from labelloop.models.errors import NotEnoughExamplesError, ParameterError
 from labelloop.models.model import Model, TextModel
-from labelloop.models.own import code_digest, name_of
 from labelloop.models.store import load_model, save_model
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 from labelloop.models.version import model_version
-from labelloop.serving.golden import write_golden
-from labelloop.serving.predictor import Predictor
-from labelloop.training.addresses import mostly_addresses, only_references
+from labelloop.prediction.golden import write_golden
+from labelloop.prediction.predictor import Predictor
+from labelloop.training.address_texts import mostly_addresses, only_references
 from labelloop.training.measure import measure
-from labelloop.training.model_calls import calling
-from labelloop.training.origin import data_time, history, origin
+from labelloop.training.model_calls import guard_model_call
+from labelloop.training.provenance import data_time, history, origin
 from labelloop.training.result import Result
-from labelloop.training.settings import TrainingSettings
+from labelloop.training.training_settings import TrainingSettings
 
 SNAPSHOT_FILE = "snapshot.jsonl.gz"
 MODEL_DIRECTORY = "model"
@@ -65,7 +65,7 @@ def train(
         project=settings.project,
         removed_labels=example_set.removed_labels,
     )
-    report(_told(example_set))
+    report(_counts_message(example_set))
     if not example_set.examples:
         return replace(result, message=_nothing_usable(example_set))
     if model_class is TextClassifier and (why := only_references(example_set.examples)):
@@ -99,7 +99,7 @@ def _fit(
     training, held_out = holdout(example_set.examples, str(settings.project), fraction)
     seconds: dict[str, float] = {}
     try:
-        with _timed(seconds, "fit"), calling(model_class, "fit"):
+        with _timed(seconds, "fit"), guard_model_call(model_class, "fit"):
             model = model_class.fit(training, schema, settings.parameters)
     except NotEnoughExamplesError as error:
         message = f"{error} ({len(training)} texts to train on, {len(held_out)} held out for evaluation)"
@@ -135,10 +135,10 @@ def _save(model: Model, schema: Schema, directory: Path, report: Report) -> None
     is_own = not isinstance(model, TextClassifier)
     if is_own and not model.labels:
         model.labels = {control.name: control.labels for control in schema.controls if control.choices}
-    with calling(type(model), "save"):
+    with guard_model_call(type(model), "save"):
         save_model(model, directory)
     if is_own:
-        with calling(type(model), "load"):
+        with guard_model_call(type(model), "load"):
             load_model(directory, type(model))
     if isinstance(model, TextModel):
         _keep_golden(model, directory, report)
@@ -172,7 +172,7 @@ def _version(snapshot: Snapshot, schema: Schema, settings: TrainingSettings, mod
     return model_version(snapshot.digest, schema.digest, effective)
 
 
-def _told(example_set: ExampleSet) -> str:
+def _counts_message(example_set: ExampleSet) -> str:
     others = {name: number for name, number in example_set.counts.to_json().items() if number and name != "tasks"}
     details = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in others.items())
     return f"{example_set.counts.tasks} labelled tasks" + (f": {details}" if details else "")
@@ -184,7 +184,7 @@ def _nothing_usable(example_set: ExampleSet) -> str:
         return "the project has no annotations yet: annotate some tasks"
     if counts.skipped == counts.tasks:
         return f"all {counts.tasks} annotated tasks were skipped: submit annotations"
-    return f"no annotation can be used ({_told(example_set)}): check labelling configuration and task data"
+    return f"no annotation can be used ({_counts_message(example_set)}): check labelling configuration and task data"
 
 
 def _summary(

@@ -1,5 +1,6 @@
 """Reading typed fields out of an untrusted mapping, collecting what is wrong instead of raising."""
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ D = TypeVar("D", bool, bool | None)
 _VALUE_MAX_LENGTH = 120
 _NAME_MAX_LENGTH = 100
 _MAX_DEPTH = 16
+_DECIMAL = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _VALUE_MAX_LENGTH
 
@@ -61,9 +63,9 @@ class Fields:
         shown = "missing" if value is None else _shown(value)
         self.faults.append(Fault(f"{self.path}.{name:.{_NAME_MAX_LENGTH}}", shown, message))
 
-    def optional_number(self, name: str, minimum: float, maximum: float) -> float | None:
-        """A number in the closed range, None when absent."""
-        return None if self.data.get(name) is None else self.number(name, minimum, minimum, maximum)
+    def optional_decimal(self, name: str, minimum: float, maximum: float) -> float | None:
+        """As `decimal`, None when absent."""
+        return None if self.data.get(name) is None else self.decimal(name, minimum, minimum, maximum)
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """One of `allowed`; the first when absent."""
@@ -84,11 +86,13 @@ class Fields:
             return maximum
         return value
 
-    def number(self, name: str, default: float, minimum: float, maximum: float) -> float:
-        """A number in the closed range."""
-        value = self.data.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-            self.fault(name, f"must be a number from {minimum} to {maximum}")
+    def decimal(self, name: str, default: float, minimum: float, maximum: float) -> float:
+        """A decimal number in the closed range, as text: JSON numbers with a fraction are not portable."""
+        value = self.data.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or not minimum <= float(value) <= maximum:
+            self.fault(name, f'must be a decimal number in quotes, from "{minimum:g}" to "{maximum:g}"')
             return default
         return float(value)
 

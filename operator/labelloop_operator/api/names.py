@@ -27,6 +27,7 @@ MANAGED_BY = "labelloop"
 COMPONENT_SERVING = "serving"
 COMPONENT_TRAINING = "training"
 COMPONENT_REBASE = "rebase"
+COMPONENT_PREDICTION = "prediction"
 COMPONENT_RELAY = "relay"
 
 ANNOTATION_MODEL_VERSION = f"{GROUP}/model-version"
@@ -36,9 +37,9 @@ ANNOTATION_CUT = f"{GROUP}/cut"
 ANNOTATION_PROJECT_CREATED_AT = f"{GROUP}/project-created-at"
 ANNOTATION_BASE_IMAGE = f"{GROUP}/base-image"
 ANNOTATION_INPUTS = f"{GROUP}/inputs"
-"""On a training Job: digest of what it was made of, apart from the data (core/job_inputs.py)."""
+"""On a Job: digest of what it was made of, apart from the data (planning/job_inputs.py, planning/predictions.py)."""
 ANNOTATION_RECORD = f"{GROUP}/record"
-"""On the Service: what a wiped status is restored from (core/recovery.py)."""
+"""On the Service: what a wiped status is restored from (planning/recovery.py)."""
 ANNOTATION_TRAIN_REQUESTED_AT = f"{GROUP}/train-requested-at"
 ANNOTATION_RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
 ANNOTATION_SKIP_DEREGISTRATION = f"{GROUP}/skip-deregistration"
@@ -95,6 +96,11 @@ def job_name(name: str, inputs: Mapping[str, Any]) -> str:
 def rebase_job_name(name: str, inputs: Mapping[str, Any]) -> str:
     """Job that puts a model on another base image; as long as a training Job's name at most."""
     return f"{service_name(name)}-base-{_digest(json.dumps(inputs, sort_keys=True), 10)}"
+
+
+def prediction_job_name(name: str, inputs: Mapping[str, Any]) -> str:
+    """Job that writes predictions into Label Studio; as long as a training Job's name."""
+    return f"{service_name(name)}-pred-{_digest(json.dumps(inputs, sort_keys=True), 10)}"
 
 
 def job_tag(job: str, uid: str) -> str:

@@ -15,7 +15,7 @@ from labelloop_operator.api.fields import Fields
 LABEL_USE = "labelloop.dev/use"
 """On a Secret, with the value "true": pod templates may mount it."""
 SERVING_CONTAINERS = ("backend",)
-TRAINING_CONTAINERS = ("restore", "train", "publish")
+TRAINING_CONTAINERS = ("restore", "train", "publish", "predict")
 SCHEDULING_MAPS = ("nodeSelector", "affinity")
 SCHEDULING_LISTS = ("tolerations", "topologySpreadConstraints")
 _SCHEDULING = (*SCHEDULING_MAPS, *SCHEDULING_LISTS, "priorityClassName")

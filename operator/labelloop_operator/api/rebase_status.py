@@ -43,7 +43,7 @@ class Rebase:
             outcome=next((item for item in RebaseOutcome if item.value == fields.get("outcome")), None),
             message=text(fields.get("message")) or "",
             failures=count(fields.get("failures")),
-            not_before=parse_time(fields.get("nextNotBefore")),
+            not_before=parse_time(fields.get("nextRetryTime")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,5 +55,5 @@ class Rebase:
             outcome=str(self.outcome) if self.outcome else None,
             message=self.message or None,
             failures=self.failures,
-            nextNotBefore=time_text(self.not_before),
+            nextRetryTime=time_text(self.not_before),
         )

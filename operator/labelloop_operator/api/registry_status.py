@@ -19,9 +19,9 @@ class RegistryStatus:
     """Image that the tag `promoted` names."""
     snapshots: tuple[str, ...] = ()
     """Snapshots that are kept."""
-    discarded: tuple[str, ...] = ()
+    pending_deletion: tuple[str, ...] = ()
     """Images and snapshots that nobody can go back to, to be deleted."""
-    undeletable: str | None = None
+    deletion_error: str | None = None
     """Why nothing is deleted: the registry does not do it. Asked again when the resource changes."""
 
     @classmethod
@@ -31,8 +31,8 @@ class RegistryStatus:
         return cls(
             promoted=text(fields.get("promoted")),
             snapshots=_texts(fields.get("snapshots"))[:SNAPSHOTS_KEPT],
-            discarded=_texts(fields.get("discarded"))[:DISCARDED_LIMIT],
-            undeletable=text(fields.get("undeletable")),
+            pending_deletion=_texts(fields.get("pendingDeletion"))[:DISCARDED_LIMIT],
+            deletion_error=text(fields.get("deletionError")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,8 +40,8 @@ class RegistryStatus:
         return without_nothing(
             promoted=self.promoted,
             snapshots=list(self.snapshots),
-            discarded=list(self.discarded),
-            undeletable=self.undeletable,
+            pendingDeletion=list(self.pending_deletion),
+            deletionError=self.deletion_error,
         )
 
 

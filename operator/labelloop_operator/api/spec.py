@@ -65,10 +65,10 @@ class ServingSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model; `pin`: the version that must serve, None: the newest that passed."""
+    """Which model; `pinned_version` must serve; None: the newest that passed."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    pin: str | None = None
+    pinned_version: str | None = None
     history_limit: int = 5
     type: str | None = None
     """`module:Class` of a model of one's own in the base image; None: the text classifier."""
@@ -78,20 +78,20 @@ class ModelSpec:
 class TrainingSpec:
     """When and with what to train; durations in seconds."""
 
-    every_updates: int = 10
+    updates_per_training: int = 10
     min_interval: float = 0.0
     min_annotations: int = 0
     backoff: float = 30.0
     deadline: float = 3600.0
-    snapshot: str = "Registry"
-    """`Registry`: what a training read is kept there for the next one; `Never`: it is kept nowhere."""
+    snapshot_policy: str = "Registry"
+    """`Registry`: what a training read is kept there for the next one; `None`: it is kept nowhere."""
     resources: Resources = TRAINING_RESOURCES
     pod_template: PodTemplate = field(default_factory=PodTemplate)
 
     @property
     def keeps_snapshots(self) -> bool:
         """Whether a training may leave texts and labels behind, and use what an earlier one left."""
-        return self.snapshot == "Registry"
+        return self.snapshot_policy == "Registry"
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,23 @@ class EvaluationSpec:
     """How models are measured and what the gate lets pass. None: the library's default."""
 
     holdout: float = 0.2
-    metric: str = "accuracy"
+    metric: str = "Accuracy"
     tolerance: float | None = None
-    minimum: float | None = None
-    policy: str = "Enforce"
-    blind: bool = False
+    min_accuracy: float | None = None
+    mode: str = "Enforce"
+    hide_holdout_predictions: bool = False
+
+
+@dataclass(frozen=True)
+class PredictionsSpec:
+    """Which tasks get stored predictions of a new version."""
+
+    scope: str = "Unlabelled"
+    """`Unlabelled`: tasks without annotations; `All`; `None`: nothing is written or removed."""
+    limit: int = 2000
+    """Tasks at most, lowest ids first."""
+    keep_versions: int = 2
+    """Versions whose predictions stay, the new one included."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,7 @@ class Spec:
     training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: EvaluationSpec = EvaluationSpec()
     progress_deadline: float = 300.0
+    predictions: PredictionsSpec = PredictionsSpec()
     registry: RegistrySpec = RegistrySpec()
     suspend: bool = False
 
@@ -143,6 +156,7 @@ def parse(data: Mapping[str, Any]) -> Spec | tuple[Problem, ...]:
 def _spec(root: Fields) -> Spec:
     label_studio, serving, training = root.section("labelStudio"), root.section("serving"), root.section("training")
     registry, evaluation, model = root.section("registry"), root.section("evaluation"), root.section("model")
+    predictions = root.section("predictions")
     return Spec(
         label_studio=LabelStudioSpec(
             connection_secret=label_studio.required_reference("connectionSecretRef"),
@@ -153,7 +167,7 @@ def _spec(root: Fields) -> Spec:
         model=ModelSpec(
             type=_model_type(model),
             parameters=model.shallow_object("parameters"),
-            pin=model.text("pin"),
+            pinned_version=model.text("pinnedVersion"),
             history_limit=model.integer("historyLimit", 5, minimum=0, maximum=HISTORY_MAXIMUM),
         ),
         serving=ServingSpec(
@@ -163,24 +177,29 @@ def _spec(root: Fields) -> Spec:
             pod_template=pod_template(serving, SERVING_CONTAINERS),
         ),
         training=TrainingSpec(
-            every_updates=training.integer("everyUpdates", 10, minimum=1),
+            updates_per_training=training.integer("updatesPerTraining", 10, minimum=1),
             min_interval=training.duration("minInterval", 0.0, "168h", minimum=0),
             min_annotations=training.integer("minAnnotations", 0, minimum=0),
             backoff=training.duration("backoff", 30.0, "1h"),
             deadline=training.duration("deadline", 3600.0, "168h"),
-            snapshot=training.choice("snapshot", ("Registry", "Never")),
+            snapshot_policy=training.choice("snapshotPolicy", ("Registry", "None")),
             resources=_resources(training, TRAINING_RESOURCES),
             pod_template=pod_template(training, TRAINING_CONTAINERS),
         ),
         evaluation=EvaluationSpec(
-            holdout=evaluation.number("holdout", 0.2, minimum=0.0, maximum=0.9),
-            metric=evaluation.choice("metric", ("accuracy", "log_loss")),
-            tolerance=evaluation.optional_number("tolerance", minimum=0.0, maximum=10.0),
-            minimum=evaluation.optional_number("minimum", minimum=0.0, maximum=1.0),
-            policy=evaluation.choice("policy", ("Enforce", "Report")),
-            blind=evaluation.boolean("blind", default=False),
+            holdout=evaluation.decimal("holdout", 0.2, minimum=0.0, maximum=0.9),
+            metric=evaluation.choice("metric", ("Accuracy", "LogLoss")),
+            tolerance=evaluation.optional_decimal("tolerance", minimum=0.0, maximum=10.0),
+            min_accuracy=evaluation.optional_decimal("minAccuracy", minimum=0.0, maximum=1.0),
+            mode=evaluation.choice("mode", ("Enforce", "Audit")),
+            hide_holdout_predictions=evaluation.boolean("hideHoldoutPredictions", default=False),
         ),
         progress_deadline=root.section("rollout").duration("progressDeadline", 300.0, "24h"),
+        predictions=PredictionsSpec(
+            scope=predictions.choice("scope", ("Unlabelled", "All", "None")),
+            limit=predictions.integer("limit", 2000, minimum=1),
+            keep_versions=predictions.integer("keepVersions", 2, minimum=1),
+        ),
         registry=RegistrySpec(
             repository=registry.text("repository"),
             push_secret=registry.reference("pushSecretRef"),

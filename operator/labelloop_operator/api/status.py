@@ -11,6 +11,7 @@ from typing import Any
 from labelloop_operator.api.conditions import Condition
 from labelloop_operator.api.json_values import list_of, mapping, text, time_text, whole, without_nothing
 from labelloop_operator.api.label_studio_status import LabelStudioStatus
+from labelloop_operator.api.predictions_status import PredictionsStatus
 from labelloop_operator.api.rebase_status import Rebase
 from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.times import parse_time
@@ -155,7 +156,7 @@ class ModelStatus:
         return cls(
             active=ModelVersion.from_dict(fields.get("active")),
             candidate=ModelVersion.from_dict(fields.get("candidate")),
-            refused=list_of(fields.get("refused"), Refusal.from_dict)[:REFUSED_LIMIT],
+            refused=list_of(fields.get("rejected"), Refusal.from_dict)[:REFUSED_LIMIT],
             history=list_of(fields.get("history"), ModelVersion.from_dict)[:HISTORY_MAXIMUM],
             rebase=Rebase.from_dict(fields.get("rebase")),
         )
@@ -165,7 +166,7 @@ class ModelStatus:
         return without_nothing(
             active=self.active.to_dict() if self.active else None,
             candidate=self.candidate.to_dict("startedAt") if self.candidate else None,
-            refused=[entry.to_dict() for entry in self.refused],
+            rejected=[entry.to_dict() for entry in self.refused],
             history=[entry.to_dict() for entry in self.history],
             rebase=self.rebase.to_dict() if self.rebase else None,
         )
@@ -183,6 +184,7 @@ class Status:
     training: TrainingStatus = field(default_factory=TrainingStatus)
     model: ModelStatus = ModelStatus()
     registry: RegistryStatus = field(default_factory=RegistryStatus)
+    predictions: PredictionsStatus | None = None
     label_studio: LabelStudioStatus = field(default_factory=LabelStudioStatus)
 
     @classmethod
@@ -198,6 +200,7 @@ class Status:
             training=TrainingStatus.from_dict(fields.get("training")),
             model=ModelStatus.from_dict(fields.get("model")),
             registry=RegistryStatus.from_dict(fields.get("registry")),
+            predictions=PredictionsStatus.from_dict(fields.get("predictions")),
             label_studio=LabelStudioStatus.from_dict(fields.get("labelStudio")),
         )
 
@@ -212,5 +215,6 @@ class Status:
             training=self.training.to_dict(),
             model=self.model.to_dict(),
             registry=self.registry.to_dict(),
+            predictions=self.predictions.to_dict() if self.predictions else None,
             labelStudio=self.label_studio.to_dict(),
         )

@@ -19,7 +19,7 @@ class Cut:
     def from_dict(cls, data: object) -> "Cut | None":
         """None when there is no usable cut in `data` (keys of status or of result.json)."""
         fields = mapping(data)
-        size = whole(fields.get("size"))
+        size = whole(fields.get("annotations", fields.get("size")))
         if size is None or size < 0:
             return None
         moment = fields.get("updatedAt", fields.get("updated_at"))
@@ -28,7 +28,7 @@ class Cut:
 
     def to_dict(self) -> dict[str, Any]:
         """As in status."""
-        return without_nothing(updatedAt=time_text(self.updated_at), size=self.size)
+        return without_nothing(updatedAt=time_text(self.updated_at), annotations=self.size)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Failure:
     message: str
     at: datetime | None = None
     inputs: str | None = None
-    """Digest of what its Job was made of (core/job_inputs.py): when that changes, the pause before the retry ends."""
+    """Digest of what its Job was made of (planning/job_inputs.py): when that changes, the pause before the retry
+    ends."""
 
     @classmethod
     def from_dict(cls, data: object) -> "Failure | None":
@@ -91,19 +92,19 @@ class TrainingStatus:
         fields = mapping(data)
         pending = whole(fields.get("pendingUpdates"))
         return cls(
-            cut=Cut.from_dict(fields.get("cut")),
+            cut=Cut.from_dict(fields.get("trainedThrough")),
             pending_updates=pending if pending is None else max(0, pending),
-            repeat_edits=count(fields.get("repeatEdits")),
+            repeat_edits=count(fields.get("additionalEdits")),
             job=text(fields.get("job")),
             job_uid=text(fields.get("jobUID")),
-            handled_request=text(fields.get("handledRequest")),
+            handled_request=text(fields.get("lastHandledTrainRequest")),
             snapshot=text(fields.get("snapshot")),
             last_outcome=text(fields.get("lastOutcome")),
             last_failure=Failure.from_dict(fields.get("lastFailure")),
             consecutive_failures=count(fields.get("consecutiveFailures")),
             attempt=count(fields.get("attempt")),
-            next_not_before=parse_time(fields.get("nextNotBefore")),
-            finished_at=parse_time(fields.get("finishedAt")),
+            next_not_before=parse_time(fields.get("nextRetryTime")),
+            finished_at=parse_time(fields.get("lastCompletionTime")),
             label_config=text(fields.get("labelConfig")),
             label_config_confirmed=fields.get("labelConfigConfirmed") is True,
             next=text(fields.get("next")),
@@ -112,19 +113,19 @@ class TrainingStatus:
     def to_dict(self) -> dict[str, Any]:
         """As in status."""
         return without_nothing(
-            cut=self.cut.to_dict() if self.cut else None,
+            trainedThrough=self.cut.to_dict() if self.cut else None,
             pendingUpdates=self.pending_updates,
-            repeatEdits=self.repeat_edits,
+            additionalEdits=self.repeat_edits,
             job=self.job,
             jobUID=self.job_uid,
-            handledRequest=self.handled_request,
+            lastHandledTrainRequest=self.handled_request,
             snapshot=self.snapshot,
             lastOutcome=self.last_outcome,
             lastFailure=self.last_failure.to_dict() if self.last_failure else None,
             consecutiveFailures=self.consecutive_failures,
             attempt=self.attempt,
-            nextNotBefore=time_text(self.next_not_before),
-            finishedAt=time_text(self.finished_at),
+            nextRetryTime=time_text(self.next_not_before),
+            lastCompletionTime=time_text(self.finished_at),
             labelConfig=self.label_config,
             labelConfigConfirmed=self.label_config_confirmed or None,
             next=self.next,

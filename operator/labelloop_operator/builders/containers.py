@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelloop_operator.api import names
-from labelloop_operator.api.spec import Resources
+from labelloop_operator.api.spec import Resources, Spec
 
 READABLE_BY_GROUP = 0o440
 
@@ -49,6 +49,11 @@ def variable(name: str, value: str) -> dict[str, Any]:
 def model_class_variable(type_: str | None) -> list[dict[str, Any]]:
     """Which model of one's own the container runs, if any."""
     return [] if type_ is None else [variable("LABELLOOP_MODEL_CLASS", type_)]
+
+
+def blind_holdout(spec: Spec) -> dict[str, Any]:
+    """The share of texts that get no prediction: those that the next training holds out."""
+    return variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}")
 
 
 def secret_variable(name: str, secret: str, key: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from labelloop_operator.api import names
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.builders.containers import (
+    blind_holdout,
     container_security,
     model_class_variable,
     pod_defaults,
@@ -14,7 +15,7 @@ from labelloop_operator.builders.containers import (
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
-from labelloop_operator.builders.pod_template import with_template
+from labelloop_operator.builders.pod_template_merge import with_template
 from labelloop_operator.builders.relay_secret import RELAY_KEY, WEBHOOK_KEY
 
 PRE_STOP_SECONDS = 3
@@ -99,9 +100,8 @@ def _environment(owner: Owner, spec: Spec, version: str, relay_url: str) -> list
         user, password = BASIC_AUTH_KEYS
         found.append(secret_variable("BASIC_AUTH_USER", spec.serving.basic_auth_secret, user))
         found.append(secret_variable("BASIC_AUTH_PASS", spec.serving.basic_auth_secret, password))
-    if spec.evaluation.blind:
-        found.append(variable("LABELLOOP_BLIND_HOLDOUT", f"{spec.evaluation.holdout:g}"))
-        found.append(variable("LABELLOOP_PROJECT", str(spec.label_studio.project)))
+    if spec.evaluation.hide_holdout_predictions:
+        found += [blind_holdout(spec), variable("LABELLOOP_PROJECT", str(spec.label_studio.project))]
     found += model_class_variable(spec.model.type)
     found.append(variable("PORT", str(names.SERVING_PORT)))
     found.append(variable("HOME", "/tmp"))  # noqa: S108 - an emptyDir

@@ -12,10 +12,11 @@ from labelloop_operator.builders.containers import (
     pod_defaults,
     resource_requirements,
     secret_file_volume,
+    secret_variable,
     variable,
 )
 from labelloop_operator.builders.metadata import Owner, metadata
-from labelloop_operator.builders.pod_template import with_template
+from labelloop_operator.builders.pod_template_merge import with_template
 
 WORK_DIRECTORY = "/work"
 _DISRUPTED = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
@@ -24,6 +25,7 @@ still end well."""
 JOB_UID = "$(LABELLOOP_JOB_UID)"
 """What kubelet replaces with the variable of that name."""
 REGISTRY_DIRECTORY = "/etc/labelloop/registry"
+CA_DIRECTORY = "/etc/labelloop/label-studio"
 
 
 def job_manifest(
@@ -47,7 +49,7 @@ def job_manifest(
     pod = {
         **pod_defaults(spec.registry.pull_secret),
         "restartPolicy": "Never",
-        "initContainers": first,
+        **({"initContainers": first} if first else {}),
         "containers": [last],
         "volumes": shared,
     }
@@ -148,3 +150,28 @@ def registry_mounts(spec: Spec) -> list[dict[str, Any]]:
     if not spec.registry.push_secret:
         return []
     return [{"name": "registry", "mountPath": REGISTRY_DIRECTORY, "readOnly": True}]
+
+
+def label_studio_environment(spec: Spec, has_ca: bool, address_policy: str) -> list[dict[str, Any]]:
+    """Where Label Studio is, how to log in, and which project is read."""
+    secret = spec.label_studio.connection_secret
+    found = [
+        secret_variable("LABEL_STUDIO_URL", secret, "url"),
+        secret_variable("LABEL_STUDIO_API_KEY", secret, "token"),
+    ]
+    if has_ca:
+        found.append(variable("LABEL_STUDIO_CA_FILE", f"{CA_DIRECTORY}/ca.crt"))
+    if address_policy:
+        found.append(variable("LABELLOOP_ADDRESS_POLICY", address_policy))
+    return [*found, variable("LABELLOOP_PROJECT", str(spec.label_studio.project))]
+
+
+def ca_volumes(spec: Spec, has_ca: bool) -> list[dict[str, Any]]:
+    """The volume with Label Studio's CA certificates, when the connection Secret has any."""
+    secret = spec.label_studio.connection_secret
+    return [secret_file_volume("label-studio-ca", secret, "ca.crt", "ca.crt")] if has_ca else []
+
+
+def ca_mounts(has_ca: bool) -> list[dict[str, Any]]:
+    """Where that volume is mounted."""
+    return [{"name": "label-studio-ca", "mountPath": CA_DIRECTORY, "readOnly": True}] if has_ca else []

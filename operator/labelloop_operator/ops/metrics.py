@@ -26,20 +26,20 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         self.reconciles = Counter(
-            "labelloop_reconciles", "Reconciles by result: success, retry, invalid, bug", ["result"], registry=registry
+            "labelloop_reconcile", "Reconciles by result: success, retry, invalid, bug", ["result"], registry=registry
         )
         self.reconcile_seconds = Histogram(
             "labelloop_reconcile_duration_seconds", "Time of one reconcile", buckets=_DURATIONS, registry=registry
         )
-        self.queue_depth = Gauge("labelloop_queue_depth", "Resources that are due now", registry=registry)
+        self.queue_depth = Gauge("labelloop_workqueue_depth", "Resources that are due now", registry=registry)
         self.queue_oldest = Gauge(
-            "labelloop_queue_oldest_seconds",
+            "labelloop_workqueue_oldest_seconds",
             "How long the oldest due resource waits or is worked on",
             registry=registry,
         )
-        self.leading = Gauge("labelloop_leading", "1 while this replica holds the lease", registry=registry)
+        self.leading = Gauge("labelloop_leader", "1 while this replica holds the lease", registry=registry)
         self.updates_pending = Gauge(
-            "labelloop_updates_pending",
+            "labelloop_pending_updates",
             "Annotation updates not yet used by a training",
             ["namespace", "name"],
             registry=registry,
@@ -71,7 +71,7 @@ class Metrics:
         )
         self._accuracies: dict[tuple[str, str], set[str]] = {}
         self.counts_overdue = Gauge(
-            "labelloop_counts_overdue",
+            "labelloop_stale_counts",
             "Resources whose annotation updates have not been counted for over five minutes although they should be",
             registry=registry,
         )

@@ -43,7 +43,7 @@ def test_watches_that_fall_silent_are_given_up_without_a_restart(story: Story, p
     processes = Kube.processes(before["status"]["containerStatuses"])
     with watches_silenced(processes[0], WATCHES):
         began = time.monotonic()
-        backend.patch({"spec": {"training": {"everyUpdates": 999}}})
+        backend.patch({"spec": {"training": {"updatesPerTraining": 999}}})
 
         def acted() -> bool:
             found = backend.read() or {}
@@ -71,7 +71,7 @@ def test_a_new_token_is_taken_without_a_restart(story: Story, project: Project) 
     lab.cluster.kill("kubelet")
     lab.cluster.start("kubelet")
     eventually(lambda: tokens(lab, before) - old, PATIENCE, "a request with the new token")
-    backend.patch({"spec": {"training": {"everyUpdates": 999}}})
+    backend.patch({"spec": {"training": {"updatesPerTraining": 999}}})
     backend.wait_ready()
     after = the_operator(lab)
     assert (after["metadata"]["uid"], restarts(after)) == (before["metadata"]["uid"], restarts(before))

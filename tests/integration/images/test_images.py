@@ -137,4 +137,4 @@ def test_it_has_no_model_yet(image: Image):
 
 def test_the_model_page_is_in_the_backend(image: Image):
     if image.name == "backend":
-        assert "home/bentoml/bento/src/bento_service/labelloop/serving/model_page.html" in image.files
+        assert "home/bentoml/bento/src/bento_service/labelloop/serving/model_page/model_page.html" in image.files

@@ -14,7 +14,7 @@ from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.support.waiting import eventually
 
-from labelloop.local.store import Store
+from labelloop.local.version_store import Store
 from labelloop.models import load_model
 
 ROOT = Path(__file__).parents[3]
@@ -25,8 +25,8 @@ PATIENCE = 300.0
 # Everything a training needs is imported once; each training is then a fork that lives for a tenth of a second.
 NURSERY = """
 import os, signal, sys, time
-import sklearn.linear_model, labelloop.models.text_classifier
-from labelloop.local import training
+import sklearn.linear_model, labelloop.models.text_classifier.text_classifier
+from labelloop.local import training_process as training
 for line in sys.stdin:
     attempt, kill_after = line.split()
     child = os.fork()

@@ -10,7 +10,7 @@ from tests.fakes.label_studio import CONFIG, TOKEN, FakeLabelStudio
 from tests.integration.serving.conftest import Server, serve
 from tests.support.waiting import eventually
 
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.version_store import ProjectStore, Store
 
 PATIENCE = 300.0
 CREATED_AT = "2026-11-22T05:00:00.000000Z"

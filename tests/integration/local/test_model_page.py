@@ -11,7 +11,7 @@ from tests.integration.serving.conftest import Server, serve
 from tests.support.annotator import chromium
 from tests.support.waiting import PATIENCE, eventually
 
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.version_store import ProjectStore, Store
 
 WORDS = {"billing": ("invoice", "refund", "charge", "card"), "login": ("password", "account", "locked", "reset")}
 CREATED_AT = "2026-11-22T05:00:00.000000Z"

@@ -8,7 +8,7 @@ from tests.support.ports import free_port
 from tests.support.user import LabelStudioUser, choices_config
 from tests.support.waiting import PATIENCE, eventually
 
-from labelloop.diagnosis import diagnose
+from labelloop.cli.diagnosis import diagnose
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.release import NEWEST_TESTED, OLDEST_SUPPORTED
 

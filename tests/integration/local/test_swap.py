@@ -13,9 +13,9 @@ from tests.fakes.waiting import until
 from tests.integration.serving.conftest import BENTOML, ONE_PROCESS, serve
 from tests.support.serving_models import LABEL_CONFIG, task, train
 
-from labelloop.local.agreement import PAIR_SECONDS
-from labelloop.local.state import Promoted
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.project_state import Promoted
+from labelloop.local.version_handover import PAIR_SECONDS
+from labelloop.local.version_store import ProjectStore, Store
 
 ONE, TWO = "model-000000000001", "model-000000000002"
 KEY = "7.1795325720"

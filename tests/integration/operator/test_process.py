@@ -25,8 +25,9 @@ async def made() -> AsyncIterator[World]:
 
 
 HASTE = (
-    "from labelloop_operator.ops import leader, lease; lease.DURATION, lease.RENEW_DEADLINE = 3.0, 2.0; "
-    "leader.RETRY_PERIOD = leader.CANDIDATE_PERIOD = 0.2; from labelloop_operator.main import main; main()"
+    "from labelloop_operator.kubernetes import leader_election as leader; from labelloop_operator.kubernetes import "
+    "lease; lease.LEASE_DURATION, lease.RENEW_DEADLINE = 3.0, 2.0; leader.RETRY_PERIOD = leader.CANDIDATE_PERIOD = "
+    "0.2; from labelloop_operator.main import main; main()"
 )
 """The operator with a Lease that runs out sooner."""
 

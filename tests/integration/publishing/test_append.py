@@ -12,10 +12,10 @@ from tests.integration.publishing.jobs import MODEL
 from tests.support.docker_registry import Registry
 
 from labelloop.publishing.append import Addition, append_layer
-from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.layer import Layer, model_layer
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import RegistryError
 
 FORMATS = pytest.mark.parametrize("types", [DOCKER, OCI], ids=["docker", "oci"])
 

@@ -11,9 +11,9 @@ from tests.integration.publishing.images import push_base
 from tests.support.docker_registry import docker_registry
 
 from labelloop.publishing import publish, restore
-from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository, sha256
+from labelloop.publishing.registry_errors import NotInRegistryError, RegistryError
 
 Message = Callable[[], dict[str, object]]
 

@@ -8,11 +8,11 @@ from tests.integration.publishing.images import DOCKER, push_image, push_list
 from tests.support.docker_registry import Registry, docker_registry
 
 from labelloop.publishing.append import Addition, append_layer
-from labelloop.publishing.errors import NotAllowedError, NotInRegistryError
-from labelloop.publishing.images import remove_image, tag_promoted
 from labelloop.publishing.layer import model_layer
+from labelloop.publishing.promotion import remove_image, tag_promoted
 from labelloop.publishing.reference import PROMOTED_TAG, Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import NotAllowedError, NotInRegistryError
 from labelloop.publishing.snapshot_artifact import push_snapshot
 
 PLATFORMS = [None, DOCKER]

@@ -11,7 +11,7 @@ from tests.support.ports import closed_port
 from tests.support.registry import image_labels, image_manifest
 
 from labelloop.publishing import publish
-from labelloop.publishing.published import read_result
+from labelloop.publishing.image_labels import read_result
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
 from labelloop.training.result import Result, ResultError

@@ -11,12 +11,12 @@ from tests.integration.publishing.jobs import VERSION, finished_training
 from tests.support.registry import image_labels, image_manifest
 from tests.support.serving_models import train
 
+from labelloop.prediction.golden import GOLDEN_FILE, write_golden
+from labelloop.prediction.predictor import Predictor
 from labelloop.publishing import publish, rebase, restore, verify
-from labelloop.publishing.published import read_result
+from labelloop.publishing.image_labels import read_result
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
-from labelloop.serving.golden import GOLDEN_FILE, write_golden
-from labelloop.serving.predictor import Predictor
 
 JOB = "intents-ml-base-0123456789"
 

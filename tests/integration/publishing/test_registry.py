@@ -10,9 +10,9 @@ import pytest
 from tests.support.docker_registry import Registry
 
 from labelloop.publishing.credentials import parse_docker_config
-from labelloop.publishing.errors import NotInRegistryError, RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import NotInRegistryError, RegistryError
 
 
 def secured(registry: Registry, config: bytes | None) -> Repository:

@@ -14,11 +14,11 @@ from tests.support.waiting import PATIENCE
 from tests.unit.training.annotated import config, ticket_tasks
 
 from labelloop.datasets.snapshot import Snapshot
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio import Task
 from labelloop.models import Model, load_model
-from labelloop.training.settings import TrainingSettings
 from labelloop.training.train import train
+from labelloop.training.training_settings import TrainingSettings
 
 CUT_OFF = "table => table.scrollWidth > table.clientWidth"
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}

@@ -146,7 +146,7 @@ def refuses(url: str) -> bool:
 def test_what_only_training_needs_is_not_loaded(tmp_path: Path):
     script = (
         "import sys; from labelloop.serving import server; from labelloop.serving.service import build_service; "
-        "from labelloop.serving.settings import ServingSettings; build_service(ServingSettings()).to_asgi(); "
+        "from labelloop.serving.serving_settings import ServingSettings; build_service(ServingSettings()).to_asgi(); "
         "import labelloop.serving.backend; print({'sklearn', 'scipy', 'dxf'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", script]

@@ -12,7 +12,7 @@ from tests.support.waiting import PATIENCE
 STARTED = """
 import asyncio, json, sys
 from labelloop.serving.server import NOT_FOR_SERVING, application, prepare_environment
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.serving_settings import ServingSettings
 prepare_environment()
 app = application(ServingSettings.from_environment())
 from uvicorn.config import Config

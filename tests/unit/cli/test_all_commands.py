@@ -17,7 +17,7 @@ from tests.support.tables import TABLE
 from labelloop.cli import app
 
 ROOT = Path(__file__).parents[3]
-ROLES = ("serve", "restore", "rebase", "verify")
+ROLES = ("serve", "restore", "rebase", "verify", "batch-predict")
 """What pods run, and a server: they tell their outcome elsewhere."""
 
 

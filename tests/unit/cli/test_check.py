@@ -14,11 +14,11 @@ from aiohttp import web
 from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import SSRF, TOKEN, FakeLabelStudio
 
-from labelloop import diagnosis
-from labelloop.diagnosis import Diagnosis, diagnose, webhook_is_possible
+from labelloop.cli import diagnosis
+from labelloop.cli.diagnosis import Diagnosis, diagnose, webhook_is_possible
 from labelloop.label_studio import Credentials
 from labelloop.label_studio.client import LabelStudioClient
-from labelloop.local.registration import register
+from labelloop.local.self_registration import register
 
 URL = "http://backend.tools.svc.cluster.local:9090"
 PROJECT = 7
@@ -83,7 +83,7 @@ INJECTED: dict[str, tuple[Callable[[FakeLabelStudio], object], list[str]]] = {
     ),
     "another backend first": (
         lambda fake: fake.backends.update({0: {**backend(fake), "id": 0, "url": "http://other:9090"}}),
-        ["NotFirst"],
+        ["NotPrimary"],
     ),
     "not reached": (lambda fake: setattr(fake, "backend_state", "DI"), ["BackendUnreachable"]),
     "guard of backends closed": (
@@ -163,7 +163,7 @@ def personal_token(ends: float) -> str:
 
 
 def test_a_personal_token_that_ends_soon(fake: FakeLabelStudio):
-    from labelloop.diagnosis import _about_token
+    from labelloop.cli.diagnosis import _about_token
 
     token = personal_token(ends=1_000_000_000)
     assert [trouble.code for trouble in _about_token(token, 1e9 - 3600)] == ["TokenExpiresSoon"]

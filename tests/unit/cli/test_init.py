@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.support.command_line import run
 
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 
 FILES = [
     "Makefile",

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from labelloop.cli import app
 from labelloop.cli.output import CommandError
-from labelloop.local.state import Last, Promoted
-from labelloop.local.store import Store
+from labelloop.local.project_state import Last, Promoted
+from labelloop.local.version_store import Store
 
 ONE, TWO = "model-000000000001", "model-000000000002"
 

@@ -11,8 +11,8 @@ from tests.fakes.in_thread import label_studio
 from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 from tests.support.command_line import run
 
-from labelloop.local.state import Last, Promoted
-from labelloop.local.store import Store
+from labelloop.local.project_state import Last, Promoted
+from labelloop.local.version_store import Store
 
 VERSION = "model-000000000001"
 
@@ -49,7 +49,12 @@ def test_status_says_what_serves_what_is_pending_and_how_the_last_training_ended
     assert "pending        2 of 50 updates since the last training" in shown
     assert "last training  Trained " in shown
     (project,) = json.loads(told("status", "--json", variables=variables))["projects"]
-    assert (project["project"], project["serves"], project["pending"], project["every_updates"]) == (7, VERSION, 2, 50)
+    assert (project["project"], project["serves"], project["pending"], project["updates_per_training"]) == (
+        7,
+        VERSION,
+        2,
+        50,
+    )
 
 
 def test_status_without_label_studio_still_tells_what_is_on_disk(variables: dict[str, str], fake: FakeLabelStudio):

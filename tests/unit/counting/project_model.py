@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from labelloop.counting import Count, Cut, count, cut_of
+from labelloop.counting.pending_rows import Kept
+from labelloop.counting.updates import Count, Cut, count, cut_of
 from labelloop.label_studio import AnnotationTimes, Request, Response, TaskTimes
 from labelloop.label_studio.task_api import OVERLAP
-from labelloop.pending_rows import Kept
 
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 TASKS = 4

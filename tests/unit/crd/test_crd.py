@@ -54,7 +54,7 @@ def test_names_are_those_of_the_operator() -> None:
     assert (spec["group"], VERSION["name"]) == (names.GROUP, names.VERSION)
     assert (spec["names"]["kind"], spec["names"]["plural"]) == (names.KIND, names.PLURAL)
     assert spec["names"]["shortNames"] == ["lsb"]
-    assert spec["names"]["categories"] == ["all", "labelloop"]
+    assert spec["names"]["categories"] == ["labelloop"]
     assert VERSION["subresources"]["scale"]["specReplicasPath"] == ".spec.serving.replicas"
     rules = [rule["rule"] for rule in SCHEMA["x-kubernetes-validations"]]
     assert f"size(self.metadata.name) <= {names.NAME_MAX_LENGTH}" in rules
@@ -124,13 +124,16 @@ def _assert_known(value: Any, schema: Mapping[str, Any], path: str) -> None:
         ("labelStudio", {"connectionSecretRef": {"name": "x"}}),
         ("labelStudio", {"connectionSecretRef": {}, "project": 7}),
         ("labelStudio", {"connectionSecretRef": {"name": "Not A Name"}, "project": 7}),
-        ("training", {"everyUpdates": 0}),
-        ("training", {"everyUpdates": "many"}),
+        ("training", {"updatesPerTraining": 0}),
+        ("training", {"updatesPerTraining": "many"}),
         ("training", {"backoff": "1d"}),
         ("serving", {"replicas": 0}),
         ("serving", {"resources": {"limits": {"memory": "lots"}}}),
         ("serving", {"resources": {"limits": {"cpu": -1}}}),
-        ("evaluation", {"holdout": 1}),
+        ("evaluation", {"holdout": "1"}),
+        ("evaluation", {"holdout": 0.1}),
+        ("evaluation", {"minAccuracy": "70"}),
+        ("evaluation", {"tolerance": "1%"}),
         ("registry", {"repository": "http://registry/x"}),
         ("registry", {"repository": "registry:5000"}),
         ("image", ""),

@@ -6,7 +6,7 @@ import pytest
 
 from labelloop.datasets.examples import Counts, ExampleSet, examples
 from labelloop.datasets.rows import RowError
-from labelloop.label_config import parse_label_config
+from labelloop.label_config.schema import parse_label_config
 from labelloop.label_studio import Task
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"

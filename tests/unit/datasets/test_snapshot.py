@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.datasets.examples import examples
 from labelloop.datasets.rows import RowError
 from labelloop.datasets.shards import merged, shards_of
 from labelloop.datasets.snapshot import Snapshot, SnapshotError
-from labelloop.label_config import Schema, parse_label_config
+from labelloop.label_config.schema import Schema, parse_label_config
 from labelloop.label_studio import Task
 
 URL = "http://label-studio.example:8080"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from labelloop.datasets.row_json import row_from_json, row_to_json
 from labelloop.datasets.rows import rows_of
 from labelloop.datasets.stored_labels import LabelReader
-from labelloop.label_config import Control, Schema, parse_label_config
+from labelloop.label_config.schema import Control, Schema, parse_label_config
 from labelloop.label_studio import Task
 
 TREE = (

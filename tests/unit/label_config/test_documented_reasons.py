@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.label_config import LabelConfigError, parse_label_config
+from labelloop.label_config.schema import LabelConfigError, parse_label_config
 
 PAGE = (Path(__file__).parents[3] / "docs/user/labelling-configurations.md").read_text()
 CHOICE = '<Choice value="a"/><Choice value="b"/>'

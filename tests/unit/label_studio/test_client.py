@@ -25,8 +25,8 @@ from labelloop.label_studio import (
     Response,
     Unreachable,
 )
-from labelloop.label_studio.answers import read_object
 from labelloop.label_studio.client import LabelStudioClient
+from labelloop.label_studio.responses import read_object
 
 Answer = Callable[["Handler"], None]
 

@@ -23,7 +23,9 @@ from labelloop.label_studio import (
     prelabeling,
     project,
     release,
+    remove_predictions,
     selection,
+    stored_versions,
     too_old,
     update_backend,
     update_webhook,
@@ -247,3 +249,39 @@ def test_predictions_are_sent_in_parts_and_what_was_kept_is_counted() -> None:
 
 def test_no_predictions_no_request() -> None:
     assert play(import_predictions(7, []), script()) == (0, [])
+
+
+def project_showing(version: str) -> Any:
+    return {**sample("api_project_create_response"), "model_version": version, **COUNTED}
+
+
+COUNTED = {"total_annotations_number": 3, "skipped_annotations_number": 1, "task_number": 9}
+
+
+def removal(before: str, after: str, *rest: Any) -> list[tuple[str, Any]]:
+    """What `remove_predictions` asks of a project that shows `before`, and `after` once a version is removed."""
+    answers = (answer(project_showing(before)), answer({"deleted_predictions": 4}), answer(project_showing(after)))
+    removed, requests = play(remove_predictions(7, "model-0123456789ab"), script(*answers, *rest))
+    assert removed == 4
+    return [(request.method, request.json) for request in requests if request.method != "GET"]
+
+
+def test_removing_a_version_selects_again_what_label_studio_cleared() -> None:
+    gone = ("DELETE", {"model_version": "model-0123456789ab"})
+    again = ("PATCH", {"model_version": "live"})
+    assert removal("live", "live") == [gone]
+    assert removal("live", "", answer(project_showing("live"))) == [gone, again]
+    assert removal("", "") == [gone]
+    assert removal("model-0123456789ab", "") == [gone]
+
+
+def test_a_title_that_is_gone_meanwhile_is_left_to_registration() -> None:
+    refusal = answer({"validation_errors": {"model_version": ["Model version doesn't exist"]}}, 400)
+    assert removal("live", "", refusal)[-1] == ("PATCH", {"model_version": "live"})
+
+
+def test_stored_versions_without_a_name_are_left_out() -> None:
+    moment = "2026-11-22T06:00:00.000000Z"
+    static = [{"model_version": name, "count": 2, "latest": moment} for name in ("v1", "", None)]
+    found, _ = play(stored_versions(7), script(answer({"static": static, "live": None})))
+    assert [(version.name, version.count) for version in found] == [("v1", 2)]

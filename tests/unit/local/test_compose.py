@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from labelloop.diagnosis import webhook_is_possible
-from labelloop.local.settings import LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.cli.diagnosis import webhook_is_possible
+from labelloop.local.local_settings import LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/local"
@@ -78,7 +78,7 @@ def test_the_environment_of_the_sklearn_example_is_taken_as_it_is(tmp_path: Path
     assert (settings.port, settings.workers, settings.threads, settings.log_level) == (9090, 1, 8, "DEBUG")
     assert settings.basic_auth is None
     assert settings.local is not None
-    assert (settings.local.every_updates, settings.local.directory) == (10, tmp_path)
+    assert (settings.local.updates_per_training, settings.local.directory) == (10, tmp_path)
 
 
 def test_the_page_for_those_who_come_from_there_names_every_setting():

@@ -7,7 +7,7 @@ from labelloop.local.decision import TrainingInput, backoff, decide
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 GIVEN = TrainingInput(
-    now=NOW, training=False, requested=False, failures=0, not_before=None, pending=None, every_updates=10
+    now=NOW, training=False, requested=False, failures=0, not_before=None, pending=None, updates_per_training=10
 )
 
 

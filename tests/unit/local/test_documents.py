@@ -7,8 +7,8 @@ import pytest
 import yaml
 from tests.support.command_line import run
 
-from labelloop.local.settings import LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.local.local_settings import LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 ROOT = Path(__file__).parents[3]
 LOCAL, MIGRATION = (ROOT / "docs" / "user" / name for name in ("local.md", "migrate-from-label-studio-ml.md"))
@@ -44,12 +44,13 @@ def test_every_setting_of_the_sklearn_example_is_told(page: Path):
 
 
 def test_every_variable_that_local_mode_reads_is_told():
-    sources = (ROOT / "bento_service/labelloop/local").glob("*.py")
+    library = ROOT / "bento_service/labelloop"
+    sources = [*(library / "local").glob("*.py"), library / "batch_prediction/settings.py"]
     read = {
         name for path in sources for name in re.findall(r'"((?:LABELLOOP|LABEL_STUDIO)_[A-Z_]+)"', path.read_text())
     }
     internal = {"LABELLOOP_" + name for name in ("ATTEMPT", "REQUEST", "PROJECT", "WORK_DIR", "TERMINATION_LOG")}
-    internal |= {"LABELLOOP_ACTIVE_VERSION", "LABELLOOP_WEBHOOK_SECRET"}
+    internal |= {"LABELLOOP_ACTIVE_VERSION", "LABELLOOP_WEBHOOK_SECRET", "LABELLOOP_MODEL_VERSION"}
     assert [name for name in sorted(read - internal) if f"`{name}`" not in LOCAL.read_text()] == []
 
 
@@ -60,6 +61,6 @@ def test_the_compose_file_gives_settings_that_work(tmp_path: Path):
     assert set(SKLEARN_EXAMPLE) <= set(variables)
     settings = ServingSettings.from_environment({**variables, "MODEL_DIR": str(tmp_path)})
     assert isinstance(settings.local, LocalSettings)
-    assert settings.local.told() == []
+    assert settings.local.warnings() == []
     label_studio = compose["services"]["label-studio"]["environment"]
     assert label_studio["LABEL_STUDIO_SSRF_PROTECTION_ENABLED"] == "false"

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from labelloop.environment import SettingsError
-from labelloop.local.settings import DEFAULT_LABEL_STUDIO, LocalSettings
-from labelloop.serving.settings import ServingSettings
+from labelloop.local.local_settings import DEFAULT_LABEL_STUDIO, LocalSettings
+from labelloop.serving.serving_settings import ServingSettings
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -31,14 +31,14 @@ def test_the_variables_of_the_sklearn_example(tmp_path: Path):
     assert settings.local is not None
     assert settings.local.credentials is not None
     assert (settings.local.credentials.url, settings.local.credentials.token) == ("http://label-studio:8080", TOKEN)
-    assert (settings.local.every_updates, settings.local.directory) == (3, tmp_path)
-    assert settings.local.told() == []
+    assert (settings.local.updates_per_training, settings.local.directory) == (3, tmp_path)
+    assert settings.local.warnings() == []
 
 
 def test_blank_variables_count_as_unset_as_in_the_compose_file_of_the_example(tmp_path: Path):
     settings = read(tmp_path, LABEL_STUDIO_API_KEY="", LABEL_STUDIO_HOST="", BASIC_AUTH_USER="")
     assert settings.credentials is None
-    (line,) = settings.told()
+    (line,) = settings.warnings()
     assert line.startswith("LABEL_STUDIO_API_KEY is not set")
 
 
@@ -62,6 +62,9 @@ def test_a_token_alone_means_the_label_studio_on_this_machine(tmp_path: Path):
         ({"LABELLOOP_REGISTER_URL": "http://localhost:9090"}, "LABELLOOP_PROJECTS is not set"),
         ({"LABELLOOP_KEEP_VERSIONS": "1"}, "LABELLOOP_KEEP_VERSIONS is '1': use at least 2"),
         ({"LABELLOOP_PARAMETERS": "C=3"}, "LABELLOOP_PARAMETERS is not JSON"),
+        ({"LABELLOOP_PREDICTIONS_SCOPE": "Some"}, "LABELLOOP_PREDICTIONS_SCOPE is 'Some': use one of Unlabelled"),
+        ({"LABELLOOP_PREDICTIONS_LIMIT": "0"}, "LABELLOOP_PREDICTIONS_LIMIT is '0': use at least 1"),
+        ({"LABELLOOP_PREDICTIONS_KEEP_VERSIONS": "0"}, "LABELLOOP_PREDICTIONS_KEEP_VERSIONS is '0': use at least 1"),
     ],
 )
 def test_a_wrong_setting_is_one_line_with_its_name(tmp_path: Path, variables: dict[str, str], told: str):
@@ -84,7 +87,7 @@ def test_without_model_dir_models_are_kept_at_home_or_it_is_told(tmp_path: Path)
     (tmp_path / "file").touch()
     nowhere = LocalSettings.from_environment({"HOME": str(tmp_path / "file")})
     assert nowhere.temporary
-    assert any(line.startswith("MODEL_DIR is not set") for line in nowhere.told())
+    assert any(line.startswith("MODEL_DIR is not set") for line in nowhere.warnings())
 
 
 def test_behind_an_operator_there_is_no_local_mode():

@@ -10,11 +10,11 @@ import pytest
 from tests.fakes.waiting import until
 from tests.support.serving_models import train
 
+from labelloop.local.local_settings import LocalSettings
 from labelloop.local.mode import LocalMode
-from labelloop.local.settings import LocalSettings
-from labelloop.local.state import Promoted
-from labelloop.local.store import ProjectStore, Store
-from labelloop.serving.predictor import Predictor
+from labelloop.local.project_state import Promoted
+from labelloop.local.version_store import ProjectStore, Store
+from labelloop.prediction.predictor import Predictor
 
 COLD = "cold-000000000000"
 ONE, TWO = "model-000000000001", "model-000000000002"

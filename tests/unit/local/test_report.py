@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from labelloop.local.activity import Activity
+from labelloop.local.project_state import Last, ProjectState, Promoted
 from labelloop.local.report import notes, versions
-from labelloop.local.state import Last, ProjectState, Promoted
-from labelloop.serving.page_facts import pill_of
+from labelloop.page_facts import pill_of
 
 ONE, TWO, THREE = "model-1", "model-2", "model-3"
 STATE = ProjectState(

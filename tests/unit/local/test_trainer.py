@@ -9,9 +9,9 @@ from tests.fakes.label_studio import TOKEN, FakeLabelStudio
 
 from labelloop.label_studio.client import LabelStudioClient
 from labelloop.local.activity import Activity
-from labelloop.local.settings import LocalSettings
-from labelloop.local.store import ProjectStore, Store
+from labelloop.local.local_settings import LocalSettings
 from labelloop.local.trainer import LocalTrainer
+from labelloop.local.version_store import ProjectStore, Store
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Small schemas and examples for tests of models."""
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config.schema import Choice, Control, Schema
 
 WORDS = {
     "billing": ["my card was charged twice", "wrong amount on the bill", "charged too much on my card"],

@@ -6,7 +6,7 @@ import pytest_asyncio
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.operator import connect
 
-from labelloop_operator.clients.kubernetes import Kubernetes
+from labelloop_operator.kubernetes.client import Kubernetes
 
 
 @pytest_asyncio.fixture

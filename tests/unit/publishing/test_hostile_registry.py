@@ -8,9 +8,9 @@ from tests.fuzz.wire import Answer, replaced_connections
 
 from labelloop.publishing import bounded_http
 from labelloop.publishing.credentials import parse_docker_config
-from labelloop.publishing.errors import RegistryError
 from labelloop.publishing.reference import Reference
 from labelloop.publishing.registry import Repository
+from labelloop.publishing.registry_errors import RegistryError
 
 HOST = "registry.example"
 LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": "hidden"}}}).encode()

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from labelloop.serving.authentication import BasicAuthMiddleware, is_webhook_bearer
-from labelloop.serving.settings import BasicAuth
+from labelloop.serving.serving_settings import BasicAuth
 
 
 async def reached(_request: Request) -> PlainTextResponse:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.serving_models import LABEL_CONFIG, FixedModel, task
 
-from labelloop.label_config import Schema, parse_label_config
+from labelloop.label_config.schema import Schema, parse_label_config
+from labelloop.prediction.predictor import Entry, Predictor
 from labelloop.serving.batching import ALONE_FOR, BATCH_BYTES, BATCH_TASKS, LOOK_EVERY, Batcher
-from labelloop.serving.predictor import Entry, Predictor
 
 SCHEMA = parse_label_config(LABEL_CONFIG)
 SHARES = {"label": {"billing": 0.7, "delivery": 0.2, "login": 0.1}}

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 from tests.support.serving_models import TEXT
 
 from labelloop.serving.backend import Backend
-from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.request_error import RequestError
-from labelloop.serving.settings import ServingSettings
+from labelloop.serving.serving_metrics import ServingMetrics
+from labelloop.serving.serving_settings import ServingSettings
 
 LARGE = "<Header/>" * 1000
 REFUSED = f"<View>{LARGE}</View>"

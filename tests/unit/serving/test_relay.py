@@ -8,7 +8,7 @@ import pytest
 from tests.support.operator_relay import RelayRecord, operator_relay
 
 from labelloop.serving.relay import Relay, RelayError
-from labelloop.serving.settings import RelayTarget
+from labelloop.serving.serving_settings import RelayTarget
 from labelloop.serving.webhook_events import AnnotationTime, Event
 
 OLD, NEW = "2026-11-22T06:00:00.1Z", "2026-11-22T06:00:00.2Z"

@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry
 from tests.support.operator_relay import RelayRecord, operator_relay
 from tests.support.serving_models import LABEL_CONFIG, TRAINED_VERSION, task, train
 
-from labelloop.local.settings import LocalSettings
-from labelloop.local.state import Promoted
-from labelloop.local.store import Store
-from labelloop.serving.addresses import ADDRESSES
+from labelloop.local.local_settings import LocalSettings
+from labelloop.local.project_state import Promoted
+from labelloop.local.version_store import Store
+from labelloop.serving.address_watch import ADDRESSES
 from labelloop.serving.backend import Backend
-from labelloop.serving.metrics import ServingMetrics
 from labelloop.serving.routes import application
-from labelloop.serving.settings import RelayTarget, ServingSettings
+from labelloop.serving.serving_metrics import ServingMetrics
+from labelloop.serving.serving_settings import RelayTarget, ServingSettings
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "label-studio"
 WEBHOOKS = sorted(path.name for path in SAMPLES.glob("webhook_*.json"))

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import parse_label_config
-from labelloop.models.text_classifier import TextClassifier
+from labelloop.label_config.schema import parse_label_config
+from labelloop.models.text_classifier.text_classifier import TextClassifier
 
 FOLDER = Path(examples.tickets.__file__).parent
 SCHEMA = parse_label_config((FOLDER / "label_config.xml").read_text(encoding="utf-8"))

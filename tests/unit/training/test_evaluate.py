@@ -9,7 +9,7 @@ from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
 from labelloop.datasets.split import FEWEST_MEASURED
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config.schema import Choice, Control, Schema
 from labelloop.training.evaluate import evaluate
 
 NAMES = ("a", "b", "c")

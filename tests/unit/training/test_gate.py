@@ -5,7 +5,7 @@ import pytest
 from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
-from labelloop.label_config import Choice, Control, Schema
+from labelloop.label_config.schema import Choice, Control, Schema
 from labelloop.training.gate import GateRules, compare
 
 NAMES = ("a", "b", "c", "d")
@@ -75,7 +75,7 @@ def test_a_loss_within_the_tolerance_passes(lost):
     labels = truth(400)
     verdict = judged(Answers(labels), Answers(wrong(labels, some(labels, lost))), examples(labels))
 
-    assert (verdict.accepted, verdict.reason) == (True, "NotWorse")
+    assert (verdict.accepted, verdict.reason) == (True, "Passed")
 
 
 def test_a_loss_that_chance_explains_passes():
@@ -133,11 +133,11 @@ def test_the_first_trained_model_passes_and_the_floor_holds_for_it_too():
     candidate = Answers(wrong(labels, some(labels, 40)))
 
     assert judged(None, candidate, examples(labels)).reason == "NothingToCompare"
-    verdict = judged(None, candidate, examples(labels), GateRules(minimum=0.7))
+    verdict = judged(None, candidate, examples(labels), GateRules(min_accuracy=0.7))
     assert (verdict.accepted, verdict.reason) == (False, "BelowMinimum")
     assert "accuracy 0.600" in verdict.message
     assert "0.7" in verdict.message
-    beside = judged(Answers(labels), candidate, examples(labels), GateRules(minimum=0.7))
+    beside = judged(Answers(labels), candidate, examples(labels), GateRules(min_accuracy=0.7))
     assert beside.reason == "BelowMinimum"
     assert "accuracy 0.600 against 1.000 of the model that serves" in beside.message
     assert beside.figures["incumbent"] == 1.0
@@ -146,10 +146,10 @@ def test_the_first_trained_model_passes_and_the_floor_holds_for_it_too():
 def test_the_policy_report_lets_pass_what_it_would_have_refused():
     labels = truth(400)
     candidate = Answers(wrong(labels, some(labels, 60)))
-    verdict = judged(Answers(labels), candidate, examples(labels), GateRules(policy="Report"))
+    verdict = judged(Answers(labels), candidate, examples(labels), GateRules(mode="Audit"))
 
     assert (verdict.accepted, verdict.reason) == (True, "WorseThanActive")
-    assert "evaluation.policy is Report" in verdict.message
+    assert "evaluation.mode is Audit" in verdict.message
 
 
 def test_a_label_the_incumbent_does_not_know_counts_as_its_mistake():

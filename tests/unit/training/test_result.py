@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop.counting import Cut
+from labelloop.counting.updates import Cut
 from labelloop.training.result import (
     TERMINATION_BYTES,
     Result,

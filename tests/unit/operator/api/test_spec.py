@@ -31,8 +31,8 @@ def test_the_smallest_useful_resource_has_every_default() -> None:
         True,
     )
     assert (spec.serving.replicas, spec.serving.resources) == (1, SERVING_RESOURCES)
-    assert (spec.training.every_updates, spec.training.backoff, spec.training.deadline) == (10, 30.0, 3600.0)
-    assert spec.evaluation == EvaluationSpec(0.2, "accuracy", None, None, "Enforce")
+    assert (spec.training.updates_per_training, spec.training.backoff, spec.training.deadline) == (10, 30.0, 3600.0)
+    assert spec.evaluation == EvaluationSpec(0.2, "Accuracy", None, None, "Enforce")
     assert (spec.progress_deadline, spec.suspend) == (300.0, False)
     assert (spec.image, spec.registry.repository, spec.registry.plain_http) == (None, None, None)
 
@@ -40,27 +40,27 @@ def test_the_smallest_useful_resource_has_every_default() -> None:
 def test_every_field_is_read() -> None:
     spec = valid(
         image="registry/base@sha256:1",
-        model={"parameters": {"C": 3}, "pin": "model-0123456789ab", "historyLimit": 2},
+        model={"parameters": {"C": 3}, "pinnedVersion": "model-0123456789ab", "historyLimit": 2},
         serving={
             "replicas": 2,
             "resources": {"limits": {"memory": "1024Mi", "cpu": 2}},
             "basicAuthSecretRef": {"name": "auth"},
         },
         training={
-            "everyUpdates": 50,
+            "updatesPerTraining": 50,
             "backoff": "1m30s",
             "deadline": "1.5h",
             "minInterval": "5m",
             "minAnnotations": 20,
-            "snapshot": "Never",
+            "snapshotPolicy": "None",
         },
         evaluation={
-            "holdout": 0.1,
-            "metric": "log_loss",
-            "tolerance": 0.05,
-            "minimum": 0.6,
-            "policy": "Report",
-            "blind": True,
+            "holdout": "0.1",
+            "metric": "LogLoss",
+            "tolerance": "0.05",
+            "minAccuracy": "0.6",
+            "mode": "Audit",
+            "hideHoldoutPredictions": True,
         },
         rollout={"progressDeadline": "90s"},
         registry={
@@ -74,7 +74,7 @@ def test_every_field_is_read() -> None:
     assert spec.model == ModelSpec({"C": 3}, "model-0123456789ab", 2)
     assert (spec.training.min_interval, spec.training.min_annotations) == (300.0, 20)
     assert not spec.training.keeps_snapshots
-    assert spec.evaluation == EvaluationSpec(0.1, "log_loss", 0.05, 0.6, "Report", True)
+    assert spec.evaluation == EvaluationSpec(0.1, "LogLoss", 0.05, 0.6, "Audit", True)
     assert spec.serving.resources == Resources(requests={}, limits={"cpu": "2", "memory": "1Gi"})
     assert (spec.training.backoff, spec.training.deadline, spec.progress_deadline) == (90.0, 5400.0, 90.0)
     assert (spec.registry.push_secret, spec.registry.pull_secret, spec.serving.basic_auth_secret) == (
@@ -96,9 +96,9 @@ def test_every_field_is_read() -> None:
             "at least 1",
         ),
         ({"labelStudio": {"connectionSecretRef": {"name": "x"}}}, "spec.labelStudio.project", "missing", "at least 1"),
-        ({"training": {"everyUpdates": 0}}, "spec.training.everyUpdates", "0", "at least 1"),
-        ({"training": {"everyUpdates": True}}, "spec.training.everyUpdates", "True", "whole number"),
-        ({"training": {"snapshot": "S3"}}, "spec.training.snapshot", "'S3'", "must be Registry or Never"),
+        ({"training": {"updatesPerTraining": 0}}, "spec.training.updatesPerTraining", "0", "at least 1"),
+        ({"training": {"updatesPerTraining": True}}, "spec.training.updatesPerTraining", "True", "whole number"),
+        ({"training": {"snapshotPolicy": "S3"}}, "spec.training.snapshotPolicy", "'S3'", "must be Registry or None"),
         ({"training": {"backoff": "1d"}}, "spec.training.backoff", "'1d'", "30s or 1h30m"),
         ({"training": {"backoff": 30}}, "spec.training.backoff", "30", "30s or 1h30m"),
         ({"rollout": {"progressDeadline": "1ms"}}, "spec.rollout.progressDeadline", "'1ms'", "from 1s to 24h"),
@@ -124,11 +124,12 @@ def test_every_field_is_read() -> None:
             "'1.5'",
             "limit of 1",
         ),
-        ({"evaluation": {"holdout": 1.5}}, "spec.evaluation.holdout", "1.5", "0.0 to 0.9"),
-        ({"evaluation": {"metric": "f1"}}, "spec.evaluation.metric", "'f1'", "accuracy or log_loss"),
-        ({"evaluation": {"minimum": 70}}, "spec.evaluation.minimum", "70", "0.0 to 1.0"),
-        ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", "0.0 to 10.0"),
-        ({"evaluation": {"policy": "Ignore"}}, "spec.evaluation.policy", "'Ignore'", "Enforce or Report"),
+        ({"evaluation": {"holdout": "1.5"}}, "spec.evaluation.holdout", "'1.5'", '"0" to "0.9"'),
+        ({"evaluation": {"holdout": 0.1}}, "spec.evaluation.holdout", "0.1", "in quotes"),
+        ({"evaluation": {"metric": "f1"}}, "spec.evaluation.metric", "'f1'", "Accuracy or LogLoss"),
+        ({"evaluation": {"minAccuracy": "70"}}, "spec.evaluation.minAccuracy", "'70'", '"0" to "1"'),
+        ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", '"0" to "10"'),
+        ({"evaluation": {"mode": "Ignore"}}, "spec.evaluation.mode", "'Ignore'", "Enforce or Audit"),
         ({"model": {"type": "image_model"}}, "spec.model.type", "'image_model'", "module:Class"),
         ({"model": {"historyLimit": 21}}, "spec.model.historyLimit", "21", "at most 20"),
         ({"training": {"minInterval": "200h"}}, "spec.training.minInterval", "'200h'", "0s to 168h"),
@@ -145,7 +146,7 @@ def test_a_mistake_names_field_value_and_remedy(changes: dict[str, Any], field: 
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    found = problems(training={"everyUpdates": -1, "deadline": "soon"}, serving={"replicas": None or 0})
+    found = problems(training={"updatesPerTraining": -1, "deadline": "soon"}, serving={"replicas": None or 0})
     assert len(found) == 3
 
 

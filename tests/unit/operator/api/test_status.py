@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop_operator.api.conditions import Condition, ConditionStatus, ConditionType
+from labelloop_operator.api.predictions_status import PredictionsOutcome, PredictionsStatus
 from labelloop_operator.api.rebase_status import Rebase, RebaseOutcome
 from labelloop_operator.api.registry_status import RegistryStatus
 from labelloop_operator.api.status import (
@@ -49,6 +50,9 @@ FULL = Status(
         rebase=Rebase("model-1", "r/base:2", "intents-ml-base-0123456789", RebaseOutcome.FAILED, "r is silent", 2, NOW),
     ),
     registry=RegistryStatus("r/x@sha256:1", ("r/x/snapshot@sha256:3",), ("r/x@sha256:9",), "405"),
+    predictions=PredictionsStatus(
+        "model-1", "0123", "intents-ml-pred-0123456789", PredictionsOutcome.FAILED, "Unknown", "no answer", 3, 2, 1, NOW
+    ),
     label_studio=LabelStudioStatus(4, 2, "model-1"),
 )
 
@@ -59,7 +63,7 @@ def test_what_is_written_comes_back() -> None:
 
 def test_the_written_form_is_the_documented_one() -> None:
     written = FULL.to_dict()
-    assert written["training"]["cut"] == {"updatedAt": "2026-11-22T06:00:00.123456Z", "size": 312}
+    assert written["training"]["trainedThrough"] == {"updatedAt": "2026-11-22T06:00:00.123456Z", "annotations": 312}
     assert written["model"]["active"] == {
         "version": "model-1",
         "image": "r/x@sha256:1",
@@ -81,7 +85,7 @@ def test_nulls_and_empty_containers_are_not_written() -> None:
 
     check(FULL.to_dict())
     assert Status().to_dict() == {
-        "training": {"repeatEdits": 0, "consecutiveFailures": 0, "attempt": 0},
+        "training": {"additionalEdits": 0, "consecutiveFailures": 0, "attempt": 0},
     }
 
 

@@ -4,16 +4,18 @@ from typing import Any
 
 import pytest
 from tests.unit.operator.builders.support import OWNER, RELAY, environment, spec, values
-from tests.unit.operator.builders.test_job import FULL, TRAINING
+from tests.unit.operator.builders.test_training_job import FULL, TRAINING
 
 from labelloop_operator.api import names
 from labelloop_operator.builders.deployment import deployment
-from labelloop_operator.builders.job import job
+from labelloop_operator.builders.prediction_job import PredictionTask, prediction_job
 from labelloop_operator.builders.rebase_job import RebaseTask, rebase_job
 from labelloop_operator.builders.relay_secret import relay_secret
 from labelloop_operator.builders.service import service
-from labelloop_operator.core.ownership import is_ours
+from labelloop_operator.builders.training_job import job
+from labelloop_operator.planning.ownership import is_ours
 
+PREDICTION = PredictionTask("model-1", "r/x@sha256:1", "0123", has_ca=True, address_policy="{}")
 REBASE = RebaseTask("model-1", "r/x@sha256:1", "r/base:2", "r/x", plain_http=False)
 CHILDREN: list[dict[str, Any]] = [
     service(OWNER, "model-1", "{}"),
@@ -24,8 +26,11 @@ CHILDREN: list[dict[str, Any]] = [
     job(OWNER, spec(), TRAINING),
     rebase_job(OWNER, FULL, REBASE),
     rebase_job(OWNER, spec(), REBASE),
+    prediction_job(OWNER, FULL, PREDICTION),
+    prediction_job(OWNER, spec(), PREDICTION),
 ]
 TEMPLATES = [item["spec"]["template"] for item in CHILDREN if "template" in item.get("spec", {})]
+COMPONENTS = ("serving", "training", "rebase", "prediction", "relay")
 IDS = [item["kind"] for item in CHILDREN]
 
 
@@ -43,7 +48,7 @@ def test_names_labels_and_owner_are_the_agreed_ones(child: dict[str, Any]) -> No
             "labelloop.dev/backend": "intents",
         }.items()
     )
-    assert metadata["labels"]["app.kubernetes.io/component"] in ("serving", "training", "rebase", "relay")
+    assert metadata["labels"]["app.kubernetes.io/component"] in COMPONENTS
     assert is_ours(child, OWNER.uid)
     assert not is_ours(child, "somebody else's")
 

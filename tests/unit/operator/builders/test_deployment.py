@@ -54,7 +54,9 @@ def test_the_environment_is_the_agreed_one_in_a_fixed_order() -> None:
 
 
 def test_a_blind_holdout_is_told_with_the_project_that_salts_it() -> None:
-    blind = deployment(OWNER, spec(evaluation={"blind": True, "holdout": 0.1}), "model-1", "r/x@sha256:1", RELAY)
+    blind = deployment(
+        OWNER, spec(evaluation={"hideHoldoutPredictions": True, "holdout": "0.1"}), "model-1", "r/x@sha256:1", RELAY
+    )
     told = environment(blind["spec"]["template"]["spec"]["containers"][0])
     assert (told["LABELLOOP_BLIND_HOLDOUT"], told["LABELLOOP_PROJECT"]) == ("0.1", "7")
     plain = deployment(OWNER, spec(), "model-1", "r/x@sha256:1", RELAY)

@@ -140,7 +140,7 @@ async def test_who_leads_is_ready_with_a_full_cache_and_others_when_they_could_r
 def test_a_resource_s_gauges_go_with_it() -> None:
     metrics = Metrics()
     metrics.updates_pending.labels("a", "b").set(3)
-    assert b'labelloop_updates_pending{name="b",namespace="a"} 3.0' in metrics.text()
+    assert b'labelloop_pending_updates{name="b",namespace="a"} 3.0' in metrics.text()
     metrics.forget("a", "b")
     metrics.forget("a", "b")
     assert b'namespace="a"' not in metrics.text()

@@ -1,7 +1,7 @@
 """A round follows what the operator records, for the Job is gone before it shows its end."""
 
 import pytest
-from tests.unit.operator.reconcile.world import World
+from tests.unit.operator.planning.world import World
 from tools.demo.rounds import recorded_outcome, started_job
 
 

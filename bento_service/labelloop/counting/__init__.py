@@ -1,0 +1,1 @@
+"""Annotation updates that are pending since the last training."""

@@ -1,0 +1,1 @@
+"""Labelling configurations: XML in, the controls and labels that a model can learn out."""

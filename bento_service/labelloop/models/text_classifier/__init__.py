@@ -1,0 +1,1 @@
+"""The text classifier: vocabulary, solver, calibration, cold start."""

@@ -1,0 +1,1 @@
+"""The model page: figures, plots and versions as HTML and JSON."""

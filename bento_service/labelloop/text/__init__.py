@@ -1,0 +1,1 @@
+"""Texts of tasks, their tokens and hashed features."""

@@ -1,1 +1,0 @@
-"""Every byte on the wire: Kubernetes, Label Studio."""

@@ -1,0 +1,1 @@
+"""The reconcile loop: observes, plans, executes the actions, writes the status."""

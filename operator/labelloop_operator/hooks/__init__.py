@@ -1,1 +1,0 @@
-"""HTTP receiver for what backend pods relay."""

@@ -1,0 +1,1 @@
+"""The Kubernetes API: client, watches, cache, drift, leader election. kopf stays in here."""

@@ -1,0 +1,1 @@
+"""Polls Label Studio, counts annotation updates, registers webhook and ML backend."""

@@ -1,0 +1,1 @@
+"""Every decision, as chains of named checks; the clock is an argument."""

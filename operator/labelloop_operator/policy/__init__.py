@@ -1,1 +1,0 @@
-"""Every decision, as chains of named checks; the clock is passed in."""

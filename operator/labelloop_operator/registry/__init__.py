@@ -1,0 +1,1 @@
+"""Asks registries and deletes images, beside the reconciles."""

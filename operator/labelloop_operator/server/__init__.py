@@ -1,0 +1,1 @@
+"""HTTP server: what backend pods relay, health and metrics."""

@@ -1,1 +1,0 @@
-"""kopf and the cache behind it: events in, keys onto the queue."""
