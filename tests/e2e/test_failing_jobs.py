@@ -71,7 +71,7 @@ def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: P
         try:
             project.import_annotated(EVERY)
             by_kubelet = backend.wait_for("TrainingSucceeded", "False", "Evicted")
-            assert "the training pod was evicted: Pod ephemeral local storage usage" in by_kubelet["message"]
+            assert "the pod was evicted: Pod ephemeral local storage usage" in by_kubelet["message"]
             assert_backs_off(backend, failures=1)
 
             backend.apply(story.spec(project, EVERY, training={"backoff": "1s"}))
