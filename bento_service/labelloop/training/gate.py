@@ -89,7 +89,7 @@ def compare(
     """Judge `candidate` on `held_out`, texts held out for both models; `incumbent` None: nothing was trained before.
 
     With several controls each is compared, and the first that is worse decides. Order and ids of the examples do not
-    matter. Raises nothing for data: whatever cannot be compared passes and is told.
+    matter. Raises nothing for data: whatever cannot be compared passes and is reported.
     """
     found = [
         _compare_control(incumbent, candidate, control, answered, rules)
@@ -223,7 +223,7 @@ class _Pairs:
         return max(self._rules.allowed, max(_SMALLEST_DISCORDANT, quantile * sqrt(pairs)) / len(self.differences))
 
     def figures(self) -> Figures:
-        """For result.json; log losses are told as such, lower being better."""
+        """For result.json; log losses are reported as such, lower being better."""
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():

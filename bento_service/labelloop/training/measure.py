@@ -26,7 +26,7 @@ def measure(
     """`for_both`: those of the held-out examples that the incumbent was not trained on either.
 
     A model without probabilities is measured by the choices it makes; one that makes none has no figures, and passes.
-    Raises ModelFailedError when a model of one's own fails on the held-out tasks.
+    Raises ModelFailedError when a custom model fails on the held-out tasks.
     """
     before = incumbent if incumbent is not None and isinstance(incumbent, TextModel) else None
     if isinstance(model, TextModel):

@@ -135,7 +135,7 @@ def termination_message(result: Result) -> bytes:
 
 
 def write_termination_message(result: Result, variables: Mapping[str, str] | None = None) -> None:
-    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only told."""
+    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only reported."""
     path = Environment(variables).path("LABELLOOP_TERMINATION_LOG", DEFAULT_TERMINATION_LOG)
     try:
         # Written in place: the kubelet mounts this very file, so it cannot be replaced by another.

@@ -1,4 +1,4 @@
-"""Reconcile now: a new value of `labelloop.dev/reconcile-requested-at`, and everything is looked at anew."""
+"""Reconcile now: a new value of `labelloop.dev/reconcile-requested-at`, and everything is looked at again."""
 
 import logging
 
@@ -30,7 +30,7 @@ class ReconcileRequests:
         self._known[key] = asked
         if not asked or asked == before:
             return
-        _LOG.info("everything is looked at anew, as asked", extra=resource_fields(key))
+        _LOG.info("everything is looked at again, as asked", extra=resource_fields(key))
         self._hearing.forget(key)
         self._executor.recheck(*key)
         await self._gatherer.invalidate(key)

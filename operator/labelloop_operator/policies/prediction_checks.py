@@ -1,7 +1,7 @@
 """Whether predictions of the active version are written into Label Studio now: a chain of reasons not to, then yes.
 
 Label Studio sorts tasks and picks uncertain ones by stored predictions, and it stores them only for tasks that
-somebody opens. Trainings and rollouts come first: the Job gives way to them and goes on afterwards.
+somebody opens. Trainings and rollouts come first: the Job gives way to them and continues afterwards.
 """
 
 from collections.abc import Sequence
