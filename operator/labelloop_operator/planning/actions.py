@@ -116,7 +116,7 @@ class TagPromoted:
 
 @dataclass(frozen=True)
 class RemoveImages:
-    """Delete images and snapshots of ours from the registry, named by digest or by the tag of a Job; done next to the
+    """Delete images and snapshots of ours from the registry, named by digest or by the tag of a Job; done outside the
     reconciles. `keep`: names by digest that stay. `generation`: of the resource that asks."""
 
     images: tuple[str, ...]
