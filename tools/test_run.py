@@ -53,6 +53,7 @@ GROUPS: tuple[tuple[Lane, ...], ...] = (
         (
             Stage("ruff", (str(BIN / "ruff"), "check", ".")),
             Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
+            Stage("vocabulary", (sys.executable, "-m", "tools.vocabulary")),
             Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
             Stage("types", (str(BIN / "mypy"),)),
             Stage("unit", tests=("tests/unit",)),
