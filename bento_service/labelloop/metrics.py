@@ -1,7 +1,7 @@
 """The metrics of models, in one table: training, gate, results, command line and model page read it.
 
-A new metric is an entry here. If the gate may use it, it is also a value of `spec.evaluation.metric` in the CRD and in the
-operator's api/spec.py.
+A new metric is an entry here. If the gate may use it, it is also a value of `spec.evaluation.metric` in the CRD and in
+`api/spec.py` of the operator.
 """
 
 from collections.abc import Callable, Mapping, Sequence
