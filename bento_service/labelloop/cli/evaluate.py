@@ -20,8 +20,8 @@ from labelloop.cli.data_options import (
 )
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, table, warn, working
-from labelloop.cli.train import HEADLINE
 from labelloop.intervals import FEWEST_PER_LABEL
+from labelloop.metrics import HEADLINE
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example

@@ -8,6 +8,7 @@ import typer
 from labelloop.cli.evaluate import by_label, confusions
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, print_result, table, working
 from labelloop.cli.project_facts import DirectoryOption, ProjectFacts, ProjectOption, project_facts, store_of, stores
+from labelloop.metrics import HEADLINE, title
 
 if TYPE_CHECKING:
     from labelloop.local.version_store import ProjectStore
@@ -120,9 +121,9 @@ def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> I
         for control, labels in model.labels.items():
             more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
             yield _fact("labels", f"{control}: {', '.join(labels[:MOST_LABELS])}{more}")
-        for name in ("accuracy", "macro_f1", "log_loss", "ece", "examples"):
+        for name in HEADLINE:
             if model.metrics.get(name) is not None:
-                yield _fact(_WORDS.get(name, name), model.metrics[name])
+                yield _fact(title(name), model.metrics[name])
     for name, line in facts.lines().items():
         yield _fact(name, line)
     if model is not None:
@@ -135,9 +136,6 @@ def _measured(metrics: Mapping[str, Any]) -> Iterator[str]:
             yield from ("", *by_label(control, part["per_class"]))
         if part.get("confusions"):
             yield from ("", *confusions(part["confusions"]))
-
-
-_WORDS = {"macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error", "examples": "texts held out"}
 
 
 def _fact(name: str, value: object) -> str:

@@ -13,12 +13,12 @@ from labelloop.cli.model_class import ModelClassOption, choose_model_class, chos
 from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, warn, working
 from labelloop.cli.training_run import Contradiction, contradictions, train_into
 from labelloop.environment import runs_in_a_pod
+from labelloop.metrics import HEADLINE
 
 if TYPE_CHECKING:
     from labelloop.datasets.labelled_files import LabelledFile
     from labelloop.training.result import Result
 
-HEADLINE = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 USAGE = "train needs --out and either --data FILE or --project N; see labelloop train --help."
 _MAX_SHOWN = 3
 

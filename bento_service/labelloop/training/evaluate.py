@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.datasets.split import FEWEST_MEASURED
+from labelloop.metrics import METRICS
 from labelloop.models.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 CALIBRATION_BINS, FEWEST_IN_BIN = 15, 10
 """A bin of one or two texts is right in 0 or 100 % of them, whatever the model is worth."""
 MAX_CONFUSIONS = 20
-_FIGURES = ("accuracy", "macro_f1", "log_loss", "ece")
+_FIGURES = tuple(METRICS)
 # A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
 _SMALLEST_PROBABILITY = 1e-7
 _DIGITS = 6

@@ -22,10 +22,11 @@ from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config.schema import Control, Schema
+from labelloop.metrics import ACCURACY, METRICS, Metric
+from labelloop.metrics import Comparison as MetricComparison
 from labelloop.models.classifier import Classifier
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
-Metric = Literal["accuracy", "log_loss"]
 Mode = Literal["Enforce", "Audit"]
 
 UNAIDED_EXAMPLES = 200
@@ -35,17 +36,16 @@ ACCEPTED_ERRORS = 0.3
 _SMALLEST_DISCORDANT = 9
 """0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
 _SMALLEST_PROBABILITY = 1e-7
-_TOLERANCES: Mapping[Metric, float] = {"accuracy": 0.01, "log_loss": 0.02}
-_METRICS: Mapping[object, Metric] = {"Accuracy": "accuracy", "LogLoss": "log_loss"}
-"""Values of `spec.evaluation.metric`."""
-_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "log_loss": "log loss"}
+_COMPARABLE = {metric.comparison.value: metric for metric in METRICS.values() if metric.comparison is not None}
+"""By their value in `spec.evaluation.metric`."""
 
 
 @dataclass(frozen=True)
 class GateRules:
     """`spec.evaluation`: what a candidate must not fall below."""
 
-    metric: Metric = "accuracy"
+    metric: Metric = ACCURACY
+    """One with a comparison."""
     tolerance: float | None = None
     """How much worse it may be; None: 0.01 of accuracy, 0.02 nats of log loss."""
     min_accuracy: float | None = None
@@ -57,18 +57,24 @@ class GateRules:
     @property
     def allowed(self) -> float:
         """The tolerance in force."""
-        return _TOLERANCES[self.metric] if self.tolerance is None else self.tolerance
+        return self.comparison.tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def comparison(self) -> MetricComparison:
+        """How two models are compared."""
+        assert self.metric.comparison is not None  # noqa: S101 - only those can be chosen
+        return self.metric.comparison
 
 
 def gate_rules(given: Mapping[str, object]) -> GateRules:
     """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
     metric, mode = given.get("metric", "Accuracy"), given.get("mode", "Enforce")
-    if not isinstance(metric, str) or metric not in _METRICS:
-        raise ValueError(f"metric is {metric!r}: use {' or '.join(map(str, _METRICS))}")
+    if not isinstance(metric, str) or metric not in _COMPARABLE:
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(_COMPARABLE)}")
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}: use {' or '.join(get_args(Mode))}")
     return GateRules(
-        metric=_METRICS[metric],
+        metric=_COMPARABLE[metric],
         tolerance=_number("tolerance", given.get("tolerance"), 10),
         min_accuracy=_number("minAccuracy", given.get("minAccuracy"), 1),
         mode="Audit" if mode == "Audit" else "Enforce",
@@ -89,7 +95,7 @@ def compare(
     """Judge `candidate` on `held_out`, texts held out for both models; `incumbent` None: nothing was trained before.
 
     With several controls each is compared, and the first that is worse decides. Order and ids of the examples do not
-    matter. Raises nothing for data: whatever cannot be compared passes and is told.
+    matter. Raises nothing for data: whatever cannot be compared passes and is reported.
     """
     found = [
         _compare_control(incumbent, candidate, control, answered, rules)
@@ -112,7 +118,7 @@ def _compare_control(
 ) -> Verdict:
     ours = _Answers(candidate, control, examples)
     accuracy = float(ours.agreement(ours.truths).mean())
-    figures: Figures = {"control": control.name, "metric": rules.metric, "examples": len(examples)}
+    figures: Figures = {"control": control.name, "metric": rules.metric.name, "examples": len(examples)}
     figures["accuracy"] = _rounded(accuracy)
     pairs = None if incumbent is None else _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
     if pairs is not None:
@@ -183,11 +189,11 @@ class _Pairs:
         self.mean = float(self.differences.mean())
         observed = difference[self._used]
         self._discordant = int((np.abs(observed) > 1e-12).sum())
-        exact = rules.metric == "accuracy" and bool(np.isin(observed, (-1, 0, 1)).all())
+        exact = rules.comparison.counts and bool(np.isin(observed, (-1, 0, 1)).all())
         self.p_value = self._exact() if exact else self._normal()
 
     def _scored(self, answers: _Answers, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
-        return answers.agreement(labels) if self._rules.metric == "accuracy" else answers.log_likelihood(labels)
+        return self._rules.comparison.score(answers, labels)
 
     def _lean(
         self,
@@ -217,13 +223,13 @@ class _Pairs:
     def detectable(self) -> float:
         """The smallest loss that would have been refused, in the units of the metric."""
         quantile = -NormalDist().inv_cdf(SIGNIFICANCE)
-        if self._rules.metric == "log_loss":
+        if not self._rules.comparison.counts:
             return max(self._rules.allowed, quantile * float(self.differences.std()) / sqrt(len(self.differences)))
         pairs = max(self._discordant, _SMALLEST_DISCORDANT)
         return max(self._rules.allowed, max(_SMALLEST_DISCORDANT, quantile * sqrt(pairs)) / len(self.differences))
 
     def figures(self) -> Figures:
-        """For result.json; log losses are told as such, lower being better."""
+        """For result.json; log losses are reported as such, lower being better."""
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():
@@ -241,7 +247,7 @@ class _Pairs:
         }
 
     def _reported_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
-        sign = 1 if self._rules.metric == "accuracy" else -1
+        sign = self._rules.metric.sign
         candidate, incumbent = (_rounded(sign * float(scores[members].mean())) for scores in self._scores)
         return candidate, incumbent
 
@@ -249,7 +255,7 @@ class _Pairs:
         """One line with both figures."""
         candidate, incumbent = self._reported_scores(self._used)
         return (
-            f"{_NAMES[self._rules.metric]} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
+            f"{self._rules.metric.title} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
             f"on {self.compared} held-out texts"
         )
 

@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args
 from labelloop.counting.updates import Cut
 from labelloop.environment import Environment
 from labelloop.label_studio.responses import format_time, parse_time
+from labelloop.metrics import HEADLINE
 
 FORMAT = 1
 TERMINATION_BYTES = 4096
 """What the kubelet keeps of a termination message."""
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
-_HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
 Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Rebased", "NeedsTraining", "Predicted", "Failed"]
 """Of a training, (Rebased, NeedsTraining) of a rebase, and (Predicted) of a batch prediction."""
@@ -125,7 +125,7 @@ def termination_message(result: Result) -> bytes:
     encoded = _encode(shortened)
     if len(encoded) <= TERMINATION_BYTES:
         return encoded
-    headline = {name: result.metrics[name] for name in _HEADLINE_METRICS if name in result.metrics}
+    headline = {name: result.metrics[name] for name in HEADLINE if name in result.metrics}
     shortened = replace(shortened, metrics=headline)
     for name in ("labels", "removed_labels"):
         shortened = _without_tail(shortened, name)
@@ -135,7 +135,7 @@ def termination_message(result: Result) -> bytes:
 
 
 def write_termination_message(result: Result, variables: Mapping[str, str] | None = None) -> None:
-    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only told."""
+    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only reported."""
     path = Environment(variables).path("LABELLOOP_TERMINATION_LOG", DEFAULT_TERMINATION_LOG)
     try:
         # Written in place: the kubelet mounts this very file, so it cannot be replaced by another.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from labelloop.datasets.rows import CHOICE_TYPES
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config.schema import Schema
+from labelloop.metrics import METRICS
 from labelloop.models.model import Model, Task
 from labelloop.prediction.answer_checks import checked
 
@@ -16,7 +17,7 @@ _LEAST = 1e-6
 """Stands for the score of a choice that has none above it."""
 NOTHING = "(no answer)"
 """Stands for a task that the model says nothing about, which is wrong."""
-_NEEDS_PROBABILITIES = ("log_loss", "ece")
+_NEEDS_PROBABILITIES = tuple(metric.name for metric in METRICS.values() if metric.needs_probabilities)
 
 
 class TaskClassifier:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.intervals import FEWEST_PER_LABEL, Interval, wilson, wilson_f1
 from labelloop.json_values import as_list, as_mapping, as_number, as_share, as_text
+from labelloop.metrics import HEADLINE, METRICS, title
 from labelloop.serving.model_page.plots import Plot, calibration
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 MAX_PAIRS = 20
 LONG_TABLE = 15
 """Rows from which on a table says how many it has, since it scrolls."""
-_TITLES = {"macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error", "examples": "texts held out"}
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,8 @@ def _control(
     figures = []
     if (accuracy := share(metrics.get("accuracy"), metrics.get("examples"))).text != "-":
         figures.append(("accuracy", accuracy))
-    for key, title in _TITLES.items():
-        if (text := as_text(metrics.get(key), percent=key == "macro_f1")) != "-":
-            figures.append((title, Figure(as_number(metrics.get(key)), text)))
+    shown = [(key, as_text(metrics.get(key), percent=key in METRICS and METRICS[key].percent)) for key in HEADLINE[1:]]
+    figures += [(title(key), Figure(as_number(metrics.get(key)), text)) for key, text in shown if text != "-"]
     per_class = as_mapping(metrics.get("per_class"))
     missing = None if as_number(metrics.get("accuracy")) is not None else _why_none(metrics, origin)
     rows = [
