@@ -266,8 +266,8 @@ def _about_webhook(client: LabelStudioClient, hook: Webhook, *, basic_auth: bool
         )
     missing = NEEDED_ACTIONS - set(hook.actions)
     if missing and not hook.send_for_all_actions:
-        told = ", ".join(sorted(missing))
-        yield Finding("WebhookActions", f"the webhook does not send {told}", "let it send all annotation events")
+        unsent = ", ".join(sorted(missing))
+        yield Finding("WebhookActions", f"the webhook does not send {unsent}", "let it send all annotation events")
     if not hook.send_payload:
         yield Finding(
             "WebhookWithoutPayload", "the webhook does not tell which project changed", "switch its payload on"

@@ -120,8 +120,8 @@ def check(response: Response, subject: str) -> None:
         raise Unauthorized(f"{url} answered 403", detail, remedy)
     if status == 404:
         raise NotFound(f"{url}: there is no {subject}, or the token's user cannot see it; check the id and the token.")
-    told = known_words(detail) or "why is in Label Studio's log"
-    raise Rejected(f"{url} refused {subject} with {status}: {told}.", status, detail)
+    reason = known_words(detail) or "why is in Label Studio's log"
+    raise Rejected(f"{url} refused {subject} with {status}: {reason}.", status, detail)
 
 
 def _seconds(header: str) -> float:

@@ -42,8 +42,8 @@ def decide(given: TrainingInput) -> Decision:
         return Decision(True, f"again after {given.failures} failures in a row")
     if given.pending is None:
         return Decision(False, "not counted yet")
-    told = f"{given.pending} of {given.updates_per_training} annotation updates"
-    return Decision(given.pending >= given.updates_per_training, told)
+    message = f"{given.pending} of {given.updates_per_training} annotation updates"
+    return Decision(given.pending >= given.updates_per_training, message)
 
 
 def backoff(failures: int, base: float) -> float:

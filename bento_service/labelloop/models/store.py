@@ -30,8 +30,8 @@ def model_class(name: str | None) -> type[Model]:
     except ImportError as error:
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which cannot be imported ({error}): {REMEDY}") from None
     except Exception as error:
-        told = f"{type(error).__name__} in {raise_site(error)}"
-        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {told}: mend it") from None
+        cause = f"{type(error).__name__} in {raise_site(error)}"
+        raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, whose module fails with {cause}: mend it") from None
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise SettingsError(f"{CLASS_VARIABLE} is {name!r}, which is no subclass of labelloop.models.Model: {REMEDY}")
     missing = sorted(getattr(found, "__abstractmethods__", ()))

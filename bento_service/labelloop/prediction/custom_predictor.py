@@ -211,18 +211,18 @@ class CustomPredictor:
                 return
 
 
-def _described(name: str, told: Mapping[str, object], cold: str | None) -> CustomModel:
+def _described(name: str, hello: Mapping[str, object], cold: str | None) -> CustomModel:
     """From a worker's first message."""
-    controls, objects, labels, metrics = told["controls"], told["objects"], told["labels"], told["metrics"]
+    controls, objects, labels, metrics = hello["controls"], hello["objects"], hello["labels"], hello["metrics"]
     assert isinstance(controls, list) and isinstance(objects, list)  # noqa: PT018, S101 - our own worker's
     assert isinstance(labels, dict) and isinstance(metrics, dict)  # noqa: PT018, S101
-    fixed = None if told["fixed_version"] is None else str(told["fixed_version"])
-    version = told["version"] or cold or fixed or cold_version()
+    fixed = None if hello["fixed_version"] is None else str(hello["fixed_version"])
+    version = hello["version"] or cold or fixed or cold_version()
     return CustomModel(
         name,
-        Scope(tuple(controls), tuple(objects), told["whole_tasks"] is True),
+        Scope(tuple(controls), tuple(objects), hello["whole_tasks"] is True),
         str(version),
-        None if told["created_at"] is None else str(told["created_at"]),
+        None if hello["created_at"] is None else str(hello["created_at"]),
         {control: tuple(names) for control, names in labels.items()},
         metrics,
     )

@@ -104,8 +104,8 @@ def worse_than_active(given: Comparison) -> Verdict | None:
 def _not_worse(given: Comparison) -> Verdict:
     assert given.pairs is not None  # noqa: S101 - the first model has passed already
     small = f"; a loss below {given.pairs.detectable:.3f} would not have been noticed"
-    told = given.pairs.message() + (small if given.pairs.detectable > 2 * given.allowed else "")
-    return Verdict(True, "Passed", told, given.figures)
+    message = given.pairs.message() + (small if given.pairs.detectable > 2 * given.allowed else "")
+    return Verdict(True, "Passed", message, given.figures)
 
 
 CHAIN: Sequence[Check] = (below_minimum, first_model, too_few_examples, worse_than_active)

@@ -39,5 +39,7 @@ def guard_model_call(model_class: type[Model], method: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if model_class is TextClassifier:
             raise
-        told = f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({raise_site(error)}): see the log"
-        raise ModelFailedError(told, frames(error)) from None
+        message = (
+            f"{name_of(model_class)}.{method} failed with {type(error).__name__} ({raise_site(error)}): see the log"
+        )
+        raise ModelFailedError(message, frames(error)) from None

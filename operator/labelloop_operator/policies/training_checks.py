@@ -81,8 +81,10 @@ def evaluate_training(given: TrainingInput) -> TrainingDecision:
     if given.pending is None:
         return _wait(Reason.WAITING_FOR_UPDATES, "annotation updates are not counted yet; the count is under way")
     missing = given.updates_per_training - given.pending
-    told = f"{given.pending} of {given.updates_per_training} annotation updates; a training starts after {missing} more"
-    return _wait(Reason.WAITING_FOR_UPDATES, told)
+    message = (
+        f"{given.pending} of {given.updates_per_training} annotation updates; a training starts after {missing} more"
+    )
+    return _wait(Reason.WAITING_FOR_UPDATES, message)
 
 
 def backoff(failures: int, base: float) -> float:
