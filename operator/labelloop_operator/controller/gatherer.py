@@ -209,11 +209,11 @@ class Gatherer:
 
     async def _finished(self, key: Key, resource: Resource, children: Children) -> tuple[JobOutcome, ...]:
         """Outcomes of finished Jobs that are not on record; each is read once."""
-        known = self._outcomes.pop(key, {})
+        known, recorded = self._outcomes.pop(key, {}), _recorded(resource.status)
         found: dict[str, JobOutcome] = {}
         for job in children.jobs:
             name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-            if name in _recorded(resource.status) or not is_ours(job, resource.uid):
+            if name in recorded or not is_ours(job, resource.uid):
                 continue
             if pod_facts.finished(job):
                 found[uid] = known.get(uid) or await self._outcome(resource, job)

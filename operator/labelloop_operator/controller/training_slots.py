@@ -1,6 +1,6 @@
 """How many trainings run next to a resource's own, counted so that two reconciles at once never take the same place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from labelloop_operator.api import names
@@ -25,17 +25,22 @@ class TrainingSlots:
 
     def beside(self, key: Key) -> OtherTrainings:
         """Trainings of other resources in the same namespace, and with the same Label Studio."""
-        running = [job for job in self._cache.all(JOB) if not finished(job)]
-        predicting = [job for job in running if job_component(job) == names.COMPONENT_PREDICTION]
-        busy = {owner_key(JOB, job) for job in running if job not in predicting} | self._starting
-        ours = self._address(key)
+        training, predicting = set(self._starting), set[Key]()
+        for job in self._cache.all(JOB):
+            if not finished(job):
+                kind = predicting if job_component(job) == names.COMPONENT_PREDICTION else training
+                kind.add(owner_key(JOB, job))
+        training.discard(key)
+        predicting.discard(key)
         return OtherTrainings(
-            in_namespace=sum(other[0] == key[0] for other in busy - {key}),
-            with_label_studio=sum(self._address(other) in ("", ours) for other in busy - {key}),
-            predicting=sum(
-                self._address(other) in ("", ours) for other in {owner_key(JOB, job) for job in predicting} - {key}
-            ),
+            in_namespace=sum(other[0] == key[0] for other in training),
+            with_label_studio=self._with_label_studio_of(key, training),
+            predicting=self._with_label_studio_of(key, predicting),
         )
+
+    def _with_label_studio_of(self, key: Key, others: Iterable[Key]) -> int:
+        ours = self._address(key)
+        return sum(self._address(other) in ("", ours) for other in others)
 
     @contextmanager
     def starting(self, key: Key) -> Iterator[None]:

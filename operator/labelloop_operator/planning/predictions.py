@@ -6,11 +6,13 @@ a training or a rollout, and created again afterwards. Its outcome is recorded b
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from labelloop_operator.api import names
 from labelloop_operator.api.conditions import ConditionStatus, ConditionType, Reason, condition
+from labelloop_operator.api.json_values import count
 from labelloop_operator.api.predictions_status import PredictionsOutcome, PredictionsStatus
 from labelloop_operator.api.spec import Spec
 from labelloop_operator.api.status import ModelVersion
@@ -41,10 +43,10 @@ def write_predictions(builder: PlanBuilder, spec: Spec, job_starts: bool, servin
     if active is None or names.is_cold(active.version) or not _wanted(spec):
         _stop(builder)
         return ()
-    busy = _busy(builder, job_starts)
-    known = _follow(builder, spec, active, busy)
-    builder.status = replace(builder.status, predictions=known)
+    busy, inputs = _busy(builder, job_starts), _inputs(builder, spec)
     jobs = our_prediction_jobs(builder.observed.children, builder.owner.uid)
+    known = _follow(builder, spec, PredictionsStatus(active.version, inputs), jobs, busy)
+    builder.status = replace(builder.status, predictions=known)
     decision = evaluate_predictions(
         PredictionsInput(
             now=builder.now,
@@ -69,7 +71,7 @@ def write_predictions(builder: PlanBuilder, spec: Spec, job_starts: bool, servin
         builder.set(_TYPE, ConditionStatus.FALSE, stuck.reason, stuck.message)
     else:
         builder.set(_TYPE, decision.status, decision.reason, decision.message)
-    return _start(builder, spec, active, known) if decision.start else ()
+    return _start(builder, spec, active, known or PredictionsStatus(active.version, inputs)) if decision.start else ()
 
 
 def _wanted(spec: Spec) -> bool:
@@ -94,24 +96,23 @@ def _busy(builder: PlanBuilder, job_starts: bool) -> str:
     return "the rebase" if rebase_jobs(children, uid) else ""
 
 
-def _follow(builder: PlanBuilder, spec: Spec, active: ModelVersion, busy: str) -> PredictionsStatus | None:
-    """What is recorded of this version, with what its Jobs add; the others are deleted."""
-    inputs = _inputs(builder, spec)
+def _follow(
+    builder: PlanBuilder, spec: Spec, wanted: PredictionsStatus, jobs: Sequence[Child], busy: str
+) -> PredictionsStatus | None:
+    """What is recorded of the wanted predictions, with what their Jobs add; the others are deleted."""
     known = builder.status.predictions
-    if known is not None and (known.version, known.inputs) != (active.version, inputs):
+    if known is not None and (known.version, known.inputs) != (wanted.version, wanted.inputs):
         known = None
     if known is not None and known.outcome is PredictionsOutcome.FAILED and builder.spec_changed:
         known = None  # the edit may have removed the cause
-    for job in our_prediction_jobs(builder.observed.children, builder.owner.uid):
+    for job in jobs:
         about = job.annotations.get(names.ANNOTATION_MODEL_VERSION), job.annotations.get(names.ANNOTATION_INPUTS)
         recorded = known is not None and known.outcome is not None and known.job == job.name
-        if about != (active.version, inputs) or recorded:
+        if about != (wanted.version, wanted.inputs) or recorded:
             _delete(builder, job)
             continue
-        attempt = attempt_of(job, otherwise=0)
-        known = replace(
-            known or PredictionsStatus(active.version, inputs, failures=attempt), job=job.name, outcome=None
-        )
+        before = known or replace(wanted, failures=attempt_of(job, otherwise=0))
+        known = replace(before, job=job.name, outcome=None)
         known = _judge(builder, spec, known, job, busy)
     return known
 
@@ -135,8 +136,8 @@ def _judge(builder: PlanBuilder, spec: Spec, known: PredictionsStatus, job: Chil
             outcome=PredictionsOutcome.PREDICTED,
             reason="",
             message=message,
-            written=_number(found.get("written")),
-            removed=_number(found.get("removed")),
+            written=count(found.get("written")),
+            removed=count(found.get("removed")),
             failures=0,
             not_before=None,
         )
@@ -151,14 +152,12 @@ def _judge(builder: PlanBuilder, spec: Spec, known: PredictionsStatus, job: Chil
     )
 
 
-def _start(
-    builder: PlanBuilder, spec: Spec, active: ModelVersion, known: PredictionsStatus | None
-) -> tuple[Create, ...]:
+def _start(builder: PlanBuilder, spec: Spec, active: ModelVersion, known: PredictionsStatus) -> tuple[Create, ...]:
     task = PredictionTask(
         version=active.version,
         image=active.image,
-        inputs=_inputs(builder, spec),
-        attempt=known.failures if known else 0,
+        inputs=known.inputs,
+        attempt=known.failures,
         has_ca=builder.observed.connection.has_ca,
         address_policy=builder.observed.operator.address_policy,
     )
@@ -166,9 +165,7 @@ def _start(
     name = manifest["metadata"]["name"]
     if builder.is_foreign("Job", name):
         return ()
-    started = replace(
-        known or PredictionsStatus(active.version, task.inputs), job=name, outcome=None, reason="", not_before=None
-    )
+    started = replace(known, job=name, outcome=None, reason="", not_before=None)
     builder.status = replace(builder.status, predictions=started)
     return (Create(manifest),)
 
@@ -186,7 +183,3 @@ def _inputs(builder: PlanBuilder, spec: Spec) -> str:
 def _delete(builder: PlanBuilder, job: Child) -> None:
     if not job.terminating:
         builder.add(Delete("Job", builder.owner.namespace, job.name, job.uid))
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0

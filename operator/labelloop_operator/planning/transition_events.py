@@ -90,12 +90,9 @@ def _rollout(before: Status, after: Status) -> Iterator[Emit]:
 
 
 def _conditions(before: Status, after: Status) -> Iterator[Emit]:
-    told = set()
     for new in after.conditions:
-        if new.type in _OWN_EVENTS or not _moved(before, new):
-            continue
-        told.add(new.reason)
-        yield from _event(new)
+        if new.type not in _OWN_EVENTS and _moved(before, new):
+            yield from _event(new)
     ready = condition(after.conditions, ConditionType.READY)
     shown = {item.reason for item in after.conditions if item.type is not ConditionType.READY}
     if ready is not None and _moved(before, ready) and ready.reason not in shown:

@@ -53,15 +53,12 @@ def evaluate_predictions(given: PredictionsInput) -> PredictionsDecision:
     found = first_decision(CHAIN, given)
     if found is not None:
         return found
-    return _wait(
-        Reason.WRITING_PREDICTIONS, f"predictions of {given.version} are written into Label Studio", start=True
-    )
+    message = f"predictions of {given.version} are written into Label Studio"
+    return PredictionsDecision(True, ConditionStatus.UNKNOWN, Reason.WRITING_PREDICTIONS, message)
 
 
-def _wait(
-    reason: Reason, message: str, look_again_at: datetime | None = None, start: bool = False
-) -> PredictionsDecision:
-    return PredictionsDecision(start, ConditionStatus.UNKNOWN, reason, message, look_again_at)
+def _wait(reason: Reason, message: str, look_again_at: datetime | None = None) -> PredictionsDecision:
+    return PredictionsDecision(False, ConditionStatus.UNKNOWN, reason, message, look_again_at)
 
 
 def written(given: PredictionsInput) -> PredictionsDecision | None:
