@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.datasets.rows import CHOICE_TYPES
 from labelloop.datasets.stored_labels import LabelReader
+from labelloop.label_config.controls import BY_RESULT_TYPE
 from labelloop.label_config.schema import Schema
 from labelloop.models.model import Model, Task
 from labelloop.prediction.answer_checks import checked
@@ -23,7 +23,7 @@ class TaskClassifier:
     """A `Classifier` that answers with what the model predicts for the tasks' data; each task is asked once."""
 
     def __init__(self, model: Model, schema: Schema) -> None:
-        choices = [control for control in schema.controls if control.result_type in CHOICE_TYPES]
+        choices = [control for control in schema.controls if control.result_type in BY_RESULT_TYPE]
         self.labels = {control.name: (*control.labels, NOTHING) for control in choices}
         self._model, self._schema = model, schema
         self._said: dict[str, Mapping[str, tuple[tuple[str, ...], float]]] = {}
@@ -57,10 +57,9 @@ class TaskClassifier:
             for result in answer.prediction.get("result", ()):
                 name, kind = str(result["from_name"]), str(result["type"])
                 if name in readers and isinstance(value := result["value"], dict):
-                    paths = tuple(tuple(item) if isinstance(item, list) else (item,) for item in value[kind])
                     score = result.get("score", 1.0)
                     sure = float(score) if isinstance(score, int | float) else 1.0
-                    labels = readers[name].read(paths)[0]
+                    labels = readers[name].read(BY_RESULT_TYPE[kind].read(value) or ())[0]
                     said[name] = (labels, max(sure, _LEAST)) if labels else ((NOTHING,), 1.0)
             self._said[text] = said
 
