@@ -44,13 +44,13 @@ class Choices(LabelList):
 
     def to_xml(self, name: str, to_name: str, selections: Sequence[Sequence[Path]]) -> str:
         """See ControlType.to_xml."""
+        choices = choice_tags(selections)
         groups = {group for paths in selections for path in paths for group in groups_of(path)}
-        leaves = [[path for path in paths if path not in groups] for paths in selections]
-        kind = "multiple" if any(len(paths) > 1 for paths in leaves) else "single"
+        several = any(len({*paths} - groups) > 1 for paths in selections)
+        kind = "multiple" if several else "single"
         nested = ' allowNested="true"' if groups else ""
         return (
-            f'<Choices name={quoteattr(name)} toName={quoteattr(to_name)} choice="{kind}"{nested}>'
-            f"{choice_tags(leaves)}</Choices>"
+            f'<Choices name={quoteattr(name)} toName={quoteattr(to_name)} choice="{kind}"{nested}>{choices}</Choices>'
         )
 
     def implied(self, control: Control) -> frozenset[Path]:
