@@ -20,7 +20,6 @@ from labelloop.cli.data_options import (
 )
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, table, warn, working
-from labelloop.cli.train import HEADLINE
 from labelloop.intervals import FEWEST_PER_LABEL
 
 if TYPE_CHECKING:
@@ -95,8 +94,10 @@ def _report_unknown(data: Path, model: "Model", examples: Sequence["Example"], u
 
 
 def _lines(model: "Model", metrics: Mapping[str, Any]) -> Iterator[str]:
+    from labelloop.models.metrics import LABELS
+
     yield model.version
-    for name in HEADLINE:
+    for name in LABELS:
         if name in metrics:
             yield f"{name:<10} {_number(metrics[name])}"
     for control, part in metrics.get("controls", {"": metrics}).items():

@@ -113,6 +113,8 @@ def _load(store: "ProjectStore", version: str) -> "Model":
 
 
 def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> Iterator[str]:
+    from labelloop.models.metrics import LABELS
+
     yield _fact("project", facts.project)
     yield _fact("version", version or "none: cold start")
     if model is not None:
@@ -120,9 +122,9 @@ def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> I
         for control, labels in model.labels.items():
             more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
             yield _fact("labels", f"{control}: {', '.join(labels[:MOST_LABELS])}{more}")
-        for name in ("accuracy", "macro_f1", "log_loss", "ece", "examples"):
+        for name, label in LABELS.items():
             if model.metrics.get(name) is not None:
-                yield _fact(_WORDS.get(name, name), model.metrics[name])
+                yield _fact(label, model.metrics[name])
     for name, line in facts.lines().items():
         yield _fact(name, line)
     if model is not None:
@@ -135,9 +137,6 @@ def _measured(metrics: Mapping[str, Any]) -> Iterator[str]:
             yield from ("", *by_label(control, part["per_class"]))
         if part.get("confusions"):
             yield from ("", *confusions(part["confusions"]))
-
-
-_WORDS = {"macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error", "examples": "texts held out"}
 
 
 def _fact(name: str, value: object) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from labelloop.datasets.labelled_files import LabelledFile
     from labelloop.training.result import Result
 
-HEADLINE = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 USAGE = "train needs --out and either --data FILE or --project N; see labelloop train --help."
 _MAX_SHOWN = 3
 
@@ -87,13 +86,15 @@ def _trained(
 
 
 def _document(result: "Result", conflicts: list[Contradiction], out: Path) -> Mapping[str, object]:
+    from labelloop.models.metrics import LABELS
+
     return {
         "outcome": result.outcome,
         "reason": result.reason,
         "message": result.message,
         "version": result.version,
         "fit_seconds": result.seconds.get("fit"),
-        **{name: result.metrics.get(name) for name in HEADLINE if name in result.metrics},
+        **{name: result.metrics.get(name) for name in LABELS if name in result.metrics},
         "metrics": dict(result.metrics),
         "counts": dict(result.counts),
         "labels": list(result.labels),

@@ -23,9 +23,9 @@ from scipy.special import betainc
 from labelloop.datasets.examples import Example
 from labelloop.label_config.schema import Control, Schema
 from labelloop.models.classifier import Classifier
+from labelloop.models.metrics import GATE_METRICS, METRICS, GateScore, agreement
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
-Metric = Literal["accuracy", "log_loss"]
 Mode = Literal["Enforce", "Audit"]
 
 UNAIDED_EXAMPLES = 200
@@ -34,20 +34,16 @@ ACCEPTED_ERRORS = 0.3
 """Share of wrong pre-selections taken to be accepted, where nothing tells it."""
 _SMALLEST_DISCORDANT = 9
 """0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
-_SMALLEST_PROBABILITY = 1e-7
-_TOLERANCES: Mapping[Metric, float] = {"accuracy": 0.01, "log_loss": 0.02}
-_METRICS: Mapping[object, Metric] = {"Accuracy": "accuracy", "LogLoss": "log_loss"}
-"""Values of `spec.evaluation.metric`."""
-_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "log_loss": "log loss"}
 
 
 @dataclass(frozen=True)
 class GateRules:
     """`spec.evaluation`: what a candidate must not fall below."""
 
-    metric: Metric = "accuracy"
+    metric: str = "accuracy"
+    """Name of a metric with a GateScore."""
     tolerance: float | None = None
-    """How much worse it may be; None: 0.01 of accuracy, 0.02 nats of log loss."""
+    """How much worse it may be; None: the tolerance of the metric."""
     min_accuracy: float | None = None
     """The lowest accuracy on the held-out texts that may serve; None: any."""
     mode: Mode = "Enforce"
@@ -57,18 +53,25 @@ class GateRules:
     @property
     def allowed(self) -> float:
         """The tolerance in force."""
-        return _TOLERANCES[self.metric] if self.tolerance is None else self.tolerance
+        return self.score.tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def score(self) -> GateScore:
+        """How two models are compared by the metric."""
+        score = METRICS[self.metric].gate
+        assert score is not None  # noqa: S101 - no other metric can be set
+        return score
 
 
 def gate_rules(given: Mapping[str, object]) -> GateRules:
     """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
     metric, mode = given.get("metric", "Accuracy"), given.get("mode", "Enforce")
-    if not isinstance(metric, str) or metric not in _METRICS:
-        raise ValueError(f"metric is {metric!r}: use {' or '.join(map(str, _METRICS))}")
+    if not isinstance(metric, str) or metric not in GATE_METRICS:
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(GATE_METRICS)}")
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}: use {' or '.join(get_args(Mode))}")
     return GateRules(
-        metric=_METRICS[metric],
+        metric=GATE_METRICS[metric],
         tolerance=_number("tolerance", given.get("tolerance"), 10),
         min_accuracy=_number("minAccuracy", given.get("minAccuracy"), 1),
         mode="Audit" if mode == "Audit" else "Enforce",
@@ -111,7 +114,7 @@ def _compare_control(
     incumbent: Classifier | None, candidate: Classifier, control: Control, examples: Sequence[Example], rules: GateRules
 ) -> Verdict:
     ours = _Answers(candidate, control, examples)
-    accuracy = float(ours.agreement(ours.truths).mean())
+    accuracy = float(agreement(ours, ours.truths).mean())
     figures: Figures = {"control": control.name, "metric": rules.metric, "examples": len(examples)}
     figures["accuracy"] = _rounded(accuracy)
     pairs = None if incumbent is None else _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
@@ -144,32 +147,15 @@ class _Answers:
         above = self.probabilities[:, : len(thresholds)] >= thresholds
         return [frozenset(self.names[column] for column in np.flatnonzero(row)) for row in above]
 
-    def agreement(self, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
-        """Per example 0 to 1: common labels as a share of all that either names (a single choice: right or wrong)."""
-        return np.array(
-            [len(mine & other) / max(len(mine | other), 1) for mine, other in zip(self.chosen, labels, strict=True)]
-        )
-
-    def log_likelihood(self, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
-        """Per example the mean over the labels' ln(probability), of a multiple choice over all classes."""
-        column = {name: index for index, name in enumerate(self.names)}
-        members = np.zeros(self.probabilities.shape, np.bool_)
-        for row, names in enumerate(labels):
-            members[row, [column[name] for name in names if name in column]] = True
-        sure = np.log(np.clip(self.probabilities, _SMALLEST_PROBABILITY, 1))
-        if self.multiple:
-            absent = np.log(np.clip(1 - self.probabilities, _SMALLEST_PROBABILITY, 1))
-            return np.asarray(np.where(members, sure, absent).mean(axis=1))
-        found = np.where(members, sure, 0).sum(axis=1) / np.maximum(members.sum(axis=1), 1)
-        return np.asarray(np.where(members.any(axis=1), found, np.log(_SMALLEST_PROBABILITY)))
-
 
 class _Pairs:
     """Both models on the same examples; `differences` per example, positive where the candidate is better."""
 
     def __init__(self, candidate: _Answers, incumbent: _Answers, examples: Sequence[Example], rules: GateRules) -> None:
         self._rules = rules
-        self._scores = self._scored(candidate, candidate.truths), self._scored(incumbent, candidate.truths)
+        self._label, self._score = METRICS[rules.metric].label, rules.score
+        scored = self._score.per_example
+        self._scores = scored(candidate, candidate.truths), scored(incumbent, candidate.truths)
         self._unaided = np.array([example.origin == "manual" for example in examples])
         difference = self._scores[0] - self._scores[1]
         if self._unaided.sum() >= UNAIDED_EXAMPLES:
@@ -183,11 +169,8 @@ class _Pairs:
         self.mean = float(self.differences.mean())
         observed = difference[self._used]
         self._discordant = int((np.abs(observed) > 1e-12).sum())
-        exact = rules.metric == "accuracy" and bool(np.isin(observed, (-1, 0, 1)).all())
+        exact = self._score.counts_errors and bool(np.isin(observed, (-1, 0, 1)).all())
         self.p_value = self._exact() if exact else self._normal()
-
-    def _scored(self, answers: _Answers, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
-        return answers.agreement(labels) if self._rules.metric == "accuracy" else answers.log_likelihood(labels)
 
     def _lean(
         self,
@@ -199,8 +182,9 @@ class _Pairs:
         """What the accepted errors behind each corrected one add: their true difference, less the stored one."""
         share = self._rules.accepted_errors
         corrected = np.array([example.origin == "prediction-changed" for example in examples])
-        corrected &= incumbent.agreement(incumbent.truths) < 1
-        stored = self._scored(candidate, incumbent.chosen) - self._scored(incumbent, incumbent.chosen)
+        corrected &= agreement(incumbent, incumbent.truths) < 1
+        scored = self._score.per_example
+        stored = scored(candidate, incumbent.chosen) - scored(incumbent, incumbent.chosen)
         return np.asarray(np.where(corrected, share / (1 - share) * (difference - stored), 0.0))
 
     def _exact(self) -> float:
@@ -217,13 +201,13 @@ class _Pairs:
     def detectable(self) -> float:
         """The smallest loss that would have been refused, in the units of the metric."""
         quantile = -NormalDist().inv_cdf(SIGNIFICANCE)
-        if self._rules.metric == "log_loss":
+        if not self._score.counts_errors:
             return max(self._rules.allowed, quantile * float(self.differences.std()) / sqrt(len(self.differences)))
         pairs = max(self._discordant, _SMALLEST_DISCORDANT)
         return max(self._rules.allowed, max(_SMALLEST_DISCORDANT, quantile * sqrt(pairs)) / len(self.differences))
 
     def figures(self) -> Figures:
-        """For result.json; log losses are told as such, lower being better."""
+        """For result.json; a metric of which lower values are better is shown as it is."""
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():
@@ -241,15 +225,14 @@ class _Pairs:
         }
 
     def _reported_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
-        sign = 1 if self._rules.metric == "accuracy" else -1
-        candidate, incumbent = (_rounded(sign * float(scores[members].mean())) for scores in self._scores)
+        candidate, incumbent = (_rounded(self._score.sign * float(scores[members].mean())) for scores in self._scores)
         return candidate, incumbent
 
     def message(self) -> str:
         """One line with both figures."""
         candidate, incumbent = self._reported_scores(self._used)
         return (
-            f"{_NAMES[self._rules.metric]} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
+            f"{self._label} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
             f"on {self.compared} held-out texts"
         )
 

@@ -17,7 +17,6 @@ TERMINATION_BYTES = 4096
 """What the kubelet keeps of a termination message."""
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 _LONGEST_MESSAGE = 1000
-_HEADLINE_METRICS = ("accuracy", "macro_f1", "log_loss", "ece", "examples")
 
 Outcome = Literal["Trained", "Refused", "Unchanged", "NotEnoughData", "Rebased", "NeedsTraining", "Predicted", "Failed"]
 """Of a training, (Rebased, NeedsTraining) of a rebase, and (Predicted) of a batch prediction."""
@@ -125,7 +124,7 @@ def termination_message(result: Result) -> bytes:
     encoded = _encode(shortened)
     if len(encoded) <= TERMINATION_BYTES:
         return encoded
-    headline = {name: result.metrics[name] for name in _HEADLINE_METRICS if name in result.metrics}
+    headline = {name: value for name, value in result.metrics.items() if not isinstance(value, Mapping | list)}
     shortened = replace(shortened, metrics=headline)
     for name in ("labels", "removed_labels"):
         shortened = _without_tail(shortened, name)

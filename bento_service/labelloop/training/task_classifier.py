@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config.controls import BY_RESULT_TYPE
 from labelloop.label_config.schema import Schema
+from labelloop.models.metrics import METRICS
 from labelloop.models.model import Model, Task
 from labelloop.prediction.answer_checks import checked
 
@@ -16,7 +17,6 @@ _LEAST = 1e-6
 """Stands for the score of a choice that has none above it."""
 NOTHING = "(no answer)"
 """Stands for a task that the model says nothing about, which is wrong."""
-_NEEDS_PROBABILITIES = ("log_loss", "ece")
 
 
 class TaskClassifier:
@@ -67,7 +67,7 @@ class TaskClassifier:
 def without_probabilities(metrics: Mapping[str, object]) -> dict[str, object]:
     """Metrics of answers that are choices: what would need probabilities is not known."""
     kept: dict[str, object] = {
-        name: None if name in _NEEDS_PROBABILITIES else value
+        name: None if name in METRICS and METRICS[name].needs_probabilities else value
         for name, value in metrics.items()
         if name != "calibration"
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.intervals import FEWEST_PER_LABEL, Interval, wilson, wilson_f1
 from labelloop.json_values import as_list, as_mapping, as_number, as_share, as_text
+from labelloop.models.metrics import LABELS, METRICS
 from labelloop.serving.model_page.plots import Plot, calibration
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 MAX_PAIRS = 20
 LONG_TABLE = 15
 """Rows from which on a table says how many it has, since it scrolls."""
-_TITLES = {"macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error", "examples": "texts held out"}
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,7 @@ def _control(
     counts: Mapping[str, object],
     origin: Mapping[str, object],
 ) -> ControlFacts:
-    figures = []
-    if (accuracy := share(metrics.get("accuracy"), metrics.get("examples"))).text != "-":
-        figures.append(("accuracy", accuracy))
-    for key, title in _TITLES.items():
-        if (text := as_text(metrics.get(key), percent=key == "macro_f1")) != "-":
-            figures.append((title, Figure(as_number(metrics.get(key)), text)))
+    figures = [(label, figure) for key, label in LABELS.items() if (figure := _figure(key, metrics)).text != "-"]
     per_class = as_mapping(metrics.get("per_class"))
     missing = None if as_number(metrics.get("accuracy")) is not None else _why_none(metrics, origin)
     rows = [
@@ -115,6 +110,14 @@ def _control(
     ]
     rows.sort(key=_badness)
     return ControlFacts(name, figures, missing, rows, _confusions(metrics, per_class), calibration(metrics))
+
+
+def _figure(name: str, metrics: Mapping[str, object]) -> Figure:
+    """A metric, or the number of texts; only accuracy is a share of texts, which has an interval."""
+    value = metrics.get(name)
+    if name == "accuracy":
+        return share(value, metrics.get("examples"))
+    return Figure(as_number(value), as_text(value, percent=name in METRICS and METRICS[name].is_share))
 
 
 def _class_row(label: str, count: object, metrics: Mapping[str, object], *, measured: bool) -> ClassRow:
