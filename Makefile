@@ -34,9 +34,10 @@ image: setup ## the backend's base Bento image and the operator's image (BASE_IM
 image-label-studio: setup ## Label Studio as an image, for tests and demo
 	$(PY) -m tools.build_images label-studio
 
-lint: setup ## ruff, import rules, types
+lint: setup ## ruff, vocabulary, import rules, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(PY) -m tools.vocabulary
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/mypy
 

@@ -1,9 +1,9 @@
-"""Learning curves: accuracy, log loss and calibration by number of labels, beside the peer with the same labels.
+"""Learning curves: accuracy, log loss and calibration by number of labels, next to the peer with the same labels.
 
 `python -m bench.curves --data FILE.csv ... [--label-column label] [--seeds 5] [--labels 0 100 300 ...] [--cache DIR]`
 
 Ours pays for the texts it holds out: they are among its labels. Each cell (data, side, labels, seed) is kept in
---cache, so that a run can be resumed; ours are measured anew when the code has changed.
+--cache, so that a run can be resumed; ours are measured again when the code has changed.
 """
 
 import hashlib

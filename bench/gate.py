@@ -1,6 +1,6 @@
 """How often the gate refuses what it should, and lets pass what it should: simulated rounds on real texts.
 
-`python -m bench.gate [--data FILE.csv ...] [--rounds 200]`. Each round draws texts anew, 1,000 of them held out (a
+`python -m bench.gate [--data FILE.csv ...] [--rounds 200]`. Each round draws texts again, 1,000 of them held out (a
 quarter when there are fewer), and trains an incumbent on some of the rest. Then it judges
 
 - a candidate of the same texts, 30 % of whose labels are shuffled (to be refused),

@@ -14,8 +14,8 @@ from bench.learning import Rows
 TEST_SHARE = 0.25
 TEST_FILE, OUTSIDE_FILE = "test.csv", "out_of_scope.csv"
 FILES = f"""
-A `{TEST_FILE}` beside a data file is its untouched test part; without one a quarter of the texts is, another one for
-each seed. The texts of an `{OUTSIDE_FILE}` beside it belong to no class.
+A `{TEST_FILE}` next to a data file is its untouched test part; without one a quarter of the texts is, another one for
+each seed. The texts of an `{OUTSIDE_FILE}` next to it belong to no class.
 """
 
 

@@ -2,7 +2,7 @@
 
 `python -m bench.loop [--rounds 10] [--labels 1000 10000]` on the real parts: cluster, Label Studio, registry, operator,
 backend. One project per number of labels; its first training is not measured. Writes the page `loop`, with the floor
-of each step beside it (`bench.loop_floor`).
+of each step next to it (`bench.loop_floor`).
 """
 
 import sys

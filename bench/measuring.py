@@ -1,4 +1,4 @@
-"""Two things measured side by side: rounds in turns on the same machine, told as ratios.
+"""Two things measured side by side: rounds in turns on the same machine, reported as ratios.
 
 A machine's speed drifts (shared cores, temperature, caches); within a round it drifts little. So both sides run in
 every round, the order changes from round to round, and what is reported is the median of the rounds' own ratios.
@@ -36,7 +36,7 @@ def alternating(rounds: int, sides: Mapping[str, Callable[[], T]]) -> dict[str, 
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one: a round beside somebody else's work does not count."""
+    """The middle one: a round next to somebody else's work does not count."""
     return statistics.median(values)
 
 

@@ -1,4 +1,4 @@
-"""How long a backend takes to start and how much memory it needs, beside the peer in the same run.
+"""How long a backend takes to start and how much memory it needs, next to the peer in the same run.
 
 Any two commands that serve on loopback, `{port}` stands for the port they are to use:
     python -m bench.memory --ours "env PORT={port} labelloop serve" --peer "COMMAND {port}" --ready-path /health

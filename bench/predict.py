@@ -1,4 +1,4 @@
-"""How fast `/predict` answers, beside the peer in the same run.
+"""How fast `/predict` answers, next to the peer in the same run.
 
 Two backends that run already, on loopback:
     python -m bench.predict --ours URL --peer URL --data FILE.csv
@@ -49,7 +49,7 @@ class Side:
 
     url: str
     pid: int | None = None
-    """Its process, when its memory shall be told."""
+    """Its process, when its memory shall be reported."""
     model: Path | None = None
     """Our model folder, to tell where the time of a request goes."""
 

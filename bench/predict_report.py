@@ -68,7 +68,7 @@ def write(measured: Mapping[str, Measured], chosen: argparse.Namespace) -> Path:
         ratios |= {f"{name}: {told}": value for told, value in _ratios(found).items()}
     data["ratios"] = ratios
     return report.write(
-        "predict", "/predict beside label-studio-ml's sklearn example", lines, data,
+        "predict", "/predict next to label-studio-ml's sklearn example", lines, data,
         lambda figure: _plot(figure, measured), target=chosen.out,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""From a trained model to its image in a registry, beside what BentoML's own tools take for it in the same run.
+"""From a trained model to its image in a registry, next to what BentoML's own tools take for it in the same run.
 
 Ours is `labelloop publish`: the base image's layers and one more. The peer is `bentoml build`, `bentoml containerize`
 and `docker push` of the same service with the same model, with everything warm: packages in the engine's layer cache,

@@ -2,8 +2,8 @@
 
 `python -m bench.retrain [--sizes 1000 10000 100000] [--rounds 3] [--data FILE.csv]`. For each size a project with so
 many labelled tasks; ten changes (six edits, a new annotation, a skip, a deleted annotation, an edited text); then a
-retraining that goes on from the last snapshot, and one that reads everything. Each is a process of its own, which does
-what the Job's containers do. The registry is a real one (Debian's docker-registry) on loopback. Label Studio is
+retraining that continues from the last snapshot, and one that reads everything. Each is a process of its own, which
+does what the Job's containers do. The registry is a real one (Debian's docker-registry) on loopback. Label Studio is
 simulated, on loopback too: it answers what the real one does, only faster.
 """
 
@@ -87,7 +87,7 @@ def retrain(url: str, work: Path, snapshots: str, earlier: str | None) -> Figure
     with Repository(place, plain_http=True) as repository:
         digest = push_snapshot(repository, path, ["newest"])
     done("store")
-    # The fit counts the words itself: that much of it stands in the column before.
+    # The fit counts the words itself: that much of it is in the column before.
     TextClassifier.fit(training, reading.schema, {})
     done("fit")
     for clock in (seconds, processor):
@@ -133,7 +133,7 @@ class Site:
         self.project.counters()
 
     def run(self, mode: str) -> Figures:
-        """A retraining in a process of its own; the incremental one goes on from the newest snapshot."""
+        """A retraining in a process of its own; the incremental one continues from the newest snapshot."""
         if mode == INCREMENTAL:
             self.change()
         self.project.requests.clear()
@@ -200,8 +200,8 @@ def lines(found: Mapping[int, Mapping[str, Sequence[Figures]]]) -> list[str]:
             memory = round(median([each["megabytes"] for each in rounds]))
             table.append([f"{size:,}", mode, *counted, *steps, memory])
     told = (
-        "Ten changes, then a retraining that goes on from the last snapshot (incremental) or reads everything (full); "
-        "medians of interleaved rounds, each a process of its own. The registry is real and on loopback. "
+        "Ten changes, then a retraining that continues from the last snapshot (incremental) or reads everything "
+        "(full); medians of interleaved rounds, each a process of its own. The registry is real and on loopback. "
         "**Label Studio is simulated**, on loopback: it answers what the real one does, in milliseconds."
     )
     steps_told = (
@@ -233,7 +233,7 @@ def _goals(found: Mapping[int, Mapping[str, Sequence[Figures]]]) -> list[str]:
     return [
         f"- Tasks read from Label Studio for ten changes among {largest:,}: {most} (goal: at most {GOAL_TASKS}).",
         reading,
-        f"- In processor time, steadier beside other work: {median(used[0]):.2f} s and {median(used[1]):.2f} s.",
+        f"- In processor time, steadier next to other work: {median(used[0]):.2f} s and {median(used[1]):.2f} s.",
         f"- Fit: {fit:.1f} times, for {times:.0f} times the texts (goal: at most linear).",
         "",
     ]

@@ -15,7 +15,7 @@ from labcluster import Cluster
 
 USER_AGENT = "bench-scale"
 OTHERS = (USER_AGENT, "kwok", "kubectl")
-"""User agents of those who ask the API server beside the operator."""
+"""User agents of those who ask the API server next to the operator."""
 GROUP, VERSION, PLURAL = "labelloop.dev", "v1alpha1", "labelstudiobackends"
 NAMESPACE = "scale"
 SERVICES = "10.240.0.0/16"
@@ -45,7 +45,7 @@ def name_of(number: int) -> str:
 
 
 class Api:
-    """The administrator's calls, told from the operator's by their user agent."""
+    """The administrator's calls, reported from the operator's by their user agent."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._api = config.new_client_from_config(config_file=str(cluster.kubeconfig))

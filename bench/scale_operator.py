@@ -54,7 +54,7 @@ class Operator:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return 0.0
-        return next((float(line.split()[-1]) for line in lines if 'reconciles_total{result="success"}' in line), 0.0)
+        return next((float(line.split()[-1]) for line in lines if 'reconcile_total{result="success"}' in line), 0.0)
 
     def cpu_seconds(self) -> float:
         """Processor time so far."""

@@ -1,4 +1,4 @@
-"""How long training takes and how good the model is, beside the peer's estimator in the same run.
+"""How long training takes and how good the model is, next to the peer's estimator in the same run.
 
 `python -m bench.train --data FILE.csv [--label-column label] [--rounds 3]`
 

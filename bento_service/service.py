@@ -4,7 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
-# The library lies beside this file, in a checkout as in the image.
+# The library lies next to this file, in a checkout as in the image.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from labelloop.serving.server import prepare_environment, settings_or_exit

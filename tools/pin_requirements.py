@@ -19,7 +19,7 @@ LINUX = ["--python-platform", "x86_64-unknown-linux-gnu"]
 
 
 def compile_requirements(*arguments: str, given: str | None = None) -> None:
-    """Runs uv's resolver beside this interpreter; `given` is read as its standard input."""
+    """Runs uv's resolver next to this interpreter; `given` is read as its standard input."""
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "pip", "compile", *OPTIONS, *arguments], check=True, input=given, text=True)
 

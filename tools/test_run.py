@@ -1,9 +1,9 @@
 """`make test`: every stage in order, the time of each, and the ten slowest parts at the end.
 
 A stage is a command; a part is a stage that is not pytest, or one test of a pytest stage (read from its JUnit report).
-Stages follow one another in lanes; the lanes of one group run beside each other, since what waits for a cluster leaves
+Stages follow one another in lanes; the lanes of one group run next to each other, since what waits for a cluster leaves
 a core to what computes, and what their stages print comes when they end. A lane ends with a stage that the rest of it
-needs and that failed; every other failure is told in the end.
+needs and that failed; every other failure is reported in the end.
 """
 
 import subprocess
@@ -44,7 +44,7 @@ IMAGES = ("backend", "operator", "label-studio", "previous-operator")
 OUTAGES = "tests/e2e/outages"
 """End to end on a cluster of their own: they take away what all other stories need, and the lane has the time."""
 DEMO = "tests/e2e/demo"
-"""The demo makes its own cluster. It comes last in its lane: beside the end of the stories, as the outages do."""
+"""The demo makes its own cluster. It comes last in its lane: next to the end of the stories, as the outages do."""
 SCALE = "tests/e2e/test_bench_scale.py"
 """It makes its own cluster too; in the lane of the stories that lane would end last."""
 Lane = tuple[Stage, ...]
@@ -53,6 +53,7 @@ GROUPS: tuple[tuple[Lane, ...], ...] = (
         (
             Stage("ruff", (str(BIN / "ruff"), "check", ".")),
             Stage("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
+            Stage("vocabulary", (sys.executable, "-m", "tools.vocabulary")),
             Stage("import rules", (str(BIN / "lint-imports"), "--no-cache")),
             Stage("types", (str(BIN / "mypy"),)),
             Stage("unit", tests=("tests/unit",)),

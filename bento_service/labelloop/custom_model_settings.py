@@ -1,4 +1,4 @@
-"""Which model of one's own, and what it may take: settings from the environment. Imports nothing of the model's."""
+"""Which custom model, and what it may take: settings from the environment. Imports nothing of the model's."""
 
 import contextlib
 import os

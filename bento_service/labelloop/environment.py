@@ -18,7 +18,7 @@ class SettingsError(ValueError):
 
 
 class SettingsErrors:
-    """Collects what is wrong with several variables, so that all of it is told at once."""
+    """Collects what is wrong with several variables, so that all of it is reported at once."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -121,7 +121,7 @@ class Environment:
         return None if value is None else Path(value)
 
     def certificates(self, name: str, *, remedy: str) -> bytes | None:
-        """What stands in the file that the variable names, or None when unset."""
+        """What is in the file that the variable names, or None when unset."""
         path = self.optional_path(name)
         if path is None:
             return None

@@ -1,4 +1,4 @@
-"""What the model page shows beside the model's own figures: state, notes, projects and versions. Data only."""
+"""What the model page shows next to the model's own figures: state, notes, projects and versions. Data only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

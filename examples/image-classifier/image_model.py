@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from labelloop.datasets.examples import Example
-from labelloop.label_config.schema import Schema
-from labelloop.models import Model, Prediction, result_of
-from labelloop.models.model import Task
+from labelloop import Example, Model, Prediction, Schema, Task, result_of
 
 
 class DummyImageClassifier(Model):

@@ -7,10 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from labelloop.datasets.examples import Example
-from labelloop.label_config.schema import Schema
-from labelloop.models import Model, NotEnoughExamplesError, Prediction, result_of
-from labelloop.models.model import Task
+from labelloop import Example, Model, NotEnoughExamplesError, Prediction, Schema, Task, result_of
 
 SIDES = "x", "y", "width", "height"
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from labelloop.datasets.examples import Example
-from labelloop.label_config.schema import Schema
-from labelloop.models import NotEnoughExamplesError, TextModel
+from labelloop import Example, NotEnoughExamplesError, Schema, TextModel
 
 TOKENS = r"(?u)\b\w\w+\b|\w"
 

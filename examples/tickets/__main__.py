@@ -54,7 +54,7 @@ def task(ticket: Ticket, *, labelled: bool = False) -> dict[str, object]:
             "origin": "manual",
             "value": {"choices": [ticket.label]},
         }
-        # Label Studio takes imported annotations for ground truth unless told otherwise.
+        # Label Studio takes imported annotations for ground truth unless reported otherwise.
         item["annotations"] = [{"result": [choice], "ground_truth": False, "was_cancelled": False}]
     return item
 

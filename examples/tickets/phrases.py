@@ -90,7 +90,7 @@ INTENTS: dict[str, list[str]] = {
         "I found {item} cheaper, so I withdraw from {order}",
         "remove {item} from {order} and send the rest",
         "my trial of {plan} should not turn into a paid one",
-        "I told you in {month} that I quit {plan}",
+        "I reported you in {month} that I quit {plan}",
         "we move away and cannot use {plan} any more",
         "pause {plan} until {month}",
     ],
@@ -238,7 +238,7 @@ VAGUE: list[tuple[tuple[str, ...], str]] = [
     (("billing", "cancellation"), "why does {plan} run on"),
 ]
 
-# Said beside the point: words of one intent in a text about another.
+# Said next to the point: words of one intent in a text about another.
 ASIDES: dict[str, list[str]] = {
     "billing": ["I paid {amount} on {day}", "the charge was fine", "my card works elsewhere"],
     "refund": ["an earlier refund went quickly", "I do not want my money back", "returning it is no option"],

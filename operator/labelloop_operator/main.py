@@ -59,7 +59,8 @@ RECURSION_LIMIT = 12_000
 
 
 def main() -> int:
-    """Run until told to stop. 0: stopped by a signal; 1: ended by itself, a restart may help; 2: a setting is wrong."""
+    """Run until asked to stop. 0: stopped by a signal; 1: ended by itself, a restart may help; 2: a setting is
+    wrong."""
     sys.setrecursionlimit(RECURSION_LIMIT)
     try:
         settings = Settings.from_environment()
@@ -237,7 +238,7 @@ async def _engine(settings: Settings, parts: Parts) -> Reconciler:
 async def _lead(
     settings: Settings, parts: Parts, stop: asyncio.Event, server: web.AppRunner, holding: list[asyncio.Task[None]]
 ) -> int:
-    """Work until told to stop, or until any part ends by itself: then a restart is the remedy."""
+    """Work until asked to stop, or until any part ends by itself: then a restart is the remedy."""
     engine = await _engine(settings, parts)
     parts.watch.hold()
     # kopf cancels, when it ends, every task made after it started: ours are made before and stopped before.
@@ -266,7 +267,7 @@ async def _lead(
 
 
 async def _first_round(parts: Parts) -> None:
-    """What the cluster holds is set right before a thousand projects are asked what is new in them."""
+    """What the cluster holds is restored before a thousand projects are asked what is new in them."""
     try:
         async with asyncio.timeout(FIRST_ROUND):
             await parts.queue.calm()
@@ -277,7 +278,7 @@ async def _first_round(parts: Parts) -> None:
 
 
 async def _unless(stop: asyncio.Event, step: Coroutine[Any, Any, None]) -> bool:
-    """Do a step of the start; False when told to stop meanwhile."""
+    """Do a step of the start; False when asked to stop meanwhile."""
     task, stopped = asyncio.create_task(step), asyncio.create_task(stop.wait())
     await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():

@@ -27,7 +27,7 @@ CASES = {
     "4": Case("the first list is old: the state at any earlier moment", "no second Job, no way back to an old version"),
     "5": Case(
         "the API server is away for 30 s, or frozen for 90 s",
-        "goes on by itself; no child twice; predictions go on",
+        "it continues by itself; no child twice; predictions continue",
         on_cluster=True,
     ),
     "6": Case(
@@ -50,18 +50,18 @@ CASES = {
     ),
     "10": Case(
         "the training pod: out of memory, evicted, image cannot be pulled, deadline, no or a bad result",
-        "reason told, back-off in status, serving untouched",
+        "reason reported, back-off in status, serving untouched",
         on_cluster=True,
     ),
     "11": Case(
         "a new version crash-loops, cannot be pulled or is never ready",
-        "removed at the deadline, remembered as refused; what served goes on",
+        "removed at the deadline, remembered as refused; what served continues",
         on_cluster=True,
     ),
-    "12": Case("the candidate is worse than what serves", "refused and told; not tried again", on_cluster=True),
+    "12": Case("the candidate is worse than what serves", "refused and reported; not tried again", on_cluster=True),
     "13": Case(
         "Label Studio is down, slow, refuses the token, lost the project or the webhook, blocks the address",
-        "serving goes on; the reason is told; heals by itself",
+        "serving continues; the reason is reported; heals by itself",
         on_cluster=True,
     ),
     "14": Case(
@@ -84,7 +84,7 @@ CASES = {
         on_cluster=True,
     ),
     "21": Case("a resource is edited in any sequence", "same children as with the last spec at once"),
-    "22": Case("the registry is down, or an image is gone from it", "serving goes on; the reason is told", True),
+    "22": Case("the registry is down, or an image is gone from it", "serving continues; the reason is reported", True),
     "C1": Case("an annotation is edited, its webhook is lost, nothing else happens", "counted by the next scan", True),
     "C2": Case("annotations are made and deleted between two polls", "counted as documented: not at all"),
     "C3": Case("the only annotation of a task is deleted", "counted"),

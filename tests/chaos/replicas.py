@@ -81,7 +81,7 @@ class Replica:
 
 
 class Replicas:
-    """Two replicas; one that ended starts anew, under a new name, after a while."""
+    """Two replicas; one that ended starts again, under a new name, after a while."""
 
     def __init__(self, made: Scene, random: Random) -> None:
         self._scene = made

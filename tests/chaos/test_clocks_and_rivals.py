@@ -19,7 +19,7 @@ SOME = ["first deployment", "second training", "training that fails once", "Star
 
 
 async def disturbed(plan: Plan, start: Start, write: int, deed: Any, active: str | None = None) -> tuple[Json, int]:
-    """Something is done to the world right after the Nth write; `active` is waited for, if told.
+    """Something is done to the world right after the Nth write; `active` is waited for, if reported.
 
     Returns the end, and the last of the writes after which it was done.
     """

@@ -122,7 +122,7 @@ async def lived(fault: Fault | None, times: int) -> tuple[Json, Counter[str]]:
 
 
 async def asked_again(plural: str, seconds: int) -> list[float]:
-    """When the first write of a kind was tried, told to come back later until then."""
+    """When the first write of a kind was tried, reported to come back later until then."""
     asked: list[float] = []
     async with scene() as made:
         loop = asyncio.get_running_loop()
@@ -183,7 +183,7 @@ async def moved_and_deleted(fault: Fault | None, times: int) -> tuple[Json, Coun
         incomplete = made.world.operator.metrics.registry.get_sample_value("labelloop_deregistrations_incomplete_total")
         left = [*made.label_studio.webhooks.values(), *made.label_studio.backends.values()]
         if fault is not FAULTS["404"]:  # which says that the project is gone, and everything in it
-            assert not left or incomplete, "what stays is told"
+            assert not left or incomplete, "what stays is reported"
         assert not incomplete or took >= DEREGISTER_TIMEOUT
         return end, calls + of_deletion, took
 

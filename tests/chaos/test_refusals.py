@@ -24,7 +24,7 @@ def lost_service(made: Scene) -> None:
 
 
 def other_secrets(made: Scene) -> None:
-    """The pods' Secret is made anew when it is gone, which a look at Label Studio's webhook brings up."""
+    """The pods' Secret is made again when it is gone, which a look at Label Studio's webhook brings up."""
     made.api.remove("secrets", NAMESPACE, f"{NAME}-ml-relay")
     made.apply(labelStudio={"register": False})
 

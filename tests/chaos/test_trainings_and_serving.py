@@ -123,7 +123,7 @@ async def job_changed(deed: Deed, field: str) -> None:
             live["metadata"]["annotations"].items() >= {**before["metadata"]["annotations"], "theirs": "kept"}.items()
         )
         told = [item["note"] for item in made.api.all("events") if item["reason"] == "JobRestored"]
-        assert told == [f"Job {place[2]}: {field} did not agree with the resource and is set right"]
+        assert told == [f"Job {place[2]}: {field} did not agree with the resource and is restored"]
         assert made.world.condition("TrainingSucceeded") == ("Unknown", "TrainingRunning")
         made.jobs_run = True
         made.go_on()  # in a scene others only move when something was written

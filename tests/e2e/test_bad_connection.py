@@ -1,4 +1,4 @@
-"""Label Studio cannot be reached, or not as it should be: told with address and remedy, and serving goes on."""
+"""Label Studio cannot be reached, or not as it should be: reported with address and remedy, and serving continues."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Wrong fields, images that do not exist, objects of somebody else: refused at once, or told in a condition."""
+"""Wrong fields, images that do not exist, objects of somebody else: refused at once, or reported in a condition."""
 
 import re
 from typing import Any
@@ -82,7 +82,7 @@ def test_objects_of_somebody_else_are_left_alone(story: Story, project: Project)
     backend.wait_ready()
     deployment = backend.deployments[0]["metadata"]["name"]
     backend.delete()
-    # All of them: a Service that is still on its way out would be the conflict that is told.
+    # All of them: a Service that is still on its way out would be the conflict that is reported.
     eventually(lambda: backend.read() is None and not story.children(), PATIENCE, backend.told)
     kube.apply(foreign_deployment(deployment, namespace))
     backend.apply(story.spec(project, 10))

@@ -1,4 +1,4 @@
-"""Models of one's own: the examples beside a real Label Studio, and one as a base image of its own in the cluster."""
+"""Custom models: the examples next to a real Label Studio, and one as a base image of its own in the cluster."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def backend(lab: Lab, folder: Path, example: str, model_class: str) -> Iterator[
 
 def connected(local: LocalBackend, config: str, data: Sequence[dict[str, object]]) -> tuple[int, list[int]]:
     """A project with tasks, connected as a user does it."""
-    number = local.user.create_project("model of one's own", config)
+    number = local.user.create_project("custom model", config)
     tasks = local.user.import_tasks(number, data)
     local.user.call("POST", "/api/ml", {"project": number, "url": local.url, "title": "own"})
     return number, tasks

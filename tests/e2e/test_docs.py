@@ -102,7 +102,7 @@ def started_by_the_guide(story: Story, backend_url: str) -> list[Json]:
 
 
 def plain_backend(story: Story, label_studio_url: str) -> list[Json]:
-    """The image as any container runtime runs it: no operator, no arguments, a user of one's own, a volume."""
+    """The image as any container runtime runs it: no operator, no arguments, a custom user, a volume."""
     environment = {
         "LABEL_STUDIO_HOST": label_studio_url,
         "LABEL_STUDIO_API_KEY": TOKEN,

@@ -81,7 +81,7 @@ def test_an_evicted_training_says_so_and_is_tried_again(story: Story, project: P
         finally:
             cluster.cont("registry")
         told = "was evicted: its node was drained or lost"
-        # The Event stays; the condition goes on when it is tried again, two seconds later.
+        # The Event stays; the condition continues when it is tried again, two seconds later.
         eventually(lambda: any(told in message for message in failures_told(backend)), PATIENCE, backend.told)
         assert_backs_off(backend, failures=2)
         trained = backend.wait_version_other_than(cold)

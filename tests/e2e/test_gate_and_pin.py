@@ -24,7 +24,7 @@ def test_a_refused_model_is_kept_out_until_asked_for_and_a_pin_goes_back(story: 
     refused = backend.status["model"]["rejected"][0]
     assert refused["image"] in refusal["message"]
     eventually(lambda: "CandidateRejected" in [event["reason"] for event in backend.events()], PATIENCE, backend.told)
-    # Its updates are used up: nothing trains again, and what served goes on serving.
+    # Its updates are used up: nothing trains again, and what served continues to serve.
     backend.wait_pending(0)
     assert (backend.version, backend.answering) == (first, first)
     assert "more updates" in refusal["message"]

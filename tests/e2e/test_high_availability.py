@@ -1,4 +1,4 @@
-"""Two replicas on the real cluster: the leader killed, frozen and told to end, while Start Training is pressed."""
+"""Two replicas on the real cluster: the leader killed, frozen and asked to end, while Start Training is pressed."""
 
 import json
 import os

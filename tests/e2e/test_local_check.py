@@ -1,4 +1,4 @@
-"""A backend that registers itself in a real Label Studio, and `labelloop check` beside it: healthy, then not."""
+"""A backend that registers itself in a real Label Studio, and `labelloop check` next to it: healthy, then not."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Local mode beside a real Label Studio: one process on the host, connected by hand, without Kubernetes behind it."""
+"""Local mode next to a real Label Studio: one process on the host, connected by hand, without Kubernetes behind it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ class LocalBackend:
         return number, tasks
 
     def version(self, project: int) -> str:
-        """The version that Label Studio is told for a project."""
+        """The version that Label Studio is reported for a project."""
         asked = self.user.project(project)
         schema = {"schema": asked["label_config"], "project": str(project)}
         return str(self.server.call("POST", "/setup", json=schema).json()["model_version"])
@@ -41,11 +41,11 @@ class LocalBackend:
         return self.version(project)
 
     def wait_predicted(self, task: int, version: str, choice: str) -> None:
-        """Each worker takes a new model by itself: the one that told of it first need not be the one asked next."""
+        """Each worker takes a new model by itself: the one that reported it first need not be the one asked next."""
         eventually(lambda: self.predicted(task) == (version, choice), PATIENCE, self.server.told, interval=1.0)
 
     def predicted(self, task: int) -> tuple[str, str]:
-        """Version and choice of the newest prediction. Asked for anew: what opening a task brought once, by the worker
+        """Version and choice of the newest prediction. Asked for again: what opening a task brought once, by the worker
         that still had the old model, Label Studio keeps."""
         self.user.predict(self.user.task(task)["project"], [task])
         predictions = sorted(self.user.task(task)["predictions"], key=lambda item: int(item["id"]))

@@ -28,8 +28,9 @@ def test_pods_are_restricted_and_hold_only_what_their_work_needs(story: Story, p
     with pods_seen(story) as seen:
         backend = story.trained(project, EVERY, serving={"podTemplate": additions("backend")},
                                 training={"updatesPerTraining": EVERY, "podTemplate": additions("train")})  # fmt: skip
+        backend.wait_for("PredictionsWritten", "True")
     by_component = {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in seen.values()}
-    assert by_component.keys() == {"serving", "training"}
+    assert by_component.keys() == {"serving", "training", "prediction"}
 
     for pod in seen.values():
         assert not [volume for volume in pod["spec"]["volumes"] if "projected" in volume], "a service-account token"
@@ -45,10 +46,12 @@ def test_pods_are_restricted_and_hold_only_what_their_work_needs(story: Story, p
     assert "No such file" in looked
 
     secrets = {
-        container["name"]: secrets_of(by_component["training"], container)
-        for container in steps(by_component["training"])
+        container["name"]: secrets_of(by_component[component], container)
+        for component in ("training", "prediction")
+        for container in steps(by_component[component])
     }
-    assert secrets == {"restore": set(), "train": {CONNECTION_SECRET, "extra"}, "publish": set()}
+    wanted = {"restore": set(), "train": {CONNECTION_SECRET, "extra"}, "publish": set(), "predict": {CONNECTION_SECRET}}
+    assert secrets == wanted
     assert secrets_of(serving, steps(serving)[0]) == {f"{backend.name}-ml-relay", "extra"}
 
 

@@ -16,7 +16,7 @@ RARELY_USED = {
     Permission("get", "batch/jobs"),
     # Why the pod of a Job is refused: test_failing_jobs.py.
     Permission("list", "events.k8s.io/events"),
-    # A Job that somebody changes while it runs is set right.
+    # A Job that somebody changes while it runs is restored.
     Permission("patch", "batch/jobs"),
 }
 """Granted, and not used by every run."""

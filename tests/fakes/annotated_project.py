@@ -92,7 +92,7 @@ class AnnotatedProject:
         self._touch(task)
 
     def delete_task(self, task: int) -> None:
-        """Nothing tells of it but the counters."""
+        """Nothing describes it but the counters."""
         del self.tasks[task]
         self._tick()
 

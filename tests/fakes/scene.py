@@ -1,4 +1,4 @@
-"""One resource in virtual time: the operator over HTTP against the fakes, and a cluster that goes on around it.
+"""One resource in virtual time: the operator over HTTP against the fakes, and a cluster that continues around it.
 
 What the other controllers do happens between two looks at the world: pods serve (unless their image is bad), Jobs end
 as the story says, what belongs to a deleted resource is collected. After every look what must never happen is checked.

@@ -249,7 +249,7 @@ def _other_header(good: bytes, random: Random) -> bytes:
 
 
 def _other_rows(good: bytes, random: Random) -> bytes:
-    """Rows changed and everything told about them changed with them."""
+    """Rows changed and everything reported about them changed with them."""
     header, *members = _members(good)
     document = json.loads(header)
     packed = []

@@ -212,6 +212,6 @@ def _odd(good: object, answer: Answer, seed: int) -> Answer:
         return answer
     answer = twisted(answer, seed)
     if answer.status >= 400 and answer.body.lstrip()[:1] in (b"{", b"["):
-        # Of error objects the messages are told, whatever they say.
+        # Of error objects the messages are reported, whatever they say.
         answer.body = answer.body.replace(CANARY.encode(), b"x")
     return answer

@@ -35,7 +35,7 @@ class RoutesTarget:
         self._routes = routes
 
     def run(self, cases: int, seed: int) -> Report:
-        """Run that many cases; one after another, so that what a request did can be told."""
+        """Run that many cases; one after another, so that what a request did can be reported."""
         report = Report(self.name)
         began = time.monotonic()
         with ExitStack() as stack:
@@ -130,7 +130,7 @@ MADE: Mapping[str, Callable[[Random], object]] = {
 
 
 def _plant(document: object) -> None:
-    """A canary at the end of every text that stands in the data of a task."""
+    """A canary at the end of every text that is in the data of a task."""
     for container, key in list(places(document)):
         if key != "data" or not isinstance(container, dict):
             continue

@@ -139,7 +139,7 @@ class Annotator:
         return self.page.locator(".lsf-backend-card").first
 
     def wait_for_backend_state(self, state: str) -> None:
-        """Wait until the card says that of the connection, for example `Connected`; Label Studio asks for it anew."""
+        """Wait until the card says that of the connection, for example `Connected`; Label Studio asks for it again."""
         expect(self.page.locator(".lsf-ml__status-label").first).to_have_text(state, timeout=_PATIENCE)
 
     def press_start_training(self) -> None:

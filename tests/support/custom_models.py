@@ -1,4 +1,4 @@
-"""Models of one's own that do what their tasks say: right, or one of the things that go wrong."""
+"""Custom models that do what their tasks say: right, or one of the things that go wrong."""
 
 import json
 import os

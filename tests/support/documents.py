@@ -149,5 +149,5 @@ def programs(folder: Path, **own: str) -> Path:
 
 
 def make_program() -> str:
-    """The real one, whatever stands in `programs()`."""
+    """The real one, whatever is in `programs()`."""
     return shutil.which("make") or "make"

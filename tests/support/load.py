@@ -26,7 +26,7 @@ class LoadReport:
     versions: list[str] = field(default_factory=list)
     """In order of first appearance."""
     first_seen: dict[str, float] = field(default_factory=dict)
-    """Wall-clock time at which a prediction first told a version."""
+    """Wall-clock time at which a prediction first reported a version."""
     longest: float = 0.0
     """Seconds of the slowest pair."""
     side_by_side: float = 0.0
@@ -56,7 +56,7 @@ def judge(pairs: Iterable[dict[str, Any]]) -> LoadReport:
 
 
 def _side_by_side(requests: Iterable[tuple[float, float, str]]) -> float:
-    """`requests` are times of sending and of the answer, and the version told."""
+    """`requests` are times of sending and of the answer, and the version reported."""
     first_answer: dict[str, float] = {}
     last_sent: dict[str, float] = {}
     for sent, answered, version in requests:

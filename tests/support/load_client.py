@@ -37,14 +37,15 @@ class Client:
         return head.encode() + content
 
     async def pair(self) -> dict[str, Any]:
-        """One pair: versions told by both answers, wall-clock times (`asked`: between the two), and what went wrong."""
+        """One pair: versions reported by both answers, wall-clock times (`asked`: between the two), and what went
+        wrong."""
         told: dict[str, Any] = {"start": time.time(), "asked": None, "setup": None, "predict": None, "error": None}
         step = "setup"
         try:
             told["setup"] = (await self._ask(self._setup, _SETUP_TIMEOUT))["model_version"]
             step, told["asked"] = "predict", time.time()
             told["predict"] = (await self._ask(self._predict, _PREDICT_TIMEOUT))["results"][0]["model_version"]
-        except Exception as error:  # whatever went wrong is a failed request and gets told
+        except Exception as error:  # whatever went wrong is a failed request and gets reported
             told["error"] = f"{step}: {type(error).__name__}: {error}"
         told["end"] = time.time()
         return told

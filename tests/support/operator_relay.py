@@ -1,4 +1,4 @@
-"""The operator's relay, as a backend sees it: a small HTTP server on loopback that records what it is told."""
+"""The operator's relay, as a backend sees it: a small HTTP server on loopback that records what it is reported."""
 
 import json
 import threading

@@ -13,8 +13,8 @@ def round_steps(timeline: Timeline, began: float, version: str, first_answer: fl
     """Seconds of each step of a round, in order; they add up to about the whole, `total`.
 
     `began` and `first_answer` are the wall-clock times of the last annotation's answer and of the first prediction
-    with `version`. Steps that were not seen are left out. `fetch`, `fit` and `evaluate` are told by the trainer and lie
-    within `train`.
+    with `version`. Steps that were not seen are left out. `fetch`, `fit` and `evaluate` are reported by the trainer and
+    lie within `train`.
     """
     marks = _marks(timeline, began, version)
     marks["answered"] = first_answer

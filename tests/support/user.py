@@ -67,7 +67,7 @@ class LabelStudioUser:
         """Import (text, label) pairs as tasks that already carry one annotation each, in bulk.
 
         When its database is locked Label Studio tries the import again, but without the annotations, which the first
-        try has taken out of the tasks; it answers 201 all the same. Such tasks are deleted and imported anew.
+        try has taken out of the tasks; it answers 201 all the same. Such tasks are deleted and imported again.
         """
         rows = [
             {"data": {"text": text}, "annotations": [{"result": choice(label, control), "ground_truth": False}]}

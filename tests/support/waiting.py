@@ -32,7 +32,7 @@ def eventually(
 ) -> T:
     """Ask `condition` until it gives something true, and give that back.
 
-    An AssertionError raised by the condition counts as "not yet"; the last one is told at the deadline.
+    An AssertionError raised by the condition counts as "not yet"; the last one is reported at the deadline.
     `timeout` and `interval` are seconds. Raises StepError with `message`, which names what was awaited, and
     `details`, which describe what is there instead (both called only when needed).
     """

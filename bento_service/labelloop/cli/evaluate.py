@@ -21,6 +21,7 @@ from labelloop.cli.data_options import (
 from labelloop.cli.model_class import ModelClassOption, choose_model_class
 from labelloop.cli.output import JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, table, warn, working
 from labelloop.intervals import FEWEST_PER_LABEL
+from labelloop.metrics import HEADLINE
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
@@ -94,10 +95,8 @@ def _report_unknown(data: Path, model: "Model", examples: Sequence["Example"], u
 
 
 def _lines(model: "Model", metrics: Mapping[str, Any]) -> Iterator[str]:
-    from labelloop.models.metrics import LABELS
-
     yield model.version
-    for name in LABELS:
+    for name in HEADLINE:
         if name in metrics:
             yield f"{name:<10} {_number(metrics[name])}"
     for control, part in metrics.get("controls", {"": metrics}).items():

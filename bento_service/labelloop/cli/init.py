@@ -1,4 +1,4 @@
-"""`labelloop init`: a folder with a backend of one's own that runs at once."""
+"""`labelloop init`: a folder with a custom backend that runs at once."""
 
 import importlib.util
 import keyword
@@ -49,7 +49,7 @@ def _write(template: Path, folder: Path, module: str) -> str:
 
 
 def _module(name: str) -> str:
-    """The name of the Python module. Raises CommandError for one that cannot be imported beside all others."""
+    """The name of the Python module. Raises CommandError for one that cannot be imported next to all others."""
     module = name.lower().replace("-", "_")
     if not _NAME.fullmatch(name):
         raise CommandError(f"NAME is {name!r}: use letters, digits, '-' and '_', and begin with a letter")

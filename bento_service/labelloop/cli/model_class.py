@@ -1,4 +1,4 @@
-"""`--model-class`: the model of one's own that a command works with."""
+"""`--model-class`: the custom model that a command works with."""
 
 import os
 from typing import TYPE_CHECKING, Annotated

@@ -8,6 +8,7 @@ import typer
 from labelloop.cli.evaluate import by_label, confusions
 from labelloop.cli.output import FAILED, JSON_OPTION, CommandError, ago, print_result, table, working
 from labelloop.cli.project_facts import DirectoryOption, ProjectFacts, ProjectOption, project_facts, store_of, stores
+from labelloop.metrics import HEADLINE, title
 
 if TYPE_CHECKING:
     from labelloop.local.version_store import ProjectStore
@@ -113,8 +114,6 @@ def _load(store: "ProjectStore", version: str) -> "Model":
 
 
 def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> Iterator[str]:
-    from labelloop.models.metrics import LABELS
-
     yield _fact("project", facts.project)
     yield _fact("version", version or "none: cold start")
     if model is not None:
@@ -122,9 +121,9 @@ def _shown(facts: ProjectFacts, version: str | None, model: "Model | None") -> I
         for control, labels in model.labels.items():
             more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
             yield _fact("labels", f"{control}: {', '.join(labels[:MOST_LABELS])}{more}")
-        for name, label in LABELS.items():
+        for name in HEADLINE:
             if model.metrics.get(name) is not None:
-                yield _fact(label, model.metrics[name])
+                yield _fact(title(name), model.metrics[name])
     for name, line in facts.lines().items():
         yield _fact(name, line)
     if model is not None:

@@ -149,7 +149,7 @@ def _of_code(folder: Path, wanted: str | None) -> "tuple[str, Addition]":
 
 
 def _result(folder: Path) -> "Result":
-    """What the training of the model left beside it; without that, what the model says about itself."""
+    """What the training of the model left next to it; without that, what the model says about itself."""
     from labelloop.models import ModelFileError, load_model, model_files
     from labelloop.models import custom as own
     from labelloop.training.result import Result, ResultError, read_result

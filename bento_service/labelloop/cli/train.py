@@ -13,6 +13,7 @@ from labelloop.cli.model_class import ModelClassOption, choose_model_class, chos
 from labelloop.cli.output import FAILED, JSON_OPTION, NOT_ENOUGH_DATA, CommandError, print_result, warn, working
 from labelloop.cli.training_run import Contradiction, contradictions, train_into
 from labelloop.environment import runs_in_a_pod
+from labelloop.metrics import HEADLINE
 
 if TYPE_CHECKING:
     from labelloop.datasets.labelled_files import LabelledFile
@@ -86,15 +87,13 @@ def _trained(
 
 
 def _document(result: "Result", conflicts: list[Contradiction], out: Path) -> Mapping[str, object]:
-    from labelloop.models.metrics import LABELS
-
     return {
         "outcome": result.outcome,
         "reason": result.reason,
         "message": result.message,
         "version": result.version,
         "fit_seconds": result.seconds.get("fit"),
-        **{name: result.metrics.get(name) for name in LABELS if name in result.metrics},
+        **{name: result.metrics.get(name) for name in HEADLINE if name in result.metrics},
         "metrics": dict(result.metrics),
         "counts": dict(result.counts),
         "labels": list(result.labels),

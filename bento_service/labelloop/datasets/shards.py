@@ -38,7 +38,7 @@ _COUNTED = b'"was_cancelled":false'
 
 
 class ShardError(ValueError):
-    """The bytes of a shard are not what is told about them."""
+    """The bytes of a shard are not what is known about them."""
 
 
 @dataclass(frozen=True)

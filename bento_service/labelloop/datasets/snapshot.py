@@ -1,4 +1,4 @@
-"""Snapshots: the rows a training read, kept beside the model (format: docs/internals/interfaces.md 2.2).
+"""Snapshots: the rows a training read, kept next to the model (format: docs/internals/interfaces.md 2.2).
 
 A gzip of JSON lines with deterministic bytes: a header, then one line per labelled task ordered by task id. The header
 and each shard are gzip members of their own, so that the next training need not read what did not change. Snapshots
@@ -212,7 +212,7 @@ def _from_bytes(content: bytes, max_bytes: int) -> Snapshot:
     line, position = _first_line(content, min(max_bytes, MAX_HEADER))
     header = read_header(line)
     if sum(member["length"] for member in header.members) > max_bytes:
-        raise HeaderError(f"tells of rows of more than {max_bytes:,} bytes")
+        raise HeaderError(f"announces rows of more than {max_bytes:,} bytes")
     shards = []
     for described in header.members:
         end = position + described["bytes"]
@@ -221,7 +221,7 @@ def _from_bytes(content: bytes, max_bytes: int) -> Snapshot:
         shards.append(shard_of(described, content[position:end]))
         position = end
     if position != len(content):
-        raise HeaderError("holds more than its header tells of")
+        raise HeaderError("holds more than its header announces")
     snapshot = Snapshot(
         header.project,
         header.url_sha256,
@@ -231,7 +231,7 @@ def _from_bytes(content: bytes, max_bytes: int) -> Snapshot:
         header.watermark,
     )
     if header.cut != snapshot.cut:
-        raise HeaderError("does not hold the rows its header tells of")
+        raise HeaderError("does not hold the rows its header announces")
     return snapshot
 
 
@@ -248,7 +248,7 @@ def _first_line(content: bytes, limit: int) -> tuple[bytes, int]:
         raise HeaderError("is truncated" if content else "is no snapshot: it is empty")
     first, _, rest = line.partition(b"\n")
     if not decompressor.eof or rest:
-        read_header(first)  # an older format is told as such
+        read_header(first)  # an older format is reported as such
         raise HeaderError("is truncated" if not rest else "has a header of more than one line")
     return first, len(content) - len(decompressor.unused_data)
 

@@ -35,7 +35,7 @@ class Watermark:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands in the first line."""
+    """What is in the first line."""
 
     project: int
     url_sha256: str

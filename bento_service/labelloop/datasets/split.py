@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from labelloop.datasets.examples import Example
 
 MAX_CHARACTERS = 8_000
-"""Longer texts are told apart by their beginning: normalising takes quadratic time on hostile ones."""
+"""Longer texts are distinguished by their beginning: normalising takes quadratic time on hostile ones."""
 
 
 FEWEST_MEASURED = 10

@@ -1,8 +1,8 @@
 """Labelling configuration XML -> Schema: which controls a model can answer, and with which labels.
 
 A `Scope` tells what a kind of model reads. For the text classifier that is `<Choices>` (single, single-radio, multiple,
-nested) and `<Taxonomy>` on a `<Text>`, `<HyperText>` or `<Paragraphs>`. A configuration may hold anything else beside
-them; what is left out is told in `Schema.ignored`, and when nothing is left the configuration is refused with the
+nested) and `<Taxonomy>` on a `<Text>`, `<HyperText>` or `<Paragraphs>`. A configuration may hold anything else next to
+them; what is left out is reported in `Schema.ignored`, and when nothing is left the configuration is refused with the
 reasons (docs/user/labelling-configurations.md lists them).
 """
 

@@ -1,7 +1,7 @@
 """Credentials: what the connection Secret holds, and how a request gets its Authorization header.
 
 A legacy token is sent as it is. A personal access token (a JWT refresh token) is exchanged for an access token that
-lives for minutes. The token is only ever sent to the address that stands beside it.
+lives for minutes. The token is only ever sent to the address that stands next to it.
 """
 
 import base64

@@ -75,7 +75,7 @@ def update_backend(
     extra_params: object = None,
     basic_auth: tuple[str, str] | None = None,
 ) -> Operation[Backend]:
-    """Sets everything anew: without url and project Label Studio answers 500, without credentials it checks without.
+    """Sets everything again: without url and project Label Studio answers 500, without credentials it checks without.
 
     A new title moves the project's `model_version` along when that was the old title. Changing the url does not move
     the webhook. `extra_params` None keeps what is stored.

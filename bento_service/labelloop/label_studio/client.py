@@ -29,7 +29,7 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 class LabelStudioClient:
     """One Label Studio, one token. Proxies and other settings of the environment are not used, nor redirects followed.
 
-    `addresses` tells where it may connect to; None, for a url of one's own: anywhere.
+    `addresses` tells where it may connect to; None, for a URL that the user gave: anywhere.
     Raises InvalidConnection when the CA certificates are unusable. Not for several threads at once.
     """
 

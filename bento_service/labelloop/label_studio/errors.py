@@ -84,7 +84,7 @@ class Failure(Enum):
     )
     TIMEOUT = "no answer in time: check that the url is reachable from here (network policy, proxy) and not overloaded"
     TLS = "the TLS connection failed: check the certificate of the server, or add its CA as ca.crt"
-    BROKEN = "the connection broke: check that the url speaks HTTP and what stands in between"
+    BROKEN = "the connection broke: check that the url speaks HTTP and what is in between"
 
 
 def unreachable(url: str, failure: Failure) -> Unreachable:

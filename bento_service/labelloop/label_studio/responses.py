@@ -1,6 +1,6 @@
 """Reading answers: status, JSON and field types, each problem as one of the errors.
 
-Bodies are never quoted in a message, which ends in conditions; what an error object says is kept beside it.
+Bodies are never quoted in a message, which ends in conditions; what an error object says is kept next to it.
 """
 
 import json
@@ -120,7 +120,7 @@ def check(response: Response, subject: str) -> None:
         raise Unauthorized(f"{url} answered 403", detail, remedy)
     if status == 404:
         raise NotFound(f"{url}: there is no {subject}, or the token's user cannot see it; check the id and the token.")
-    told = known_words(detail) or "why stands in Label Studio's log"
+    told = known_words(detail) or "why is in Label Studio's log"
     raise Rejected(f"{url} refused {subject} with {status}: {told}.", status, detail)
 
 

@@ -40,7 +40,7 @@ def create_webhook(project: int, url: str, actions: Sequence[str], headers: Mapp
 
 
 def update_webhook(id: int, url: str, actions: Sequence[str], headers: Mapping[str, str]) -> Operation[Webhook]:  # noqa: A002
-    """Sets everything anew: a PATCH without actions would empty their list. Raises NotFound, AddressBlocked."""
+    """Sets everything again: a PATCH without actions would empty their list. Raises NotFound, AddressBlocked."""
     response = yield Request("PATCH", f"/api/webhooks/{int(id)}/", json=_settings(url, actions, headers))
     return _webhook(response, responses.read_object(response, f"webhook {id} to {url}"))
 

@@ -80,7 +80,7 @@ class LocalSettings:
             predictions=PredictionRules.from_environment(environment, mistakes),
             temporary=temporary,
         )
-        # The training reads these by itself; here they are only checked, so that a mistake is told at the start.
+        # The training reads these by itself; here they are only checked, so that a mistake is reported at the start.
         read(lambda: bool(environment.json_object("LABELLOOP_PARAMETERS")), False)
         number("LOGISTIC_REGRESSION_C", 10.0, 1e-9)
         read(lambda: environment.number("LABELLOOP_HOLDOUT", 0.2, minimum=0, maximum=0.9), 0.2)

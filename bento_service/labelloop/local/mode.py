@@ -1,4 +1,4 @@
-"""Local mode in one worker: which version answers which project, and what is told to the trainer."""
+"""Local mode in one worker: which version answers which project, and what is reported to the trainer."""
 
 import asyncio
 import contextlib
@@ -186,7 +186,7 @@ class LocalMode:
         if project is None and make and self._trainer is not None:
             project = self._known(number)
         if project is not None and project.key and "." in str(key) and project.key != str(key):
-            return None  # another project of this number: Label Studio was set up anew
+            return None  # another project of this number: Label Studio was set up again
         return project
 
     def _known(self, number: int) -> _Project | None:
@@ -231,7 +231,7 @@ class LocalMode:
             try:
                 await self._look()
             except Exception:
-                log.exception("The models on disk cannot be followed; what is loaded goes on serving")
+                log.exception("The models on disk cannot be followed; what is loaded continues to serve")
 
     async def _look(self) -> None:
         """Load what is wanted now, and announce it as soon as that is allowed."""

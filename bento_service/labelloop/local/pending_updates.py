@@ -28,7 +28,7 @@ class UpdateCounter:
     _counted_at: float | None = None
 
     def see_hint(self, hint: int, now: float) -> None:
-        """`hint` differs from the last one when a worker has been told of an event."""
+        """`hint` differs from the last one when a worker has got an event."""
         if hint != self._hint:
             self._hint = hint
             self._hinted_at = now if self._hinted_at is None else self._hinted_at

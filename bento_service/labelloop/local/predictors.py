@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def load(
     store: ProjectStore, version: str, own: "CustomModelSettings | None" = None
 ) -> "Predictor | CustomPredictor | None":
-    """The predictor of a version; None when its files cannot be used, which is told. `own`: of a model of one's own."""
+    """The predictor of a version; None when its files cannot be used, which is reported. `own`: of a custom model."""
     from labelloop.prediction.predictor import Predictor
     from labelloop.prediction.self_check import self_check
 

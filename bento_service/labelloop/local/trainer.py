@@ -1,7 +1,7 @@
 """The trainer: counts every project, starts one training at a time in a process of its own, and sees to its end.
 
 All workers of all servers on one MODEL_DIR have one; the one that holds the lock works, and the next takes over when
-its process ends. What a training found stands in the project's state, written by the training itself.
+its process ends. What a training found is in the project's state, written by the training itself.
 """
 
 import fcntl
@@ -104,7 +104,7 @@ class LocalTrainer:
                 try:
                     self._tick(client)
                 except Exception:
-                    log.exception("The trainer goes on after a fault of its own")
+                    log.exception("The trainer continues after a fault of its own")
 
     def _tick(self, client: LabelStudioClient) -> None:
         self._see_training()

@@ -61,7 +61,7 @@ class ProjectStore:
         return status.st_mtime_ns, status.st_ino
 
     def read(self) -> ProjectState:
-        """The state; a damaged one is told and counts as: the newest version that is there, nothing counted."""
+        """The state; a damaged one is reported and counts as: the newest version that is there, nothing counted."""
         try:
             return ProjectState.from_json(self._state_path.read_bytes())
         except FileNotFoundError:

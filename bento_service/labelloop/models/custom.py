@@ -1,4 +1,4 @@
-"""Models of one's own: the class by its name, and its files in a model directory.
+"""Custom models: the class by its name, and its files in a model directory.
 
 A class is named `module:Class` and found in the folder one runs in, in the image's folder for code, or wherever else
 Python looks. Its files are data: what would be executed on reading is refused, when it is written and when it is read.
@@ -20,7 +20,7 @@ from labelloop.models.model import Model
 
 KIND = "own-model"
 FOLDER = "own"
-"""What `save` writes stands in this folder of the model directory."""
+"""What `save` writes is in this folder of the model directory."""
 MAX_FILES = 1_000
 _CODE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".py", ".pyc", ".so"})
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -84,7 +84,7 @@ def load(directory: Path, cls: type[Model]) -> Model:
 
 
 def read_document(directory: Path) -> dict[str, Any]:
-    """`model.json` of a model of one's own, its fields checked. Raises ModelFileError."""
+    """`model.json` of a custom model, its fields checked. Raises ModelFileError."""
     document = model_files.read_document(directory)
     wanted = {"class": str, "version": str, "metrics": dict, "labels": dict, "files": dict}
     for name, kind in wanted.items():

@@ -32,7 +32,7 @@ class Model(ABC):
     """A model of tasks of any kind. Subclasses write `fit`, `save`, `load` and `predict`; the rest has defaults.
 
     `version`, `created_at` (RFC 3339) and `metrics` describe a trained model. The training sets them after `fit` and
-    keeps them in `model.json` beside what `save` writes; they are there again after `load`.
+    keeps them in `model.json` next to what `save` writes; they are there again after `load`.
     """
 
     CONTROLS: ClassVar[tuple[str, ...]] = CONTROL_TYPES
@@ -43,7 +43,7 @@ class Model(ABC):
     """Version of a model that never learns; None: it learns, and each training makes a version of its own."""
 
     labels: Mapping[str, tuple[str, ...]] = {}
-    """Control -> labels it can give, for people; empty: not told."""
+    """Control -> labels it can give, for people; empty: not reported."""
     version: str = ""
     created_at: str | None = None
     metrics: Mapping[str, object] = {}
@@ -54,7 +54,7 @@ class Model(ABC):
         """Train on `examples` (`Example.data`, `.labels`, `.results`), one for each labelled task.
 
         `parameters` are `spec.model.parameters`. Raises NotEnoughExamplesError, or ParameterError for an unusable
-        parameter; anything else raised is the failure ModelFailed, and the old model goes on serving.
+        parameter; anything else raised is the failure ModelFailed, and the old model continues to serve.
         """
 
     @abstractmethod
@@ -143,8 +143,8 @@ def _data(task: Task) -> Mapping[str, object]:
 def result_of(control: "Control", labels: Sequence[str] = (), score: float | None = None, **value: object) -> Task:
     """A result in Label Studio's form, such as `result_of(control, ["car"], 0.9, x=10, y=20, width=5, height=5)`.
 
-    `labels` as the labelling configuration has them; `value`: what else stands in `value` (geometry, `text`, `rating`),
-    of which `original_width`, `original_height` and `image_rotation` go to their place beside it.
+    `labels` as the labelling configuration has them; `value`: what else is in `value` (geometry, `text`, `rating`),
+    of which `original_width`, `original_height` and `image_rotation` go to their place next to it.
     """
     beside: dict[str, object] = {
         name: value.pop(name) for name in ("original_width", "original_height", "image_rotation") if name in value

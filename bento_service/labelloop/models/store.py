@@ -41,7 +41,7 @@ def model_class(name: str | None) -> type[Model]:
 
 
 def save_model(model: Model, directory: Path) -> None:
-    """Write the model so that `load_model` reads it. Raises ModelFileError, and what a model of one's own raises."""
+    """Write the model so that `load_model` reads it. Raises ModelFileError, and what a custom model raises."""
     if isinstance(model, TextClassifier):
         model.save(directory)
     else:
@@ -53,7 +53,7 @@ def load_model(directory: Path) -> TextClassifier: ...
 @overload
 def load_model(directory: Path, model_class: type[Model]) -> Model: ...
 def load_model(directory: Path, model_class: type[Model] | None = None) -> Model:
-    """Load the model that stands in `directory`: the text classifier, or one of `model_class`.
+    """Load the model that is in `directory`: the text classifier, or one of `model_class`.
 
     Raises ModelFileError, also when it is missing or empty, or of another class than `model_class`.
     """

@@ -1,7 +1,7 @@
-"""What a model of one's own answers, checked: Label Studio stores whatever it gets, and some of that breaks its pages.
+"""What a custom model answers, checked: Label Studio stores whatever it gets, and some of that breaks its pages.
 
 As many predictions as tasks; results for controls of the labelling configuration, with labels that it has; finite
-numbers. What is wrong is left out and told; the rest stands.
+numbers. What is wrong is left out and reported; the rest stands.
 """
 
 import json
@@ -33,7 +33,7 @@ class Checked:
 
 
 def checked(predictions: object, tasks: int, schema: Schema) -> list[Checked]:
-    """One for each task. Raises AnswerError when they cannot be told apart."""
+    """One for each task. Raises AnswerError when they cannot be distinguished."""
     if not isinstance(predictions, Sequence) or isinstance(predictions, str | bytes):
         raise AnswerError(f"gives {type(predictions).__name__} instead of a list of predictions")
     if len(predictions) != tasks:

@@ -1,4 +1,4 @@
-"""Predictions of a model of one's own: bounded in time and memory, checked, and what goes wrong told.
+"""Predictions of a custom model: bounded in time and memory, checked, and what goes wrong reported.
 
 The model runs in processes of its own, so that whatever it does, Label Studio's other requests are answered. A process
 that hangs or ends is replaced in the background; its tasks get entries with `error` and without `result`, which Label
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CustomModel:
-    """What a model of one's own tells of itself; as much of a model as the server sees."""
+    """What a custom model says about itself; as much of a model as the server sees."""
 
     name: str
     scope: Scope
@@ -76,7 +76,7 @@ class Faults:
 
 
 class CustomPredictor:
-    """Answers tasks with a model of one's own. `answer` blocks, and may be called by several threads."""
+    """Answers tasks with a custom model. `answer` blocks, and may be called by several threads."""
 
     held_back: Callable[[str], bool] | None = None
     """Tells the tasks (their data as canonical JSON) to which nothing is said; None: there are none."""

@@ -1,4 +1,4 @@
-"""Golden predictions: what a model answered to texts of our own making when it was trained, kept beside it.
+"""Golden predictions: what a model answered to texts of our own making when it was trained, kept next to it.
 
 A new base image may bring other libraries; the model's layer may stand on it without a new training only when the
 answers are the same there. The file holds label names and texts of ours, never a text of a task.

@@ -37,7 +37,7 @@ class Serving:
 
     @property
     def fault(self) -> "Fault | None":
-        """What a model of one's own last did wrong."""
+        """What a custom model last did wrong."""
         return None if self.predictor is None or isinstance(self.predictor, Predictor) else self.predictor.faults.last
 
     @property

@@ -1,4 +1,4 @@
-"""The process of a model of one's own, from the server's side: started, asked within a time, killed."""
+"""The process of a custom model, from the server's side: started, asked within a time, killed."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ class ModelProcess:
         self._send(orjson.dumps(wanted))
 
     def hello(self) -> dict[str, object]:
-        """What the model tells of itself. Raises ModelProcessError when it cannot be loaded."""
+        """What the model says about itself. Raises ModelProcessError when it cannot be loaded."""
         seconds = self._settings.load_seconds
         told = self._receive(seconds, f"was not loaded within {seconds:g} s (LABELLOOP_LOAD_SECONDS)")
         if "error" in told:

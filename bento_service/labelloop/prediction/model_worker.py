@@ -1,4 +1,4 @@
-"""`python -m labelloop.prediction.model_worker FD`: a model of one's own in a process of its own, which may be killed.
+"""`python -m labelloop.prediction.model_worker FD`: a custom model in a process of its own, which may be killed.
 
 Speaks JSON over the socket FD: first one message about the model, or why there is none; then an answer to each request.
 It ends with its standard input, that is with the server.
@@ -136,7 +136,7 @@ def _report(error: BaseException) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """So that too much is an error in the model, not the end of the server beside it."""
+    """So that too much is an error in the model, not the end of the server next to it."""
     if megabytes:
         import resource
 

@@ -35,7 +35,7 @@ class Entry(TypedDict, total=False):
     score: float
     result: list[Region]
     error: str
-    """What a model of one's own did wrong; Label Studio takes such an entry for none."""
+    """What a custom model did wrong; Label Studio takes such an entry for none."""
 
 
 class Predictor:

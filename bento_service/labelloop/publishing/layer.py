@@ -54,7 +54,7 @@ def model_layer(directory: Path, leave_out: Collection[str] = ()) -> Layer:
 
 
 def code_layer(directory: Path) -> Layer:
-    """The code of a model of one's own as `/opt/labelloop/code`, owned and dated like a model's files.
+    """The code of a custom model as `/opt/labelloop/code`, owned and dated like a model's files.
 
     Left out: hidden files, what Python compiled, tests (`test_*`), virtual environments, trained models.
     Raises LayerError when no Python file is left, or for something that is neither a file nor a folder.

@@ -48,7 +48,7 @@ def judge(directory: Path) -> Result:
             problem = difference or self_check(predictor)
     except (ModelFileError, GoldenFileError, SettingsError) as error:
         return _needs_training(version, f"the model cannot be used there: {error}")
-    except Exception as error:  # whatever the new base does to the model, the old one goes on serving
+    except Exception as error:  # whatever the new base does to the model, the old one continues to serve
         LOG.exception("the model does not work on this base image")
         return _needs_training(version, f"the model fails there ({type(error).__name__}): see the container's log")
     if problem is not None:

@@ -65,7 +65,7 @@ class Backend:
         self._heavy = anyio.CapacityLimiter(settings.threads)
         self._batcher = Batcher()
         self._addresses = AddressWatch()
-        # They mostly wait: for a model of one's own to come free, and for its answer.
+        # They mostly wait: for a custom model to come free, and for its answer.
         self._own = anyio.CapacityLimiter(OWN_REQUESTS)
         self._schema = BoundedCache(SCHEMAS_BYTES, partial(_read_schema, scope=self._base.scope), _schema_bytes)
 
@@ -137,7 +137,7 @@ class Backend:
         RequestError 422 when the labelling configuration cannot be read; one without a control that can be answered
         gets entries without a result.
 
-        `context`: what an annotator has drawn, for interactive pre-annotation by a model of one's own.
+        `context`: what an annotator has drawn, for interactive pre-annotation by a custom model.
         """
         predictor = self._base_predictor() if self._local is None else await self._local.predictor(project)
         schema = self._schema[label_config]

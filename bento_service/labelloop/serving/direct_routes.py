@@ -23,7 +23,7 @@ class DirectRoutes:
     """ASGI middleware: calls the handler when path and method are those of a route of `application`.
 
     Anything else goes the usual way, which ends at the same `application`: other methods, unknown paths, probes,
-    metrics. Errors are told by the handlers of `application`; one that has none is raised on.
+    metrics. Errors are reported by the handlers of `application`; one that has none is raised on.
     """
 
     def __init__(self, app: ASGIApp, application: Starlette) -> None:

@@ -169,7 +169,7 @@ def _refusal(status: int, answer: bytes) -> str:
     if isinstance(message, str) and message:
         return f"The operator refused (HTTP {status}): {message[:500]}"
     reason = {
-        401: "the relay secret is wrong; restart this pod so that it reads Secret NAME-ml-relay anew",
+        401: "the relay secret is wrong; restart this pod so that it reads Secret NAME-ml-relay again",
         404: "it knows no such LabelStudioBackend; was it deleted?",
         409: "the resource cannot be trained now; see its conditions",
         429: "too many requests; try again in a minute",

@@ -1,4 +1,4 @@
-"""What a client is told when its request cannot be answered: field, value and remedy, as JSON and as reason phrase."""
+"""What a client gets when its request cannot be answered: field, value and remedy, as JSON and as reason phrase."""
 
 from collections.abc import Sequence
 

@@ -33,9 +33,7 @@ class ServingMetrics:
         self.relayed = Counter(
             "labelloop_relay_requests", "Requests to the operator", ["call", "outcome"], registry=registry
         )
-        self.faults = Counter(
-            "labelloop_model_faults", "Tasks that a model of one's own has failed on", registry=registry
-        )
+        self.faults = Counter("labelloop_model_faults", "Tasks that a custom model has failed on", registry=registry)
         self._ready = Gauge(
             "labelloop_ready", "1 when /readyz answers 200", multiprocess_mode="livemin", registry=registry
         )

@@ -45,8 +45,8 @@ class Event:
 def read_event(payload: object) -> Event | str:
     """The event in a webhook's body, or why it is none of our business.
 
-    Anything may stand in the body: Label Studio leaves out the payload when told to, other tools post what they like.
-    At most MAX_ANNOTATIONS are told on; a hint needs no more.
+    Anything may stand in the body: Label Studio leaves out the payload when asked to, other tools post what they like.
+    At most MAX_ANNOTATIONS are passed on; a hint needs no more.
     """
     if not isinstance(payload, dict):
         return "the body is not an object"

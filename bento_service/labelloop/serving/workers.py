@@ -69,11 +69,11 @@ class _Worker:
         self._start_at = None
 
     def is_hopeless(self) -> bool:
-        """Whether it ended for its settings (exit code 2, it has told), or has died at each start."""
+        """Whether it ended for its settings (exit code 2, it has reported why), or has died at each start."""
         return self.process.poll() == 2 or self._short_lives >= MOST_SHORT_LIVES
 
     def keep(self) -> None:
-        """Start it anew when it has died; one that dies right after its start waits a little."""
+        """Start it again when it has died; one that dies right after its start waits a little."""
         if self.process.poll() is None:
             return
         now = time.monotonic()

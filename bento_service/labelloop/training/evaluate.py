@@ -2,21 +2,63 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.datasets.split import FEWEST_MEASURED
+from labelloop.metrics import METRICS
 from labelloop.models.classifier import Classifier
-from labelloop.models.metrics import METRICS, Measured
 
 if TYPE_CHECKING:
     from labelloop.datasets.examples import Example
     from labelloop.label_config.schema import Schema
 
+CALIBRATION_BINS, FEWEST_IN_BIN = 15, 10
+"""A bin of one or two texts is right in 0 or 100 % of them, whatever the model is worth."""
 MAX_CONFUSIONS = 20
+# A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
+_SMALLEST_PROBABILITY = 1e-7
 _DIGITS = 6
+
+
+@dataclass
+class Measured:
+    """See metrics.Measured."""
+
+    probabilities: NDArray[np.float64]
+    predicted: NDArray[np.bool_]
+    true: NDArray[np.bool_]
+    multiple: bool
+
+    @cached_property
+    def bins(self) -> list[tuple[float, float, int]]:
+        """(mean probability, share of right ones, texts) of the most probable class, in bins of equally many texts."""
+        best = self.probabilities.argmax(axis=1)
+        rows = np.arange(len(best))
+        sure, right = self.probabilities[rows, best], self.true[rows, best]
+        bins = max(min(CALIBRATION_BINS, len(best) // FEWEST_IN_BIN), 1)
+        parts = np.array_split(np.argsort(sure, kind="stable"), bins)
+        return [(float(sure[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+
+    def f1(self) -> NDArray[np.float64]:
+        """See metrics.Measured."""
+        right = (self.predicted & self.true).sum(axis=0)
+        total = self.predicted.sum(axis=0) + self.true.sum(axis=0)
+        return np.asarray(2 * right / np.maximum(total, 1))
+
+    def log_loss(self) -> float:
+        """See metrics.Measured."""
+        probabilities, true = self.probabilities, self.true
+        right = np.where(true, probabilities, 1 - probabilities) if self.multiple else probabilities[true]
+        return float(-np.log(np.clip(right, _SMALLEST_PROBABILITY, 1)).mean())
+
+    def calibration_error(self) -> float:
+        """See metrics.Measured."""
+        return sum(abs(sure - right) * size for sure, right, size in self.bins) / len(self.true)
 
 
 def evaluate(model: Classifier, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
@@ -107,11 +149,12 @@ def _per_class(names: Sequence[str], measured: Measured) -> Mapping[str, Mapping
     right = (predicted & true).sum(axis=0)
     precision = right / np.maximum(predicted.sum(axis=0), 1)
     recall = right / np.maximum(true.sum(axis=0), 1)
+    f1 = measured.f1()
     return {
         name: {
             "precision": _rounded(float(precision[index])),
             "recall": _rounded(float(recall[index])),
-            "f1": _rounded(float(measured.f1[index])),
+            "f1": _rounded(float(f1[index])),
             "examples": int(true[:, index].sum()),
             "predicted": int(predicted[:, index].sum()),
         }

@@ -47,7 +47,7 @@ def read_failure(error: Exception, report: Callable[[str], None], action: str = 
 
 
 def unforeseen(error: Exception, reason: str, action: str, report: Callable[[str], None]) -> Result:
-    """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are told."""
+    """A bug or a library's failure. Messages of numerical libraries may quote data, so only the places are reported."""
     for place in frames(error):
         report(f"  {place}")
     return Result.failed(reason, f"{action} failed with {type(error).__name__} ({raise_site(error)}): see the log")

@@ -22,8 +22,9 @@ from scipy.special import betainc
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config.schema import Control, Schema
+from labelloop.metrics import ACCURACY, METRICS, Metric
+from labelloop.metrics import Comparison as MetricComparison
 from labelloop.models.classifier import Classifier
-from labelloop.models.metrics import GATE_METRICS, METRICS, GateScore, agreement
 from labelloop.training.gate_checks import SIGNIFICANCE, Comparison, Figures, Verdict, judge
 
 Mode = Literal["Enforce", "Audit"]
@@ -34,14 +35,17 @@ ACCEPTED_ERRORS = 0.3
 """Share of wrong pre-selections taken to be accepted, where nothing tells it."""
 _SMALLEST_DISCORDANT = 9
 """0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
+_SMALLEST_PROBABILITY = 1e-7
+COMPARABLE = {metric.comparison.value: metric for metric in METRICS.values() if metric.comparison is not None}
+"""By their value in `spec.evaluation.metric`."""
 
 
 @dataclass(frozen=True)
 class GateRules:
     """`spec.evaluation`: what a candidate must not fall below."""
 
-    metric: str = "accuracy"
-    """Name of a metric with a GateScore."""
+    metric: Metric = ACCURACY
+    """One with a comparison."""
     tolerance: float | None = None
     """How much worse it may be; None: the tolerance of the metric."""
     min_accuracy: float | None = None
@@ -53,25 +57,24 @@ class GateRules:
     @property
     def allowed(self) -> float:
         """The tolerance in force."""
-        return self.score.tolerance if self.tolerance is None else self.tolerance
+        return self.comparison.tolerance if self.tolerance is None else self.tolerance
 
     @property
-    def score(self) -> GateScore:
-        """How two models are compared by the metric."""
-        score = METRICS[self.metric].gate
-        assert score is not None  # noqa: S101 - no other metric can be set
-        return score
+    def comparison(self) -> MetricComparison:
+        """How two models are compared."""
+        assert self.metric.comparison is not None  # noqa: S101 - only those can be chosen
+        return self.metric.comparison
 
 
 def gate_rules(given: Mapping[str, object]) -> GateRules:
     """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
     metric, mode = given.get("metric", "Accuracy"), given.get("mode", "Enforce")
-    if not isinstance(metric, str) or metric not in GATE_METRICS:
-        raise ValueError(f"metric is {metric!r}: use {' or '.join(GATE_METRICS)}")
+    if not isinstance(metric, str) or metric not in COMPARABLE:
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(COMPARABLE)}")
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}: use {' or '.join(get_args(Mode))}")
     return GateRules(
-        metric=GATE_METRICS[metric],
+        metric=COMPARABLE[metric],
         tolerance=_number("tolerance", given.get("tolerance"), 10),
         min_accuracy=_number("minAccuracy", given.get("minAccuracy"), 1),
         mode="Audit" if mode == "Audit" else "Enforce",
@@ -92,7 +95,7 @@ def compare(
     """Judge `candidate` on `held_out`, texts held out for both models; `incumbent` None: nothing was trained before.
 
     With several controls each is compared, and the first that is worse decides. Order and ids of the examples do not
-    matter. Raises nothing for data: whatever cannot be compared passes and is told.
+    matter. Raises nothing for data: whatever cannot be compared passes and is reported.
     """
     found = [
         _compare_control(incumbent, candidate, control, answered, rules)
@@ -114,8 +117,8 @@ def _compare_control(
     incumbent: Classifier | None, candidate: Classifier, control: Control, examples: Sequence[Example], rules: GateRules
 ) -> Verdict:
     ours = _Answers(candidate, control, examples)
-    accuracy = float(agreement(ours, ours.truths).mean())
-    figures: Figures = {"control": control.name, "metric": rules.metric, "examples": len(examples)}
+    accuracy = float(ours.agreement(ours.truths).mean())
+    figures: Figures = {"control": control.name, "metric": rules.metric.name, "examples": len(examples)}
     figures["accuracy"] = _rounded(accuracy)
     pairs = None if incumbent is None else _Pairs(ours, _Answers(incumbent, control, examples), examples, rules)
     if pairs is not None:
@@ -147,15 +150,32 @@ class _Answers:
         above = self.probabilities[:, : len(thresholds)] >= thresholds
         return [frozenset(self.names[column] for column in np.flatnonzero(row)) for row in above]
 
+    def agreement(self, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
+        """Per example 0 to 1: common labels as a share of all that either names (a single choice: right or wrong)."""
+        return np.array(
+            [len(mine & other) / max(len(mine | other), 1) for mine, other in zip(self.chosen, labels, strict=True)]
+        )
+
+    def log_likelihood(self, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
+        """Per example the mean over the labels' ln(probability), of a multiple choice over all classes."""
+        column = {name: index for index, name in enumerate(self.names)}
+        members = np.zeros(self.probabilities.shape, np.bool_)
+        for row, names in enumerate(labels):
+            members[row, [column[name] for name in names if name in column]] = True
+        sure = np.log(np.clip(self.probabilities, _SMALLEST_PROBABILITY, 1))
+        if self.multiple:
+            absent = np.log(np.clip(1 - self.probabilities, _SMALLEST_PROBABILITY, 1))
+            return np.asarray(np.where(members, sure, absent).mean(axis=1))
+        found = np.where(members, sure, 0).sum(axis=1) / np.maximum(members.sum(axis=1), 1)
+        return np.asarray(np.where(members.any(axis=1), found, np.log(_SMALLEST_PROBABILITY)))
+
 
 class _Pairs:
     """Both models on the same examples; `differences` per example, positive where the candidate is better."""
 
     def __init__(self, candidate: _Answers, incumbent: _Answers, examples: Sequence[Example], rules: GateRules) -> None:
         self._rules = rules
-        self._label, self._score = METRICS[rules.metric].label, rules.score
-        scored = self._score.per_example
-        self._scores = scored(candidate, candidate.truths), scored(incumbent, candidate.truths)
+        self._scores = self._scored(candidate, candidate.truths), self._scored(incumbent, candidate.truths)
         self._unaided = np.array([example.origin == "manual" for example in examples])
         difference = self._scores[0] - self._scores[1]
         if self._unaided.sum() >= UNAIDED_EXAMPLES:
@@ -169,8 +189,11 @@ class _Pairs:
         self.mean = float(self.differences.mean())
         observed = difference[self._used]
         self._discordant = int((np.abs(observed) > 1e-12).sum())
-        exact = self._score.counts_errors and bool(np.isin(observed, (-1, 0, 1)).all())
+        exact = rules.comparison.counts and bool(np.isin(observed, (-1, 0, 1)).all())
         self.p_value = self._exact() if exact else self._normal()
+
+    def _scored(self, answers: _Answers, labels: Sequence[frozenset[str]]) -> NDArray[np.float64]:
+        return self._rules.comparison.score(answers, labels)
 
     def _lean(
         self,
@@ -182,9 +205,8 @@ class _Pairs:
         """What the accepted errors behind each corrected one add: their true difference, less the stored one."""
         share = self._rules.accepted_errors
         corrected = np.array([example.origin == "prediction-changed" for example in examples])
-        corrected &= agreement(incumbent, incumbent.truths) < 1
-        scored = self._score.per_example
-        stored = scored(candidate, incumbent.chosen) - scored(incumbent, incumbent.chosen)
+        corrected &= incumbent.agreement(incumbent.truths) < 1
+        stored = self._scored(candidate, incumbent.chosen) - self._scored(incumbent, incumbent.chosen)
         return np.asarray(np.where(corrected, share / (1 - share) * (difference - stored), 0.0))
 
     def _exact(self) -> float:
@@ -201,13 +223,13 @@ class _Pairs:
     def detectable(self) -> float:
         """The smallest loss that would have been refused, in the units of the metric."""
         quantile = -NormalDist().inv_cdf(SIGNIFICANCE)
-        if not self._score.counts_errors:
+        if not self._rules.comparison.counts:
             return max(self._rules.allowed, quantile * float(self.differences.std()) / sqrt(len(self.differences)))
         pairs = max(self._discordant, _SMALLEST_DISCORDANT)
         return max(self._rules.allowed, max(_SMALLEST_DISCORDANT, quantile * sqrt(pairs)) / len(self.differences))
 
     def figures(self) -> Figures:
-        """For result.json; a metric of which lower values are better is shown as it is."""
+        """For result.json; log losses are reported as such, lower being better."""
         groups: Figures = {}
         for name, members in (("manual", self._unaided), ("assisted", ~self._unaided)):
             if members.any():
@@ -225,14 +247,15 @@ class _Pairs:
         }
 
     def _reported_scores(self, members: NDArray[np.bool_]) -> tuple[float, float]:
-        candidate, incumbent = (_rounded(self._score.sign * float(scores[members].mean())) for scores in self._scores)
+        sign = self._rules.metric.sign
+        candidate, incumbent = (_rounded(sign * float(scores[members].mean())) for scores in self._scores)
         return candidate, incumbent
 
     def message(self) -> str:
         """One line with both figures."""
         candidate, incumbent = self._reported_scores(self._used)
         return (
-            f"{self._label} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
+            f"{self._rules.metric.title} {candidate:.3f} against {incumbent:.3f} of the model that serves, "
             f"on {self.compared} held-out texts"
         )
 

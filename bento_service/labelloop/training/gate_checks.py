@@ -8,7 +8,8 @@ Reason = Literal["NothingToCompare", "TooFewExamples", "Passed", "WorseThanActiv
 Figures = dict[str, object]
 
 MINIMUM_EXAMPLES = 30
-"""With fewer texts a comparison says more about chance than about the models: the candidate passes, which is told."""
+"""With fewer texts a comparison says more about chance than about the models: the candidate passes, which is
+reported."""
 SIGNIFICANCE = 0.002
 """Chance of refusing a candidate that is exactly as good: a gate that stops one good model in 500 is left on."""
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config.schema import Schema
-from labelloop.models.metrics import METRICS
+from labelloop.metrics import ACCURACY
 from labelloop.models.model import Model, TextModel
 from labelloop.training.evaluate import evaluate
 from labelloop.training.gate import GateRules, compare
@@ -27,7 +27,7 @@ def measure(
     """`for_both`: those of the held-out examples that the incumbent was not trained on either.
 
     A model without probabilities is measured by the choices it makes; one that makes none has no figures, and passes.
-    Raises ModelFailedError when a model of one's own fails on the held-out tasks.
+    Raises ModelFailedError when a custom model fails on the held-out tasks.
     """
     before = incumbent if incumbent is not None and isinstance(incumbent, TextModel) else None
     if isinstance(model, TextModel):
@@ -40,8 +40,8 @@ def measure(
         return evaluate(answered, (), schema), Verdict(True, "NothingToCompare", message)
     with guard_model_call(type(model), "predict"):
         metrics = without_probabilities(evaluate(answered, held_out, schema))
-    if METRICS[rules.metric].needs_probabilities:
-        rules = replace(rules, metric="accuracy")
+    if rules.metric.needs_probabilities:
+        rules = replace(rules, metric=ACCURACY)
     verdict = compare(_asked(incumbent, for_both, schema), answered, for_both, schema, rules)
     if answered.faults:
         wrong = "; ".join(f"{number} times it {fault}" for fault, number in answered.faults.items())

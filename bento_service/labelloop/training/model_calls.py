@@ -1,4 +1,4 @@
-"""Calls into a model of one's own: whatever it raises becomes one error that names class, method and place.
+"""Calls into a custom model: whatever it raises becomes one error that names class, method and place.
 
 Without the exception's own message, which may quote a task's text.
 """
@@ -17,7 +17,7 @@ _MEANT = (NotEnoughExamplesError, ParameterError, ModelFileError, MemoryError)
 
 
 class ModelFailedError(Exception):
-    """A model of one's own has raised something; `places` are the lines it came through."""
+    """A custom model has raised something; `places` are the lines it came through."""
 
     def __init__(self, message: str, places: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class ModelFailedError(Exception):
 
 @contextmanager
 def guard_model_call(model_class: type[Model], method: str) -> Iterator[None]:
-    """Raises ModelFailedError for what a model of one's own raises, but for the errors that the interface names.
+    """Raises ModelFailedError for what a custom model raises, but for the errors that the interface names.
 
     An AnswerError, which says without a place what is wrong with an answer, becomes one too.
     """

@@ -60,7 +60,7 @@ class Reading:
 
 
 class _FullReadNeededError(Exception):
-    """What changed cannot be told; the message is why."""
+    """What changed cannot be determined; the message is why."""
 
 
 def read_project(

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from labelloop.counting.updates import Cut
 from labelloop.environment import Environment
 from labelloop.label_studio.responses import format_time, parse_time
+from labelloop.metrics import HEADLINE
 
 FORMAT = 1
 TERMINATION_BYTES = 4096
@@ -124,7 +125,7 @@ def termination_message(result: Result) -> bytes:
     encoded = _encode(shortened)
     if len(encoded) <= TERMINATION_BYTES:
         return encoded
-    headline = {name: value for name, value in result.metrics.items() if not isinstance(value, Mapping | list)}
+    headline = {name: result.metrics[name] for name in HEADLINE if name in result.metrics}
     shortened = replace(shortened, metrics=headline)
     for name in ("labels", "removed_labels"):
         shortened = _without_tail(shortened, name)
@@ -134,7 +135,7 @@ def termination_message(result: Result) -> bytes:
 
 
 def write_termination_message(result: Result, variables: Mapping[str, str] | None = None) -> None:
-    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only told."""
+    """Leave the result where the kubelet looks; outside a pod there is no such place, and then it is only reported."""
     path = Environment(variables).path("LABELLOOP_TERMINATION_LOG", DEFAULT_TERMINATION_LOG)
     try:
         # Written in place: the kubelet mounts this very file, so it cannot be replaced by another.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.label_config.controls import BY_RESULT_TYPE
 from labelloop.label_config.schema import Schema
-from labelloop.models.metrics import METRICS
+from labelloop.metrics import METRICS
 from labelloop.models.model import Model, Task
 from labelloop.prediction.answer_checks import checked
 

@@ -42,7 +42,7 @@ def train(
     model_class: type[Model] = TextClassifier,
     incumbent: Model | None = None,
 ) -> Result:
-    """Write the snapshot and, if one comes of it, the model into `directory`; `report` is told each step, no texts.
+    """Write the snapshot and, if one comes of it, the model into `directory`; `report` gets each step, no texts.
 
     The model never sees a held-out text. A user's problem (too few labels, nothing usable) is a result; an unusable
     parameter is the Failed result ModelFailed; other errors (ModelFailedError) are raised, and SnapshotError
@@ -131,7 +131,7 @@ def _fit(
 
 
 def _save(model: Model, schema: Schema, directory: Path, report: Report) -> None:
-    """With golden predictions beside it. A model of one's own is read again at once: what cannot be, must not serve."""
+    """With golden predictions next to it. A custom model is read again at once: what cannot be, must not serve."""
     is_own = not isinstance(model, TextClassifier)
     if is_own and not model.labels:
         model.labels = {control.name: control.labels for control in schema.controls if control.choices}
@@ -145,7 +145,7 @@ def _save(model: Model, schema: Schema, directory: Path, report: Report) -> None
 
 
 def _keep_golden(model: TextModel, directory: Path, report: Report) -> None:
-    """Golden predictions beside the model; one that has none can be put on another base image all the same."""
+    """Golden predictions next to the model; one that has none can be put on another base image all the same."""
     try:
         write_golden(directory, Predictor(model.version, model))
     except Exception as error:

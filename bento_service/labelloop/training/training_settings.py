@@ -33,7 +33,7 @@ class TrainingSettings:
     store_snapshot: bool = True
     """Whether to leave a snapshot for the next training; else every training reads everything."""
     model_class: str | None = None
-    """`module:Class` of a model of one's own; None: the text classifier."""
+    """`module:Class` of a custom model; None: the text classifier."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "TrainingSettings":

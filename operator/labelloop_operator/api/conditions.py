@@ -43,7 +43,7 @@ class ConditionStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reasons of conditions and Events; each stands in docs/user/conditions.md."""
+    """Reasons of conditions and Events; each is in docs/user/conditions.md."""
 
     # Ready
     READY = "Ready"
@@ -207,7 +207,7 @@ class Condition:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the object."""
+        """As it is in the object."""
         return {
             "type": str(self.type),
             "status": str(self.status),

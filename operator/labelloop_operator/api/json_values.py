@@ -36,7 +36,7 @@ def list_of(value: object, read: Callable[[Mapping[str, Any]], T | None]) -> tup
 
 
 def time_text(moment: datetime | None) -> str | None:
-    """A time as it stands in status."""
+    """A time as it is in status."""
     return None if moment is None else format_time(moment)
 
 

@@ -1,4 +1,4 @@
-"""`status.registry`: what stands in the registry on this resource's account."""
+"""`status.registry`: what is in the registry on this resource's account."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -71,7 +71,7 @@ class ModelSpec:
     pinned_version: str | None = None
     history_limit: int = 5
     type: str | None = None
-    """`module:Class` of a model of one's own in the base image; None: the text classifier."""
+    """`module:Class` of a custom model in the base image; None: the text classifier."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from labelloop_operator.api.training_status import Cut, Failure, TrainingStatus
 __all__ = ["Cut", "Failure", "LabelStudioStatus", "ModelStatus", "ModelVersion", "Refusal", "Status", "TrainingStatus"]
 
 HISTORY_MAXIMUM = 20
-"""Upper bound of `spec.model.historyLimit`: the history also stands in an annotation of the Service."""
+"""Upper bound of `spec.model.historyLimit`: the history also is in an annotation of the Service."""
 REFUSED_LIMIT = 10
 
 

@@ -59,11 +59,11 @@ def failed(reason: Reason, message: str) -> Outcome:
 
 
 def read_outcome(result: Mapping[str, Any]) -> Outcome:
-    """The outcome told by a result; a result that does not say enough is a failure."""
+    """The outcome reported by a result; a result that does not say enough is a failure."""
     message = _text(result.get("message"))[:MESSAGE_MAX_LENGTH]
     kind = next((kind for kind in OutcomeKind if kind.value == result.get("outcome")), None)
     if kind is None:
-        return failed(Reason.UNKNOWN, f"the training told no outcome. {message}".strip())
+        return failed(Reason.UNKNOWN, f"the training gave no outcome. {message}".strip())
     if kind is OutcomeKind.FAILED:
         return failed(Reason.of(result.get("reason"), Reason.UNKNOWN), message or "no message")
     cut = Cut.from_dict(result.get("cut"))

@@ -47,7 +47,7 @@ def variable(name: str, value: str) -> dict[str, Any]:
 
 
 def model_class_variable(type_: str | None) -> list[dict[str, Any]]:
-    """Which model of one's own the container runs, if any."""
+    """Which custom model the container runs, if any."""
     return [] if type_ is None else [variable("LABELLOOP_MODEL_CLASS", type_)]
 
 

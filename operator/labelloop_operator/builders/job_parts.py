@@ -1,5 +1,5 @@
 """What our Jobs have in common: one pod that is not tried again, whose containers run one command of `labelloop` each
-and share an emptyDir; those that talk to the registry are told how."""
+and share an emptyDir; those that talk to the registry know how."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -37,7 +37,7 @@ def job_manifest(
     containers: list[dict[str, Any]],
     volumes: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """A Job of these containers, one after another, with these volumes beside those that all Jobs have.
+    """A Job of these containers, one after another, with these volumes next to those that all Jobs have.
 
     Most of it is immutable, so it is created, never applied. The operator deletes it, and makes another one to try
     again.
@@ -121,12 +121,12 @@ def job_variables(name: str) -> list[dict[str, Any]]:
 
 
 def pushed_tag(job: Mapping[str, Any]) -> str:
-    """The tag that a live Job was told to push under; empty when it was told none."""
+    """The tag that a live Job was given to push under; empty when it was given none."""
     return environment(job, "LABELLOOP_JOB").replace(JOB_UID, job["metadata"]["uid"])
 
 
 def environment(job: Mapping[str, Any], name: str) -> str:
-    """What this very Job was told: the spec may have changed since."""
+    """What this very Job was given: the spec may have changed since."""
     for container in job["spec"]["template"]["spec"]["containers"]:
         for item in container.get("env") or []:
             if item["name"] == name:

@@ -61,7 +61,7 @@ def _version(status: int, body: bytes) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """In few words: the address stands beside it."""
+    """In few words: the address stands next to it."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the name cannot be resolved"
     inner = getattr(error, "os_error", error)

@@ -205,8 +205,8 @@ class Executor:
                 raise
 
     async def _ensure_current(self, subject: ResourceHandle) -> None:
-        """A plan made from a resource that has moved on must not touch its children: a training whose outcome stands in
-        the newer status would run again, and the Service go back to the version before. ApiError 409: plan anew."""
+        """A plan made from a resource that has moved on must not touch its children: a training whose outcome is in
+        the newer status would run again, and the Service go back to the version before. ApiError 409: plan again."""
         if subject.current:
             return
         live = await self._kubernetes.get(BACKEND, subject.namespace, subject.name)

@@ -1,4 +1,4 @@
-"""Reconcile now: a new value of `labelloop.dev/reconcile-requested-at`, and everything is looked at anew."""
+"""Reconcile now: a new value of `labelloop.dev/reconcile-requested-at`, and everything is looked at again."""
 
 import logging
 
@@ -16,8 +16,8 @@ _LOG = logging.getLogger(__name__)
 class ReconcileRequests:
     """What was asked so far. The value that stands when a resource is first seen asks for nothing: all is new then."""
 
-    def __init__(self, hearing: StartupGrace, executor: Executor, gatherer: Gatherer) -> None:
-        self._hearing = hearing
+    def __init__(self, startup_grace: StartupGrace, executor: Executor, gatherer: Gatherer) -> None:
+        self._startup_grace = startup_grace
         self._executor = executor
         self._gatherer = gatherer
         self._known: dict[Key, str] = {}
@@ -30,8 +30,8 @@ class ReconcileRequests:
         self._known[key] = asked
         if not asked or asked == before:
             return
-        _LOG.info("everything is looked at anew, as asked", extra=resource_fields(key))
-        self._hearing.forget(key)
+        _LOG.info("everything is looked at again, as asked", extra=resource_fields(key))
+        self._startup_grace.forget(key)
         self._executor.recheck(*key)
         await self._gatherer.invalidate(key)
 

@@ -166,7 +166,7 @@ class Reconciler:
     async def _execute(self, key: Key, subject: ResourceHandle, observed: Observed) -> tuple[Plan, bool]:
         """Plan and act; a foreign object found on the way is planned around. True: Label Studio is still at it."""
         for _ in range(_REPLANS):
-            # No await between counting the other trainings and claiming a place beside them.
+            # No await between counting the other trainings and claiming a place next to them.
             disputed = self._executor.disputed(key)
             observed = replace(observed, other_trainings=self._slots.beside(key), disputed=disputed)
             planned = plan(observed, self._clock())

@@ -1,4 +1,4 @@
-"""Asks every backend through its Service which version answers, beside the reconciles: a slow one delays nothing else.
+"""Asks every backend through its Service which version answers, outside the reconciles: a slow one delays nothing else.
 
 Asked at once when a route changes, often until the wanted version answers, and seldom from then on.
 """
@@ -64,7 +64,7 @@ class ServiceProbes:
         return known.facts if known else ProbeFacts(enabled=self._ask is not None)
 
     def perform(self, key: Key, action: ProbeService) -> None:
-        """Ask at once when anything of the action is new; what is under way then tells of the past."""
+        """Ask at once when anything of the action is new; what is under way then describes the past."""
         known = self._probes.get(key)
         if known is not None and known.action == action:
             return

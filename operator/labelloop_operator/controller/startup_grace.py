@@ -35,7 +35,7 @@ class StartupGrace:
                 since = self._since.setdefault(key, now)
                 if (now - since).total_seconds() < PATIENCE:
                     return False
-                message = "nothing was heard from Label Studio for %.0f s: its status is told as unknown"
+                message = "nothing was heard from Label Studio for %.0f s: its status is reported as unknown"
                 _LOG.warning(message, (now - since).total_seconds(), extra=resource_fields(key))
         self._heard.add(key)
         self._since.pop(key, None)

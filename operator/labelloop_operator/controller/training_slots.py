@@ -1,4 +1,4 @@
-"""How many trainings run beside a resource's own, counted so that two reconciles at once never take the same place."""
+"""How many trainings run next to a resource's own, counted so that two reconciles at once never take the same place."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

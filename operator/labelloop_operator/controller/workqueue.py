@@ -54,7 +54,7 @@ class WorkQueue(Generic[Key]):
         return delay
 
     def forget(self, key: Key) -> None:
-        """The last work on `key` went well: its next failure starts the back-off anew."""
+        """The last work on `key` went well: its next failure starts the back-off again."""
         self._failures.pop(key, None)
         self._held.pop(key, None)
 

@@ -10,10 +10,10 @@ _SCHEMA_ERROR = "failed to create typed patch object"
 
 
 class Severity(Enum):
-    """How the engine goes on."""
+    """How the engine continues."""
 
     RETRY = "retry"
-    """Passes by itself, or once somebody outside mended it: try again after a back-off."""
+    """Passes by itself, or once somebody outside fixed it: try again after a back-off."""
     INVALID = "invalid"
     """Waits for a change by the user; a condition says which."""
     BUG = "bug"

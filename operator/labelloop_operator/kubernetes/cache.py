@@ -1,7 +1,7 @@
 """What the API server was last seen to hold: the resources and their children, kept slim, never going back in time.
 
-What rests is kept as the bytes of its JSON and read anew whenever it is asked for: as Python objects a Deployment takes
-six times its text, and a thousand resources would take most of the operator's memory.
+What rests is kept as the bytes of its JSON and read again whenever it is asked for: as Python objects a Deployment
+takes six times its text, and a thousand resources would take most of the operator's memory.
 """
 
 import json
@@ -93,7 +93,7 @@ def owner_key(kind: Kind, item: Object) -> Key:
 
 
 class Cache:
-    """Objects by kind, namespace and name. `on_change` is told the key of a resource whenever something of it moved."""
+    """Objects by kind, namespace and name. `on_change` gets the key of a resource whenever something of it moved."""
 
     def __init__(self, on_change: Callable[[Key], None]) -> None:
         self._on_change = on_change
@@ -132,7 +132,7 @@ class Cache:
 
     def listed(self, kind: Kind, namespace: str | None, present: Container[Key], listed_at: str) -> None:
         """A complete list (of one namespace, or of all) was read and put, `present` being what was in it: also what no
-        event told is gone. An entry that is newer than the list stays: it was made after the list was read."""
+        event reported is removed. An entry that is newer than the list stays: it was made after the list was read."""
         for key, entry in list(self._entries[kind].items()):
             if key not in present and namespace in (None, key[0]) and entry.version <= int(listed_at):
                 self._drop(kind, key)

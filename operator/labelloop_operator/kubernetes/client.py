@@ -209,7 +209,7 @@ class Kubernetes:
         content_type: str,
         patience: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        """One request over the official client: it adds the token, read anew every minute inside a cluster."""
+        """One request over the official client: it adds the token, read again every minute inside a cluster."""
         # The client's documented (connect, read) tuple fails with this aiohttp; a ClientTimeout goes through unharmed.
         try:
             _, url, headers, _, _ = await self._api.param_serialize(

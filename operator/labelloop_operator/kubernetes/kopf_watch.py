@@ -20,7 +20,7 @@ from labelloop_operator.kubernetes.client import PAGE_SIZE
 from labelloop_operator.kubernetes.kinds import BACKEND
 
 _LOGIN_LIFETIME = timedelta(minutes=5)
-"""A service-account token is read anew this often; kopf gives up when an old token is refused."""
+"""A service-account token is read again this often; kopf gives up when an old token is refused."""
 _UNUSED_FINALIZER = "kopf.labelloop.dev/unused"
 """kopf removes its own finalizer from what it watches: this name keeps it off other operators' finalizers."""
 

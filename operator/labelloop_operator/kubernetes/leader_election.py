@@ -26,7 +26,7 @@ CALL_TIMEOUT = 5.0
 
 
 class Leader:
-    """One replica's part in the election. `address`: where others reach its HTTP port; `asked` is told of each attempt
+    """One replica's part in the election. `address`: where others reach its HTTP port; `asked` gets each attempt
     whether the API server answered."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Leader:
     async def renew_until_lost(self) -> None:
         """Renew until the lease is lost; then return, and the process must end.
 
-        After a pause that was too long it goes on only if nobody else led meanwhile.
+        After a pause that was too long it continues only if nobody else led meanwhile.
         """
         while True:
             await asyncio.sleep(RETRY_PERIOD)

@@ -40,7 +40,7 @@ def term(live: Object) -> int:
 
 
 def address(live: Object) -> str:
-    """The holder's HTTP address; empty when it told none."""
+    """The holder's HTTP address; empty when it gave none."""
     return str((live["metadata"].get("annotations") or {}).get(ANNOTATION_ADDRESS) or "")
 
 

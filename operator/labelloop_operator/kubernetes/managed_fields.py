@@ -23,7 +23,7 @@ _CONTENT = ("f:spec", "f:data", "f:binaryData", "f:immutable")
 _RESTARTED_AT = ("f:spec", "f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 """Set by `kubectl rollout restart`. Removing it would replace the pods a second time."""
 _DERIVED: Mapping[str, str] = {"f:serviceAccountName": "f:serviceAccount"}
-"""Fields that the API server sets beside another one, without an owner, and derives that one from again."""
+"""Fields that the API server sets next to another one, without an owner, and derives that one from again."""
 OWNERS_CLEARED = "metadata.managedFields"
 """Reported when nothing shows what we own: somebody cleared managedFields. Applying makes owners be recorded again."""
 _BEFORE_FIRST_APPLY = "before-first-apply"

@@ -82,7 +82,7 @@ def finish_condition(job: Manifest) -> Mapping[str, Any] | None:
 
 
 def has_no_pod(job: Manifest) -> bool:
-    """Whether the Job's controller has begun and made no pod: usually it tells of the begin and the pod at once."""
+    """Whether the Job's controller has begun and made no pod: usually it reports the begin and the pod at once."""
     status = job.get("status") or {}
     counted = ("active", "terminating", "succeeded", "failed", "uncountedTerminatedPods")
     return "startTime" in status and not finished(job) and not any(status.get(name) for name in counted)

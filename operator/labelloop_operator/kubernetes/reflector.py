@@ -1,7 +1,7 @@
 """Lists, then watches, the children of one kind; endlessly, through every outage.
 
 After client-go's Reflector: a broken watch resumes at the last resource version; a version that is too old (410) means
-a new list, whose difference to the cache also tells deletions that no event told.
+a new list, whose difference to the cache also tells deletions that no event reported.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Actions in Label Studio run beside the reconcile, since each may take a minute when a backend is slow.
+"""Actions in Label Studio run outside the reconcile, since each may take a minute when a backend is slow.
 
 The engine asks for an action until the facts show it as done; here it is run once, its failure kept, and run again
 after a growing pause.
@@ -26,7 +26,7 @@ _FIRST_PAUSE = 2.0
 _MAXIMUM_PAUSE = 300.0
 _DEREGISTER_PAUSE = 5.0
 _REPEAT_PAUSE = 10.0
-"""The same action is not run again sooner, even if Label Studio does not show what it was told."""
+"""The same action is not run again sooner, even if Label Studio does not show the result."""
 _TOLD_AS = {
     EnsureWebhook: "making the webhook",
     EnsureBackend: "connecting the ML backend",

@@ -23,7 +23,7 @@ PARALLEL_REQUESTS = 4
 
 
 class LabelStudio:
-    """One Label Studio as one user. `observe` is told the outcome of each operation: "success" or the error's name.
+    """One Label Studio as one user. `observe` gets the outcome of each operation: "success" or the error's name.
 
     `addresses` tells where it may connect to, None: anywhere.
     """

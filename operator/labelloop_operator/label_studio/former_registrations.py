@@ -1,4 +1,4 @@
-"""Removes what resources registered in a Label Studio that they no longer belong to, beside the reconciles."""
+"""Removes what resources registered in a Label Studio that they no longer belong to, outside the reconciles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

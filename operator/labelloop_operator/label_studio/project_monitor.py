@@ -137,7 +137,7 @@ class ProjectWatch:
         self._count_request.ask()
 
     def reported(self, repeats: int) -> None:
-        """Status holds so many of the repeat edits told."""
+        """Status holds so many of the repeat edits reported."""
         self._counter.acknowledge_repeats(repeats)
 
     def perform(self, action: LabelStudioAction) -> Outcome:
@@ -145,7 +145,7 @@ class ProjectWatch:
         return self._actions.perform(action)
 
     def on_poll(self, counters: library.Counters | None, webhooks: Sequence[library.Webhook]) -> None:
-        """What the server's poll told: counters of this project (None: there is no such project) and webhooks."""
+        """What the server's poll reported: counters of this project (None: there is no such project) and webhooks."""
         self._registration.update_webhooks(webhooks)
         if self._poll_problem is not None or (self._counters is None and counters is not None):
             self._recovered.set()
@@ -158,7 +158,7 @@ class ProjectWatch:
         self._notify()
 
     def on_project(self, project: library.Project) -> None:
-        """What the server's poll told of the project itself: a change of it is looked into."""
+        """What the server's poll reported about the project itself: a change of it is looked into."""
         known = self._project
         if known is not None and (known.label_config, known.title) != (project.label_config, project.title):
             self._count_request.ask()
@@ -296,11 +296,11 @@ class ProjectWatch:
 
     def _failed(self) -> None:
         self.failed_at = asyncio.get_running_loop().time()
-        self._counter.invalidate()  # whatever was mended meanwhile, perhaps from a backup
+        self._counter.invalidate()  # whatever was fixed meanwhile, perhaps from a backup
         self._notify(always=True)
 
     def _notify(self, always: bool = False) -> None:
-        """Wake the resource when the facts moved; after a failure always, so that its Secret is read anew."""
+        """Wake the resource when the facts moved; after a failure always, so that its Secret is read again."""
         facts = self.facts
         if always or facts != self._told:
             self._told = facts

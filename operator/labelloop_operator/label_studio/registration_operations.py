@@ -1,7 +1,7 @@
 """Registering a backend in Label Studio, as operations composed of the library's small ones (no I/O here either).
 
 Order and traps: label-studio-protocol notes 2 and 7. The webhook comes first, since Label Studio makes one without our
-secret otherwise; a PATCH carries everything anew; a create that the SSRF guard refused halfway is cleaned up.
+secret otherwise; a PATCH carries everything again; a create that the SSRF guard refused halfway is cleaned up.
 """
 
 from collections.abc import Collection, Mapping, Sequence

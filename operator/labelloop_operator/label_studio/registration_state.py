@@ -1,4 +1,4 @@
-"""What stands in Label Studio about one project - ML backends and webhooks - and how it is changed."""
+"""What is in Label Studio about one project - ML backends and webhooks - and how it is changed."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ class RegistrationState:
         self.selection: library.Selection | None = None
         """Which predictions the project shows; None: not read yet."""
         self.stale = False
-        """Somebody else connected or removed a backend: which one is the first must be read anew."""
+        """Somebody else connected or removed a backend: which one is the first must be read again."""
         self._others: frozenset[tuple[int, str]] | None = None
         self.problem: Problem | None = None
         """Why the backends cannot be read."""

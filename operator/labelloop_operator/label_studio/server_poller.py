@@ -31,7 +31,7 @@ REQUESTS_PER_ROUND = 2.0
 
 
 class Polled(Protocol):
-    """A project that is told what the polls say."""
+    """A project that gets what the polls say."""
 
     @property
     def project_id(self) -> int:
@@ -143,7 +143,7 @@ class ServerPoller:
                     project.on_project(described[project.project_id])
 
     async def _describe(self) -> dict[int, library.Project]:
-        """The projects themselves, once in an unconditional interval: a webhook that told a change may be lost."""
+        """The projects themselves, once in an unconditional interval: a webhook that reported a change may be lost."""
         now = asyncio.get_running_loop().time()
         if now - self._described_at < self._pace.scan:
             return {}

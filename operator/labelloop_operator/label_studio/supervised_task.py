@@ -12,7 +12,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class SupervisedTask:
-    """Runs the loop that `make` gives from now until `close`; should it end before, it says so and starts anew."""
+    """Runs the loop that `make` gives from now until `close`; should it end before, it says so and starts again."""
 
     def __init__(
         self, make: Callable[[], Coroutine[Any, Any, None]], what: str, fields: Mapping[str, str] | None = None

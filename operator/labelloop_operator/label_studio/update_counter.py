@@ -2,7 +2,7 @@
 
 Everything but the repeat edits is derived from Label Studio by each count (labelloop.counting.updates), which may start
 from the rows that the last one kept; an edit of an annotation that is already pending shows in no count, so each one
-that is seen - by a count or told by an authenticated webhook - adds one.
+that is seen - by a count or reported by an authenticated webhook - adds one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from labelloop_operator.api.status import Cut
 from labelloop_operator.planning.observed import PendingFacts
 
 MOST_TOLD = 20_000
-"""Annotations that are known only because webhooks told them: while no count succeeds, a backend could tell ever more.
-Repeat edits of those beyond are not seen before a count has found the annotation."""
+"""Annotations that are known only because webhooks reported them: while no count succeeds, a backend could tell ever
+more. Repeat edits of those beyond are not seen before a count has found the annotation."""
 
 
 class UpdateCounter:
@@ -42,7 +42,7 @@ class UpdateCounter:
         return True
 
     def record_webhook(self, annotations: Iterable[tuple[int, datetime]]) -> bool:
-        """What an authenticated webhook told: annotation id and `updated_at`. True when it was a repeat edit."""
+        """What an authenticated webhook reported: annotation id and `updated_at`. True when it was a repeat edit."""
         before = self._repeats
         for annotation, updated_at in annotations:
             if self.cut.updated_at is not None and updated_at <= self.cut.updated_at:
@@ -56,7 +56,7 @@ class UpdateCounter:
         return self._repeats > before
 
     def begin(self) -> None:
-        """A count starts: what is told from now on may be newer than what it will see."""
+        """A count starts: what is reported from now on may be newer than what it will see."""
         self._told = {}
 
     def counted(self, count: updates.Count, at: datetime) -> None:
@@ -88,7 +88,7 @@ class UpdateCounter:
 
 
 def _newest(counted: Mapping[int, datetime], told: Mapping[int, datetime]) -> dict[int, datetime]:
-    """What the count saw, and what was told while it ran."""
+    """What the count saw, and what was reported while it ran."""
     newest = dict(counted)
     for annotation, updated_at in told.items():
         if annotation not in newest or updated_at > newest[annotation]:

@@ -11,7 +11,7 @@ from labelloop.label_studio.task_api import OVERLAP
 
 
 class VisibilityWatermark:
-    """Told the newest change of any task each time that somebody has asked for it."""
+    """Gets the newest change of any task each time that somebody has asked for it."""
 
     def __init__(self) -> None:
         self.safe_until: datetime | None = None

@@ -95,7 +95,7 @@ class LabelStudioWatch:
         return None if watch is None else watch.failed_at
 
     def perform(self, key: Key, action: LabelStudioAction) -> Outcome:
-        """Have an action done in Label Studio, beside the reconcile."""
+        """Have an action done in Label Studio, outside the reconcile."""
         watch = self._projects.get(key)
         return Progress.WAITING if watch is None else watch.perform(action)
 
@@ -142,7 +142,7 @@ class LabelStudioWatch:
         return len(self._late)
 
     async def _inspect(self) -> None:
-        """Nobody must be deaf in silence: what does not count although it should is told, whatever the cause is."""
+        """Nobody must be deaf in silence: what does not count although it should is reported, whatever the cause is."""
         while True:
             await asyncio.sleep(_INSPECTION)
             for key, watch in self._projects.items():

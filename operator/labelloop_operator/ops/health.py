@@ -1,7 +1,7 @@
 """Liveness and readiness: is the loop turning, is the API server asked, are the lists fresh, does work get done?
 
 An API server that does not answer is no reason to restart: while the newest look at the Lease failed, neither lists nor
-work are judged, and when it answers again their time starts anew.
+work are judged, and when it answers again their time starts again.
 """
 
 import asyncio

@@ -2,9 +2,9 @@
 
 The engine executes actions in order and stops at the first failure; every one is idempotent, so that
 the operator may be killed between any two of them. What talks to Label Studio comes last (except while deleting), so
-its failure is told by planning again with `LabelStudioFacts.registration_problem` and writing that plan's status; after
-a failure of the Kubernetes API no status is written, or that of a plan with `Observed.last_error` when a person must
-act.
+its failure is reported by planning again with `LabelStudioFacts.registration_problem` and writing that plan's status;
+after a failure of the Kubernetes API no status is written, or that of a plan with `Observed.last_error` when a person
+must act.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ class Deregister:
 @dataclass(frozen=True)
 class DeregisterFormer:
     """Remove ML backend and webhook from the Label Studio at `address`, to which the resource belonged before; done
-    beside the reconciles, reported by `Observed.former`."""
+    outside the reconciles, reported by `Observed.former`."""
 
     project: int
     url: str
@@ -107,7 +107,7 @@ class DeregisterFormer:
 
 @dataclass(frozen=True)
 class TagPromoted:
-    """Let the tag `promoted` name this image; done beside the reconciles, told by `Observed.registry`."""
+    """Let the tag `promoted` name this image; done outside the reconciles, reported by `Observed.registry`."""
 
     image: str
     plain_http: bool
@@ -116,7 +116,7 @@ class TagPromoted:
 
 @dataclass(frozen=True)
 class RemoveImages:
-    """Delete images and snapshots of ours from the registry, named by digest or by the tag of a Job; done beside the
+    """Delete images and snapshots of ours from the registry, named by digest or by the tag of a Job; done outside the
     reconciles. `keep`: names by digest that stay. `generation`: of the resource that asks."""
 
     images: tuple[str, ...]
@@ -128,7 +128,7 @@ class RemoveImages:
 
 @dataclass(frozen=True)
 class ProbeService:
-    """Ask the backend at `url` which version answers, beside the reconciles; told by `Observed.probe`.
+    """Ask the backend at `url` which version answers, outside the reconciles; reported by `Observed.probe`.
 
     Asked again at once when `route` changes, and often until `version` answers.
     """

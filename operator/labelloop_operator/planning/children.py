@@ -82,7 +82,7 @@ def attempt_of(job: Child, otherwise: int) -> int:
 
 
 def result_of(observed: Observed, job: Child) -> Mapping[str, Any] | None:
-    """What a finished Job told; None while it runs."""
+    """What a finished Job reported; None while it runs."""
     return next((item.result for item in observed.outcomes if item.job == job.name), None)
 
 

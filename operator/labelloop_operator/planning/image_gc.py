@@ -70,7 +70,7 @@ def _note(builder: PlanBuilder) -> None:
     """What was done in the registry since the newest status."""
     facts, registry = builder.observed.registry, builder.status.registry
     discarded = tuple(image for image in registry.pending_deletion if image not in facts.removed)
-    # An edit may have mended it: only what was answered since then counts.
+    # An edit may have fixed it: only what was answered since then counts.
     current = facts.refused_generation == builder.observed.resource.generation
     undeletable = (facts.refusal if current else None) or (None if builder.spec_changed else registry.deletion_error)
     promoted = facts.promoted or registry.promoted

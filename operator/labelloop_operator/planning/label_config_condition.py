@@ -14,7 +14,7 @@ _IGNORED_SHOWN = 3
 def judge_label_config(builder: PlanBuilder, model_type: str | None) -> None:
     """The condition LabelConfigSupported; what was known stays while Label Studio is silent.
 
-    `model_type`: a model of one's own, which alone knows what it can read.
+    `model_type`: a custom model, which alone knows what it can read.
     """
     facts = builder.observed.label_studio
     before = condition(builder.status.conditions, _TYPE)

@@ -58,7 +58,7 @@ def _promoted_elsewhere(builder: PlanBuilder, spec: Spec) -> ModelVersion | None
 
 
 def _tried_again(builder: PlanBuilder, refused: Sequence[Refusal], active: ModelVersion) -> ModelVersion | None:
-    """A version that the cluster did not let run: now, or when the time has come; never beside a training."""
+    """A version that the cluster did not let run: now, or when the time has come; never during a training."""
     refusal = to_retry(refused, active)
     if refusal is None or refusal.retry_at is None or training_jobs(builder.observed.children, builder.owner.uid):
         return None
@@ -80,7 +80,7 @@ def _pinned(builder: PlanBuilder, model: ModelStatus, pin: str, image: str) -> M
     )
     if found is None:
         known = ", ".join(item.version for item in (model.active, *model.history) if item)
-        message = f"is no version that serves or served: use one of {known}. What serves goes on serving"
+        message = f"is no version that serves or served: use one of {known}. What serves continues to serve"
         builder.problems.append(Problem("spec.model.pinnedVersion", pin, message, Reason.PINNED_VERSION_UNKNOWN))
         return replace(model, candidate=None)
     if found is model.active:

@@ -90,7 +90,7 @@ class ConnectionFacts:
     former_address: str = ""
     """Of the Label Studio whose credentials the relay Secret keeps, when the resource may not belong there any more."""
     kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """The Secret's values, to be kept beside the relay secrets for a time when it is gone; never told anywhere."""
+    """The Secret's values, to be kept next to the relay secrets for a time when it is gone; never reported anywhere."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,14 @@ class FormerFacts:
 
 @dataclass(frozen=True)
 class Children:
-    """Objects we own, from the cache, which shows our own writes at once. Foreign ones are told by `Conflict`;
+    """Objects we own, from the cache, which shows our own writes at once. Foreign ones are reported by `Conflict`;
     `plan` ignores what the resource's uid does not control."""
 
     service: Manifest | None = None
     deployments: tuple[Manifest, ...] = ()
     jobs: tuple[Manifest, ...] = ()
     succeeded_pods: tuple[Manifest, ...] = ()
-    """Of Jobs, which themselves are told to be complete a second later."""
+    """Of Jobs, which themselves are reported to be complete a second later."""
     pod_problems: tuple["PodProblem", ...] = ()
     """Of pods that wait or crash; only needed while a Deployment is unavailable or a Job runs."""
 
@@ -265,5 +265,5 @@ class Observed:
     last_error: Problem | None = None
     """Why an action on the Kubernetes API failed in this reconcile, when a person must act (permission, quota,
     immutable field). The engine plans without it and executes; after such a failure it plans once more with it: that
-    plan has no actions, and its status is the old one with Ready=False. A failure of Label Studio is told by
-    `LabelStudioFacts.registration_problem` instead: everything before it was done and goes on record."""
+    plan has no actions, and its status is the old one with Ready=False. A failure of Label Studio is reported by
+    `LabelStudioFacts.registration_problem` instead: everything before it was done and is recorded."""

@@ -1,4 +1,4 @@
-"""The heart: what was observed and the time in, a plan out. Pure, so every story can be told in a table of tests.
+"""The heart: what was observed and the time in, a plan out. Pure, so every story can be described in a table of tests.
 
 Order of a reconcile: which project answers, outcome of the newest training, the candidate's roll-out, children,
 counting and the next training, Label Studio, the end of old Deployments. Everything derives from the objects in the
@@ -103,7 +103,7 @@ def _report_suspended(builder: PlanBuilder, spec: Spec) -> None:
 
 
 def _report_invalid(builder: PlanBuilder) -> None:
-    """Nothing is touched: what served goes on serving."""
+    """Nothing is touched: what served continues to serve."""
     problems = builder.observed.resource.problems or (_NO_IMAGE,)
     message = "; ".join(str(problem) for problem in problems)
     builder.set(ConditionType.SPEC_VALID, ConditionStatus.FALSE, problems[0].reason, message)

@@ -1,6 +1,6 @@
 """Another project behind the same resource: its Secret leads to another Label Studio, or that one was installed again.
 
-Two projects of one id are told apart by when they were created; the address alone may change without that. The count
+Two projects of one id are distinguished by when they were created; the address alone may change without that. The count
 starts again from everything, with no snapshot, and Jobs that read the former project are removed. The active model
 serves on until one of the new project is trained; the gate compares both on held-out texts of the new project. What was
 registered in the former one is removed with the credentials that the relay Secret keeps.

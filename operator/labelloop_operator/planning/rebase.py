@@ -159,7 +159,8 @@ def _report_stuck(builder: PlanBuilder, job: Child) -> None:
 
 
 def _set_rebased_condition(builder: PlanBuilder, decision: RebaseDecision) -> None:
-    """Nothing is told before a base image changes for the first time; a Job that is stuck keeps what was told."""
+    """Nothing is reported before a base image changes for the first time; a Job that is stuck keeps what was
+    reported."""
     before = condition(builder.status.conditions, _TYPE)
     never = before is None and builder.status.model.rebase is None
     if decision.reason is None or (never and decision.reason is Reason.REBASED):

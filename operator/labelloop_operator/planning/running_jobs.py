@@ -34,7 +34,7 @@ def correct_job_drift(builder: PlanBuilder, spec: Spec, job: Child, component: s
     elif changed:
         builder.add(Apply(wanted))
         if not (builder.spec_changed and changed == [_DEADLINE]):  # else it follows the edit of the resource
-            builder.add(Emit("Warning", str(Reason.JOB_RESTORED), f"{note} and is set right"))
+            builder.add(Emit("Warning", str(Reason.JOB_RESTORED), f"{note} and is restored"))
 
 
 def _changed(wanted: Manifest, live: Manifest) -> Iterator[str]:

@@ -54,7 +54,7 @@ def train_if_due(builder: PlanBuilder, spec: Spec, problem: Problem | None) -> t
 
 
 def report_no_training(builder: PlanBuilder, problem: Problem) -> None:
-    """Without a usable spec none starts: what was told of the next one no longer holds."""
+    """Without a usable spec none starts: what was reported about the next one no longer holds."""
     nothing_known = TrainingInput(
         now=builder.now,
         suspended=False,

@@ -1,4 +1,4 @@
-"""Outcomes of trainings in one reconcile: what a finished Job came to goes on record, then the Job is deleted.
+"""Outcomes of trainings in one reconcile: the outcome of a finished Job is recorded, then the Job is deleted.
 
 A Job may be deleted only when `status.training.lastOutcome` tells its outcome, so the operator can be killed after
 any write: a Job that status does not know is adopted, one whose outcome is on record is deleted.
@@ -46,7 +46,7 @@ def record_outcome(builder: PlanBuilder, spec: Spec) -> None:
         else:
             watch(builder, spec, current)
     elif training.job and training.last_outcome is None:
-        gone = failed(Reason.JOB_DELETED, f"Job {training.job} was deleted before it told its outcome.")
+        gone = failed(Reason.JOB_DELETED, f"Job {training.job} was deleted before it reported its outcome.")
         _record(builder, spec, gone, None)
 
 
@@ -108,7 +108,7 @@ def _outcome_message(outcome: Outcome, spec: Spec) -> str:
 
 
 def _consumed(training: TrainingStatus, outcome: Outcome, cut: Cut) -> TrainingStatus:
-    """The updates were used: counting goes on from what the trainer read."""
+    """The updates were used: counting continues from what the trainer read."""
     return replace(
         training,
         cut=cut,

@@ -1,4 +1,4 @@
-"""How a resource goes: what stands in Label Studio is removed first, but never for longer than the time-out."""
+"""How a resource goes: what is in Label Studio is removed first, but never for longer than the time-out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

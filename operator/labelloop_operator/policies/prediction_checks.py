@@ -1,7 +1,7 @@
 """Whether predictions of the active version are written into Label Studio now: a chain of reasons not to, then yes.
 
 Label Studio sorts tasks and picks uncertain ones by stored predictions, and it stores them only for tasks that
-somebody opens. Trainings and rollouts come first: the Job gives way to them and goes on afterwards.
+somebody opens. Trainings and rollouts come first: the Job gives way to them and continues afterwards.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class PredictionsInput:
 
 
 @dataclass(frozen=True)
-class PredictionsVerdict:
+class PredictionsDecision:
     """Whether to start, and what the condition PredictionsWritten says."""
 
     start: bool
@@ -48,7 +48,7 @@ class PredictionsVerdict:
     look_again_at: datetime | None = None
 
 
-def evaluate_predictions(given: PredictionsInput) -> PredictionsVerdict:
+def evaluate_predictions(given: PredictionsInput) -> PredictionsDecision:
     """The first check that applies; without any: start."""
     found = first_decision(CHAIN, given)
     if found is not None:
@@ -60,35 +60,35 @@ def evaluate_predictions(given: PredictionsInput) -> PredictionsVerdict:
 
 def _wait(
     reason: Reason, message: str, look_again_at: datetime | None = None, start: bool = False
-) -> PredictionsVerdict:
-    return PredictionsVerdict(start, ConditionStatus.UNKNOWN, reason, message, look_again_at)
+) -> PredictionsDecision:
+    return PredictionsDecision(start, ConditionStatus.UNKNOWN, reason, message, look_again_at)
 
 
-def written(given: PredictionsInput) -> PredictionsVerdict | None:
+def written(given: PredictionsInput) -> PredictionsDecision | None:
     """The Job of this version has succeeded."""
     if given.known is None or given.known.outcome is not PredictionsOutcome.PREDICTED:
         return None
-    return PredictionsVerdict(False, ConditionStatus.TRUE, Reason.PREDICTIONS_WRITTEN, given.known.message)
+    return PredictionsDecision(False, ConditionStatus.TRUE, Reason.PREDICTIONS_WRITTEN, given.known.message)
 
 
-def backing_off(given: PredictionsInput) -> PredictionsVerdict | None:
+def backing_off(given: PredictionsInput) -> PredictionsDecision | None:
     """The newest Job failed a moment ago."""
     known = given.known
     if known is None or known.not_before is None or given.now >= known.not_before:
         return None
     message = tried_again(known.message, known.failures, known.not_before)
     reason = Reason.of(known.reason, Reason.UNKNOWN)
-    return PredictionsVerdict(False, ConditionStatus.FALSE, reason, message, known.not_before)
+    return PredictionsDecision(False, ConditionStatus.FALSE, reason, message, known.not_before)
 
 
-def training_or_rollout_first(given: PredictionsInput) -> PredictionsVerdict | None:
+def training_or_rollout_first(given: PredictionsInput) -> PredictionsDecision | None:
     """They need the pods' room, and another version may follow."""
     if not given.busy:
         return None
     return _wait(Reason.WAITING_FOR_ROLLOUT, f"predictions of {given.version} are written after {given.busy}")
 
 
-def job_exists(given: PredictionsInput) -> PredictionsVerdict | None:
+def job_exists(given: PredictionsInput) -> PredictionsDecision | None:
     """One at a time; a finished one goes first."""
     if given.job is None:
         return None
@@ -96,19 +96,19 @@ def job_exists(given: PredictionsInput) -> PredictionsVerdict | None:
     return _wait(Reason.WRITING_PREDICTIONS, message)
 
 
-def suspended(given: PredictionsInput) -> PredictionsVerdict | None:
+def suspended(given: PredictionsInput) -> PredictionsDecision | None:
     """Somebody stopped everything that starts Jobs."""
     return _wait(Reason.SUSPENDED, "spec.suspend is true: no predictions are written") if given.suspended else None
 
 
-def not_serving(given: PredictionsInput) -> PredictionsVerdict | None:
+def not_serving(given: PredictionsInput) -> PredictionsDecision | None:
     """A version that does not answer may be rolled back."""
     if given.serving:
         return None
     return _wait(Reason.WAITING_FOR_SERVING, f"predictions are written when {given.version} serves")
 
 
-def not_registered(given: PredictionsInput) -> PredictionsVerdict | None:
+def not_registered(given: PredictionsInput) -> PredictionsDecision | None:
     """Label Studio shows scores of the version that is the ML backend's title."""
     if given.registered is not None and given.registered.status is ConditionStatus.TRUE:
         return None
@@ -116,7 +116,7 @@ def not_registered(given: PredictionsInput) -> PredictionsVerdict | None:
     return _wait(Reason.REGISTERING, f"predictions are written when {given.version} is registered{why}")
 
 
-def label_studio_is_busy(given: PredictionsInput) -> PredictionsVerdict | None:
+def label_studio_is_busy(given: PredictionsInput) -> PredictionsDecision | None:
     """As many Jobs write as may at once."""
     if given.most == 0 or given.others < given.most:
         return None
@@ -124,7 +124,7 @@ def label_studio_is_busy(given: PredictionsInput) -> PredictionsVerdict | None:
     return _wait(Reason.CONCURRENCY_LIMIT_REACHED, message, given.now + timedelta(seconds=TURN_PAUSE))
 
 
-CHAIN: Sequence[Check[PredictionsInput, PredictionsVerdict]] = (
+CHAIN: Sequence[Check[PredictionsInput, PredictionsDecision]] = (
     written,
     backing_off,
     training_or_rollout_first,

@@ -79,8 +79,8 @@ def needs_training(given: RebaseInput) -> RebaseDecision | None:
     if given.rebase is None or given.rebase.outcome is not RebaseOutcome.NEEDS_TRAINING:
         return None
     message = (
-        f"{given.active.version} cannot be put on {given.target} as it is: {given.rebase.message}. Its old image goes "
-        "on serving; the next training uses the new base (press Start Training to have it now)"
+        f"{given.active.version} cannot be put on {given.target} as it is: {given.rebase.message}. Its old image "
+        "continues to serve; the next training uses the new base (press Start Training to have it now)"
     )
     return RebaseDecision(False, ConditionStatus.FALSE, Reason.REBASE_NEEDS_TRAINING, message)
 
@@ -122,7 +122,7 @@ def refused(given: RebaseInput) -> RebaseDecision | None:
     """The rebased image did not come up: another base image, or any edit, gives it another chance."""
     if given.rebase is None or given.rebase.outcome is not RebaseOutcome.REBASED:
         return None
-    message = f"{given.active.version} on {given.target} did not serve in time; the image before goes on serving"
+    message = f"{given.active.version} on {given.target} did not serve in time; the image before continues to serve"
     return RebaseDecision(False, ConditionStatus.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, message)
 
 

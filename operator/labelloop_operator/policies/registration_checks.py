@@ -160,7 +160,7 @@ def _not_primary(given: RegistrationInput) -> RegistrationDecision | None:
         ConditionStatus.FALSE,
         Reason.NOT_PRIMARY,
         f"Label Studio only asks the first ML backend of project {given.project}: {first.id} ({whose}{first.title}, "
-        f"{first.url}); this one serves and trains beside it, and takes over when that one is removed (there, or "
+        f"{first.url}); this one serves and trains next to it, and takes over when that one is removed (there, or "
         "under Settings > Model)",
     )
 

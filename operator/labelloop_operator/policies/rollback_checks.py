@@ -10,7 +10,7 @@ from labelloop_operator.policies.chain import Check, first_decision
 from labelloop_operator.policies.rollout_checks import may_roll_out
 
 COMMON_CAUSES = frozenset({Reason.POD_CREATION_FAILED, Reason.UNSCHEDULABLE, Reason.CONTAINER_CONFIG_INVALID})
-"""Quota, capacity and missing Secrets or ConfigMaps stop every version: another one would only wait beside it."""
+"""Quota, capacity and missing Secrets or ConfigMaps stop every version: another one would only wait next to it."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def invalid(given: TrainingInput) -> TrainingDecision | None:
     if given.spec_problem is None:
         return None
     field = given.spec_problem.field
-    return _wait(given.spec_problem.reason, f"{field} cannot be used: no training until it is mended")
+    return _wait(given.spec_problem.reason, f"{field} cannot be used: no training until it is fixed")
 
 
 def suspended(given: TrainingInput) -> TrainingDecision | None:

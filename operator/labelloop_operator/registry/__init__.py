@@ -1,1 +1,1 @@
-"""Asks registries and deletes images, beside the reconciles."""
+"""Asks registries and deletes images, outside the reconciles."""

@@ -1,4 +1,4 @@
-"""What is done in registries beside the reconciles: slow or dead ones delay nothing but their own work."""
+"""What is done in registries outside the reconciles: slow or dead ones delay nothing but their own work."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class _Resource:
     failures: int = 0
     not_before: float = 0.0
     found: tuple[str, Mapping[str, Any] | None] | None = None
-    """Repository that was asked for a promoted image, and what it told."""
+    """Repository that was asked for a promoted image, and what it reported."""
 
 
 class RegistryWork:

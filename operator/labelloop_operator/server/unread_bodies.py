@@ -1,6 +1,6 @@
 """An answer that is given before the request's body has come is the last one of its connection.
 
-Left open, the connection would be aiohttp's to clear: it reads the rest and goes on. But an upgrade that the request
+Left open, the connection would be aiohttp's to clear: it reads the rest and continues. But an upgrade that the request
 asked for then takes effect at the end of its body, with nobody there to decline it, and no later request is answered.
 """
 

@@ -10,7 +10,7 @@ from labcluster.layout import API_PORT, Layout
 
 _TIMEOUT = 60.0
 _PROBE_TIMEOUT = 5.0
-"""A connection that a starting API server has accepted too early may never be answered: ask anew."""
+"""A connection that a starting API server has accepted too early may never be answered: ask again."""
 
 
 class Api:

@@ -1,4 +1,4 @@
-"""What can go wrong with a cluster, told so that a reader can act on it."""
+"""What can go wrong with a cluster, reported so that a reader can act on it."""
 
 
 class ClusterError(Exception):

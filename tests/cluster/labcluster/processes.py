@@ -1,4 +1,4 @@
-"""Processes told apart by pid and start time, since pids are used again."""
+"""Processes distinguished by pid and start time, since pids are used again."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ def identity(pid: int) -> str | None:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The command stands in brackets and may hold anything, brackets and spaces too.
+    # The command is in brackets and may hold anything, brackets and spaces too.
     fields = text.rpartition(")")[2].split()
     if fields[0] == "Z" and int(fields[17]) <= 1:
         return None

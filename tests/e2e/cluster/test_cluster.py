@@ -201,7 +201,7 @@ def test_components_can_be_killed_started_stopped_and_continued(cluster):
 def test_pytest_kind_runs_one_beside_the_other(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # pytest-kind works in ./.pytest-kind
     kind = KindCluster(f"cluster-test-{os.getpid()}-beside", kind_path=KIND, kubectl_path=TOOLS / "kubectl")
-    with measured("create beside"):
+    with measured("create next to"):
         kind.create()
     second = Cluster.get(kind.name)
     traces = traces_of(second)

@@ -62,7 +62,7 @@ def test_watches_that_fall_silent_are_given_up_without_a_restart(story: Story, p
 
 @pytest.mark.chaos_case("7")
 def test_a_new_token_is_taken_without_a_restart(story: Story, project: Project) -> None:
-    """A kubelet that starts anew has forgotten the tokens of its pods, and brings each a new one."""
+    """A kubelet that starts again has forgotten the tokens of its pods, and brings each a new one."""
     lab = story.lab
     backend = story.running(project, 1000)
     before = the_operator(lab)

@@ -1,4 +1,4 @@
-"""Local mode as a process beside the fake Label Studio: counts, trains, serves several projects."""
+"""Local mode as a process next to the fake Label Studio: counts, trains, serves several projects."""
 
 from collections.abc import Iterator
 from pathlib import Path

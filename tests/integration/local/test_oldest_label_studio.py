@@ -1,4 +1,4 @@
-"""Local mode beside the oldest supported release of Label Studio; the newest one is that of tests/e2e."""
+"""Local mode next to the oldest supported release of Label Studio; the newest one is that of tests/e2e."""
 
 from pathlib import Path
 

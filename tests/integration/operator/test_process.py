@@ -83,7 +83,7 @@ async def test_from_start_to_sigterm(made: World, tmp_path: Path) -> None:
         await until(lambda: made.api.all("deployments"), "a Deployment")
         await made.ready()
         made.resource("second")
-        await until(lambda: made.api.find("services", NAMESPACE, "second-ml"), "what kopf's watch told")
+        await until(lambda: made.api.find("services", NAMESPACE, "second-ml"), "what kopf's watch reported")
         made.api.delete("labelstudiobackends", NAMESPACE, NAME, at="2999-01-01T00:00:00Z")
         await until(lambda: not made.found(), "the deletion")
         assert (made.api.find("leases", "labelloop", "labelloop-operator") or {})["spec"]["holderIdentity"]
@@ -140,7 +140,7 @@ async def test_a_frozen_leader_writes_nothing_when_it_thaws_and_ends(made: World
             await until(lambda: second.tells("started"), "the second's start")
             (deployment,) = made.api.all("deployments")
             made.api.remove("deployments", NAMESPACE, deployment["metadata"]["name"])
-            await made.ready()  # the second has mended it; the first would, from what its watches tell it now
+            await made.ready()  # the second has fixed it; the first would, from what its watches tell it now
             await second.stop()
             written = len(made.api.writes())
             first.process.send_signal(signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""Counts that start from what the last one kept, beside counts that start from nothing."""
+"""Counts that start from what the last one kept, next to counts that start from nothing."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Answers of models of one's own, checked; and what such a model reads of a labelling configuration."""
+"""Answers of custom models, checked; and what such a model reads of a labelling configuration."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""`train`, `evaluate` and `predict` with a model of one's own."""
+"""`train`, `evaluate` and `predict` with a custom model."""
 
 import json
 from pathlib import Path

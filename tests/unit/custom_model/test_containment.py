@@ -1,4 +1,4 @@
-"""What a model of one's own does wrong stays with its own tasks, and is told."""
+"""What a custom model does wrong stays with its own tasks, and is reported."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

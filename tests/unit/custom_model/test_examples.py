@@ -1,4 +1,5 @@
-"""The examples: short, and right on data of their kind. Beside a real Label Studio: tests/e2e/test_custom_models.py."""
+"""The examples: short, and right on data of their kind. Next to a real Label Studio:
+tests/e2e/test_custom_models.py."""
 
 import sys
 from collections.abc import Iterator

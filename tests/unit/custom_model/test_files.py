@@ -1,4 +1,4 @@
-"""Model directories of models of one's own, as a hostile registry or a broken disk would hand them over."""
+"""Model directories of custom models, as a hostile registry or a broken disk would hand them over."""
 
 import io
 import json

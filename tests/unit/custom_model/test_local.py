@@ -1,4 +1,4 @@
-"""Local mode with a model of one's own: trained, loaded, and kept when a later training fails."""
+"""Local mode with a custom model: trained, loaded, and kept when a later training fails."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The routes with a model of one's own behind them."""
+"""The routes with a custom model behind them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Trainings of models of one's own: what they read, keep and measure, and what their faults become."""
+"""Trainings of custom models: what they read, keep and measure, and what their faults become."""
 
 import json
 from pathlib import Path

@@ -202,7 +202,7 @@ def test_the_unchanged_lines_are_readable(tmp_path: Path) -> None:
         (gzip.compress(b'{"format": 2}\n'), "sources is not of type list"),
         (gzip.compress(b'{"format": 1}\n{}\n'), "has format '1', this version of Labelloop reads 2"),
         (gzip.compress(b'{"format": 2}')[:-4], "truncated"),
-        (file_of(lambda header, rows: None) + b"x", "more than its header tells of"),
+        (file_of(lambda header, rows: None) + b"x", "more than its header announces"),
         (file_of(lambda header, rows: header.update(sources=[])), "no sources"),
         (file_of(lambda header, rows: header.update(sources=[5])), "no sources"),
         (file_of(lambda header, rows: header.update(project="7")), "project is not of type int"),

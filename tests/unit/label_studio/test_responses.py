@@ -39,9 +39,9 @@ SECRET = "a text nobody should see in a message"
         (answer(b"<html>bad gateway", 502), Unreachable, True, "502"),
         (answer(b"", 503), Unreachable, True, "503"),
         (answer({"detail": "slow down"}, 429), Unreachable, True, "429"),
-        (answer(b"<html>Server Error", 500), Rejected, True, "with 500: why stands in"),
+        (answer(b"<html>Server Error", 500), Rejected, True, "with 500: why is in"),
         (answer({"detail": "Can't resolve hostname x"}, 500), Rejected, True, "Can't resolve hostname x"),
-        (answer({"detail": "bad"}, 400), Rejected, False, "with 400: why stands in"),
+        (answer({"detail": "bad"}, 400), Rejected, False, "with 400: why is in"),
         (
             Response(302, {"location": "https://sso.example/login?token=xyz"}, b"", url="http://u"),
             NotLabelStudio,

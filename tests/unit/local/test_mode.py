@@ -69,7 +69,7 @@ async def told(mode: LocalMode, key: object = KEY) -> str:
 
 
 async def until_told(version: str, *modes: LocalMode) -> set[tuple[str, ...]]:
-    """Wait until all tell `version`; gives what they told on the way, asked one right after the other."""
+    """Wait until all tell `version`; gives what they passed on the way, asked one right after the other."""
     seen: set[tuple[str, ...]] = set()
     async with asyncio.timeout(300):
         while (version,) * len(modes) not in seen:
@@ -212,7 +212,7 @@ async def test_without_a_connection_start_training_is_refused_and_no_folder_is_m
 
 
 class Closing:
-    """A model of one's own, in as far as local mode sees one."""
+    """A custom model, in as far as local mode sees one."""
 
     closed = False
 

@@ -17,7 +17,7 @@ ONE, TWO = "model-000000000001", "model-000000000002"
 
 
 class World:
-    """The fake, a client, and a registration with a clock that is told the time."""
+    """The fake, a client, and a registration with a clock that gets the time."""
 
     def __init__(self, fake: FakeLabelStudio, client: LabelStudioClient, **variables: str) -> None:
         given = {"LABEL_STUDIO_API_KEY": TOKEN, "MODEL_DIR": "/tmp", "LABELLOOP_PROJECTS": "7", **variables}

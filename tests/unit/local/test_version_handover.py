@@ -29,7 +29,7 @@ def test_a_version_waits_for_the_predict_that_follows_the_last_setup():
 def test_nobody_waits_while_a_gap_may_come_by_itself():
     agreement = Handover(OLD, setup_at=10, ready_since=10)
     answer = setup(agreement, 10 + PATIENCE_SECONDS - 0.1)
-    # The last answer is older than a pair: announced right away; with a younger one the old version is told.
+    # The last answer is older than a pair: announced right away; with a younger one the old version is reported.
     assert isinstance(answer, Handover)
     assert answer.announced == NEW
     told = setup(Handover(OLD, setup_at=13.5, ready_since=10), 13.6)

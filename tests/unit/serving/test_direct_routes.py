@@ -13,7 +13,7 @@ from labelloop.serving.request_error import RequestError
 
 
 class LostError(LookupError):
-    """Told by the handler of its parent class."""
+    """Reported by the handler of its parent class."""
 
 
 async def echo(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The previous version is found by tag or by commit, and whoever lacks it is told what to do."""
+"""The previous version is found by tag or by commit, and whoever lacks it gets what to do."""
 
 import os
 import re

@@ -16,7 +16,7 @@ NAMES = ("a", "b", "c")
 
 
 class Told(AnsweringModel):
-    """Answers what it was told, by text."""
+    """Answers what it was reported, by text."""
 
     def __init__(self, answers, labels=NAMES, controls=("label",)):
         self.labels = dict.fromkeys(controls, labels)

@@ -6,6 +6,7 @@ from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config.schema import Choice, Control, Schema
+from labelloop.metrics import LOG_LOSS
 from labelloop.training.gate import GateRules, compare
 
 NAMES = ("a", "b", "c", "d")
@@ -224,7 +225,7 @@ def test_log_loss_refuses_a_candidate_that_became_unsure():
     sure, unsure = Answers(wrong(labels, some(labels, 20))), Answers(wrong(labels, some(labels, 20)), sure=0.5)
 
     assert judged(sure, unsure, examples(labels)).accepted
-    verdict = judged(sure, unsure, examples(labels), GateRules(metric="log_loss"))
+    verdict = judged(sure, unsure, examples(labels), GateRules(metric=LOG_LOSS))
     assert not verdict.accepted
     assert verdict.figures["candidate"] > verdict.figures["incumbent"] > 0
 

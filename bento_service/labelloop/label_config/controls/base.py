@@ -60,7 +60,7 @@ class ControlType(ABC):
         """What is wrong with the value of a prediction, completing "the model ..."; None: nothing."""
 
     def implied(self, control: Control) -> frozenset[Path]:  # noqa: ARG002
-        """Groups that the editor stores beside their choices, without meaning of their own."""
+        """Groups that the editor stores together with their choices; they mean nothing more than these."""
         return frozenset()
 
     def to_xml(self, name: str, to_name: str, selections: Sequence[Sequence[Path]]) -> str:  # noqa: ARG002

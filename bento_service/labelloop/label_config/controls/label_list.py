@@ -79,7 +79,7 @@ def refuse_choices_from_elsewhere(element: Element) -> None:
 
 
 def groups_of(path: Path) -> Iterable[Path]:
-    """Paths of the groups that a choice stands in, the outermost first."""
+    """Paths of the groups around a choice, the outermost first."""
     return (path[:length] for length in range(1, len(path)))
 
 

@@ -63,7 +63,7 @@ class ColdStart(TextModel):
         return sum(similarity.nbytes for similarity in self._similarities.values())
 
     def probabilities(self, control: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See Model.probabilities; the range is told at the class."""
+        """See Model.probabilities; the class documents the range."""
         similarity = np.clip(self._similarities[control].to(texts), 0, 1)
         if self._multiple[control]:
             return similarity * np.float32(_MULTIPLE_SHARE)

@@ -2,7 +2,7 @@
 
 A text's vector is the sum of its words' vectors (n-grams within a word: `features.windows`) and of its pairs of words.
 So it is kept in two factors, texts x words and words x n-grams: a word's part is computed once, however often the word
-occurs, both when a model is fitted and when it answers (fastText adds up its words likewise: Bojanowski et al.,
+occurs, both when a model is fitted and when it answers (fastText adds up its words in the same way: Bojanowski et al.,
 "Enriching word vectors with subword information", 2017). For texts without spaces a "word" is a run of characters.
 
 Weights are TF-IDF with 1 + ln(count), counted per word, per word of a text and per pair. A vector is scaled by the root

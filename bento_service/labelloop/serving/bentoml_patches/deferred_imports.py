@@ -74,7 +74,7 @@ class DeferredName:
 
 
 class DeferredModule(ModuleType):
-    """Stands in `sys.modules`, and is the real module from its first use on."""
+    """Is in `sys.modules`, and is the real module from its first use on."""
 
     is_loaded = False
 

@@ -1,4 +1,4 @@
-"""Faults of BentoML 1.4 that long-running backends suffer from, mended in place (measured: docs/operations/serving.md).
+"""Faults of BentoML 1.4 that long-running backends suffer from, fixed in place (measured: docs/operations/serving.md).
 
 The classes replaced are private: BentoML is pinned and tests check that they still have this shape.
 """

@@ -11,7 +11,7 @@ from uvicorn.protocols.http import httptools_impl
 
 
 class _Kept(asyncio.Transport):
-    """Stands in for the transport while the head is made."""
+    """Is in for the transport while the head is made."""
 
     def __init__(self) -> None:
         self.head = b""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labelloop.datasets.split import FEWEST_MEASURED
 from labelloop.intervals import FEWEST_PER_LABEL, Interval, wilson, wilson_f1
 from labelloop.json_values import as_list, as_mapping, as_number, as_share, as_text
-from labelloop.models.metrics import LABELS, METRICS
+from labelloop.metrics import HEADLINE, METRICS, title
 from labelloop.serving.model_page.plots import Plot, calibration
 
 if TYPE_CHECKING:
@@ -101,7 +101,11 @@ def _control(
     counts: Mapping[str, object],
     origin: Mapping[str, object],
 ) -> ControlFacts:
-    figures = [(label, figure) for key, label in LABELS.items() if (figure := _figure(key, metrics)).text != "-"]
+    figures = []
+    if (accuracy := share(metrics.get("accuracy"), metrics.get("examples"))).text != "-":
+        figures.append(("accuracy", accuracy))
+    shown = [(key, as_text(metrics.get(key), percent=key in METRICS and METRICS[key].percent)) for key in HEADLINE[1:]]
+    figures += [(title(key), Figure(as_number(metrics.get(key)), text)) for key, text in shown if text != "-"]
     per_class = as_mapping(metrics.get("per_class"))
     missing = None if as_number(metrics.get("accuracy")) is not None else _why_none(metrics, origin)
     rows = [
@@ -110,14 +114,6 @@ def _control(
     ]
     rows.sort(key=_badness)
     return ControlFacts(name, figures, missing, rows, _confusions(metrics, per_class), calibration(metrics))
-
-
-def _figure(name: str, metrics: Mapping[str, object]) -> Figure:
-    """A metric, or the number of texts; only accuracy is a share of texts, which has an interval."""
-    value = metrics.get(name)
-    if name == "accuracy":
-        return share(value, metrics.get("examples"))
-    return Figure(as_number(value), as_text(value, percent=name in METRICS and METRICS[name].is_share))
 
 
 def _class_row(label: str, count: object, metrics: Mapping[str, object], *, measured: bool) -> ClassRow:

@@ -1,4 +1,5 @@
-"""The Deployment of a version: what makes a roll-out lose no request, and the environment the backend is told by."""
+"""The Deployment of a version: what makes a roll-out lose no request, and the environment the backend is reported
+by."""
 
 from tests.unit.operator.builders.support import OWNER, RELAY, environment, spec
 

@@ -1,4 +1,4 @@
-"""What a podTemplate adds stands beside what is ours, and changes none of it."""
+"""What a podTemplate adds stands next to what is ours, and changes none of it."""
 
 from typing import Any
 

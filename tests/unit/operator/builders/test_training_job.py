@@ -1,4 +1,4 @@
-"""The training Job: names, and who is told what."""
+"""The training Job: names, and who gets what."""
 
 import json
 from dataclasses import replace

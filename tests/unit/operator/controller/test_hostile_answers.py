@@ -81,7 +81,7 @@ async def test_a_label_studio_that_turns_hostile_later_is_quoted_no_more(
     await loop.run()
     await until(lambda: loop.api.all("deployments"), "a Deployment")
     loop.pods_serve()
-    await until(lambda: answered and loop.condition("Ready")[0] == "False", "the trouble told")
+    await until(lambda: answered and loop.condition("Ready")[0] == "False", "the trouble reported")
     await until(lambda: loop.condition("Ready")[1] not in QUIET, f"its reason, not {loop.condition('Ready')}")
     told = json.dumps([loop.found()["status"], loop.api.all("events")])
     assert SECRET not in told

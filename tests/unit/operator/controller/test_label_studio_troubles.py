@@ -71,7 +71,7 @@ def test_a_backup_from_before_the_project_is_told_and_the_model_goes_on_serving(
 
 @pytest.mark.parametrize("seconds", [20.0, 31.0])
 def test_slow_answers_delay_counting_and_nothing_else(seconds: float) -> None:
-    """Requests have 30 s: below, everything takes its time; above, it is told."""
+    """Requests have 30 s: below, everything takes its time; above, it is reported."""
 
     async def story(made: World) -> None:
         async def slow(_: Any, carry_out: Callable[[], Any]) -> Any:

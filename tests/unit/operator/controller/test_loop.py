@@ -320,7 +320,7 @@ async def test_repeat_edits_are_counted_once_and_survive_a_restart(loop: World) 
     await loop.ready()
     await until(lambda: loop.training.get("pendingUpdates") == 1)
     edited = loop.label_studio.edit(7, annotation.id)
-    for _ in range(3):  # told three times, counted once
+    for _ in range(3):  # reported three times, counted once
         operator.watch.hint((NAMESPACE, NAME), Hint("ANNOTATION_UPDATED", True, [(edited.id, edited.updated_at)]))
     await until(lambda: loop.training.get("additionalEdits") == 1, "the repeat edit")
     await loop.crash()

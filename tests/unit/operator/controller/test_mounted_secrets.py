@@ -1,4 +1,4 @@
-"""Secrets that pod templates name: only labelled ones, read by name, and again once they are mended."""
+"""Secrets that pod templates name: only labelled ones, read by name, and again once they are fixed."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -52,7 +52,7 @@ async def test_neither_ours_nor_the_connection_nor_one_that_is_missing(loop: Wor
     served = loop.api.all("deployments")
     loop.api.patch("labelstudiobackends", NAMESPACE, "intents", lambda live: _set(live, mounting(name)))
     await until(lambda: loop.condition("SpecValid") == ("False", "SecretNotLabelled"), "the condition")
-    assert loop.api.all("deployments") == served  # what serves goes on serving
+    assert loop.api.all("deployments") == served  # what serves continues to serve
 
 
 def _set(live: dict[str, Any], serving: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""Whatever goes wrong between Label Studio and a count, it passes by itself or is told; nothing is lost in silence."""
+"""Whatever goes wrong between Label Studio and a count, it passes by itself or is reported; nothing is lost in
+silence."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The registry beside the reconciles, on the fake API server: tags, removals, restore; a dead one delays nothing."""
+"""The registry outside the reconciles, on the fake API server: tags, removals, restore; a dead one delays nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -25,7 +25,7 @@ REQUEST, LISTED = 0.1, 0.0025
 
 
 class World:
-    """The project and its watch. The project's clock goes on as the loop's does."""
+    """The project and its watch. The project's clock continues as the loop's does."""
 
     def __init__(self) -> None:
         self.project = AnnotatedProject(choices_config(["billing", "login"]))

@@ -9,7 +9,7 @@ ANSWER = Response(200, {}, b"{}", "http://label-studio", True)
 
 
 def action() -> Operation[str]:
-    """Looks, writes, and writes again; a look that fails is told in the result."""
+    """Looks, writes, and writes again; a look that fails is reported in the result."""
     try:
         yield Request("GET", "/look")
     except LabelStudioError:

@@ -114,7 +114,7 @@ def test_only_what_was_written_is_forgotten() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.booleans()), max_size=25))
 def test_edits_told_or_counted_one_by_one_are_never_doubled(edits: list[tuple[int, bool, bool]]) -> None:
-    """Each edit moves one annotation's time on; it may be told, counted, both or neither."""
+    """Each edit moves one annotation's time on; it may be reported, counted, both or neither."""
     tally = UpdateCounter(Cut())
     state: dict[int, int] = {}
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""A model of one's own decides for itself which labelling configurations it can read."""
+"""A custom model decides for itself which labelling configurations it can read."""
 
 from tests.unit.operator.planning.world import MINIMAL, World
 

@@ -1,4 +1,4 @@
-"""What stands in the registry on a resource's account, told story by story."""
+"""What is in the registry on a resource's account, reported story by story."""
 
 from typing import Any
 

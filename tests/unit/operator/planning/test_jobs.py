@@ -1,4 +1,5 @@
-"""Training Jobs, told story by story: names, pods that may not run, retries, a configuration that changes meanwhile."""
+"""Training Jobs, reported story by story: names, pods that may not run, retries, a configuration that changes
+meanwhile."""
 
 from collections import deque
 from dataclasses import replace
@@ -82,7 +83,7 @@ def test_a_pod_that_does_not_run_is_told_with_kubernetes_words_and_the_remedy(
     warnings = [event for event in world.events if event.reason == reason]
     assert [event.type for event in warnings] == ["Warning"]
     world.reconcile()
-    assert [event for event in world.events if event.reason == reason] == warnings, "told once"
+    assert [event for event in world.events if event.reason == reason] == warnings, "reported once"
     runs(world)
     assert world.condition("TrainingSucceeded") == ("True", "Trained")
     assert len(world.jobs_created) == 1, "the same Job went on"

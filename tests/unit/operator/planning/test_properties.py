@@ -31,7 +31,7 @@ DEEDS: list[Deed] = [
     ("the rebased image does not start", lambda world: _rebased_image_is_bad(world)),
     ("wait", lambda world: world.settle()),
     ("one reconcile", lambda world: _try(world)),
-    ("the cluster goes on", World.progress),
+    ("the cluster continues", World.progress),
     ("a minute passes", lambda world: world.pass_time(60)),
     ("the webhook is deleted", lambda world: world.webhooks.clear()),
     ("the Service is deleted", lambda world: world.objects.pop(("Service", "intents-ml"), None)),

@@ -1,4 +1,4 @@
-"""Another base image, told story by story: same version, another image, no training."""
+"""Another base image, reported story by story: same version, another image, no training."""
 
 import pytest
 from tests.unit.operator.planning.world import MINIMAL, OPERATOR, World, trained
@@ -85,7 +85,7 @@ def test_a_rebased_image_that_does_not_serve_goes_back(late: bool) -> None:
     assert "The image before it keeps serving" in world.message("RolloutSucceeded")
     assert kinds(world) == ["train", "base"]
     if late:
-        # Mended, and the resource edited: another chance, by the same digest.
+        # Fixed, and the resource edited: another chance, by the same digest.
         world.bad_images.clear()
         world.edit(serving={"replicas": 2})
         world.settle()

@@ -53,7 +53,7 @@ def test_what_is_not_ours_or_goes_is_left_alone() -> None:
 
 
 def set_right(world: World, name: str) -> tuple[list[Apply], list[Emit]]:
-    """What is applied to the Job, and told of it."""
+    """What is applied to the Job, and reported it."""
     actions = world.plan().actions
     applied = [item for item in actions if isinstance(item, Apply) and item.manifest["metadata"]["name"] == name]
     return applied, [item for item in actions if isinstance(item, Emit)]

@@ -1,4 +1,4 @@
-"""The loop, told story by story on the in-memory cluster."""
+"""The loop, reported story by story on the in-memory cluster."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -559,7 +559,7 @@ def test_a_job_that_cannot_pull_an_image_nobody_wants_any_more_is_replaced() -> 
     assert ("Job", job) in world.objects
     world.edit(image="registry/backend:2")
     world.reconcile()
-    assert ("Job", job) in world.objects, "its outcome goes on record first"
+    assert ("Job", job) in world.objects, "its outcome is recorded first"
     world.reconcile()
     assert ("Job", job) not in world.objects
     world.pod_problems = ()
@@ -673,7 +673,7 @@ def test_an_invalid_spec_touches_nothing() -> None:
     assert not planned.actions
     assert world.condition("SpecValid") == ("False", "InvalidSpec")
     assert world.typed.training.next == (
-        "InvalidSpec: spec.training.updatesPerTraining cannot be used: no training until it is mended"
+        "InvalidSpec: spec.training.updatesPerTraining cannot be used: no training until it is fixed"
     )
     assert world.condition("Ready") == ("False", "InvalidSpec")
     assert "spec.training.updatesPerTraining (0)" in world.message("SpecValid")

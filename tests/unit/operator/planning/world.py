@@ -125,7 +125,7 @@ class World:
     undeletable: str | None = None
     """Why the registry deletes nothing."""
     promoted: Mapping[str, Any] | None = None
-    """What the registry tells of the promoted image."""
+    """What the registry describes the promoted image."""
     conflicts: tuple[Conflict, ...] = ()
     pod_problems: tuple[PodProblem, ...] = ()
     last_error: Problem | None = None
@@ -301,7 +301,7 @@ class World:
         }
 
     def trained_version(self) -> str:
-        """Depends on the number of updates only, so that stories told at different times compare."""
+        """Depends on the number of updates only, so that stories reported at different times compare."""
         return "model-" + hashlib.sha256(str(len(self.updates)).encode()).hexdigest()[:12]
 
     def trained_image(self) -> str:
@@ -572,7 +572,7 @@ class World:
         return self.objects["Deployment", names.deployment_name("intents", version)]
 
     def live_jobs(self) -> list[str]:
-        """Trainings and rebases that run: predictions may be written beside them until the next reconcile."""
+        """Trainings and rebases that run: predictions may be written next to them until the next reconcile."""
         jobs = [(name, item) for (kind, name), item in self.objects.items() if kind == "Job" and not item["status"]]
         return [name for name, item in jobs if not _predicts(item)]
 

@@ -59,5 +59,5 @@ def test_what_waits_says_until_when() -> None:
 
 def test_what_needs_a_training_says_why_and_what_comes_next() -> None:
     message = evaluate_rebase(replace(DUE, rebase=NEEDS)).message
-    for told in ("golden prediction 3 differs", "goes on serving", "the next training uses the new base"):
+    for told in ("golden prediction 3 differs", "continues to serve", "the next training uses the new base"):
         assert told in message

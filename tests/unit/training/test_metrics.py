@@ -9,10 +9,10 @@ from tests.support.models import AnsweringModel
 
 from labelloop.datasets.examples import Example
 from labelloop.label_config import Choice, Control, Schema
-from labelloop.models.metrics import GATE_METRICS, LABELS, METRICS, Answers, GateScore, Measured, Metric
-from labelloop.serving.model_page.figures import controls
+from labelloop.metrics import METRICS, Answers, Comparison, Metric
+from labelloop.serving.model_page import figures
 from labelloop.training.evaluate import evaluate
-from labelloop.training.gate import compare, gate_rules
+from labelloop.training.gate import COMPARABLE, compare, gate_rules
 from labelloop.training.task_classifier import without_probabilities
 
 NAMES = ("a", "b")
@@ -29,12 +29,13 @@ BRIER = Metric(
     "brier",
     "Brier score",
     lambda measured: float(((measured.probabilities - measured.true) ** 2).sum(axis=1).mean()),
+    larger_is_better=False,
     needs_probabilities=True,
-    gate=GateScore(
+    comparison=Comparison(
         "Brier",
         lambda answers, labels: -((answers.probabilities - members(answers, labels)) ** 2).sum(axis=1),
         tolerance=0.05,
-        sign=-1,
+        counts=False,
     ),
 )
 
@@ -55,15 +56,15 @@ class Sure(AnsweringModel):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "brier", BRIER)
-    monkeypatch.setitem(GATE_METRICS, "Brier", "brier")
-    monkeypatch.setitem(LABELS, "brier", "Brier score")
+    monkeypatch.setitem(COMPARABLE, "Brier", BRIER)
+    monkeypatch.setattr(figures, "HEADLINE", (*METRICS, "examples"))
 
 
 def test_it_is_measured_and_shown() -> None:
     metrics = evaluate(Sure(0.9), EXAMPLES, SCHEMA)
     assert metrics["brier"] == pytest.approx(0.02, abs=1e-6)
     assert without_probabilities(metrics)["brier"] is None
-    (shown,) = controls(Sure(0.9), metrics, {})
+    (shown,) = figures.controls(Sure(0.9), metrics, {})
     assert dict(shown.figures)["Brier score"].value == metrics["brier"]
 
 
@@ -74,9 +75,3 @@ def test_the_gate_compares_by_it() -> None:
     assert (verdict.accepted, verdict.reason) == (False, "WorseThanActive")
     assert verdict.message.startswith("Brier score 0.320 against 0.020 of the model that serves")
     assert compare(Sure(0.9), Sure(0.89), EXAMPLES, SCHEMA, rules).accepted
-
-
-def test_a_metric_of_few_texts_is_computed_in_one_bin() -> None:
-    right = np.array([[True, False]] * 12)
-    measured = Measured(np.full((12, 2), 0.5), right, right, multiple=False)
-    assert [size for _, _, size in measured.bins] == [12]
