@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from labelloop.datasets.rows import CHOICE_TYPES as CHOICE_RESULTS
 from labelloop.datasets.rows import WHOLE_TASK, Annotation, Origin, Row, rows_of, source_of
 from labelloop.datasets.stored_labels import LabelReader
 from labelloop.datasets.voting import Vote, by_rank, settle
+from labelloop.label_config.controls import BY_RESULT_TYPE
 from labelloop.label_config.schema import Control, Schema
 from labelloop.label_studio.task_api import Task
 
@@ -141,7 +141,7 @@ def _whole(row: Row, standing: Sequence[Annotation], settled: Mapping[str, Vote]
     text = row.texts.get(WHOLE_TASK)
     names = {control.name for control in schema.controls}
     known = [one for one in standing if any(result.get("from_name") in names for result in one.results)]
-    marks = any(control.result_type not in CHOICE_RESULTS for control in schema.controls)
+    marks = any(control.result_type not in BY_RESULT_TYPE for control in schema.controls)
     chosen = known[0] if known else standing[0] if standing and marks and not standing[0].results else None
     if chosen is None or text is None:
         return []

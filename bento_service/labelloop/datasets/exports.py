@@ -1,13 +1,16 @@
 """Tasks of Label Studio's exports: JSON (tasks with annotations) and JSON-MIN (one record an annotation), checked."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
 from labelloop.datasets.rows import MAX_ID
 from labelloop.datasets.text_file import DataFileError
+from labelloop.json_values import as_list
+from labelloop.label_config.controls import BY_RESULT_TYPE
+from labelloop.label_config.schema import Schema
 from labelloop.label_studio.responses import parse_time
 from labelloop.label_studio.task_api import Task
 
@@ -41,26 +44,54 @@ def is_short_form(items: Sequence[Mapping[str, Any]]) -> bool:
     return all({"id", "annotation_id"} <= item.keys() and "data" not in item for item in items)
 
 
-def from_short_form(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The tasks of JSON-MIN records, which hold data, `id`, the controls, then `annotator` and so on, in this order."""
+def from_short_form(records: Sequence[Mapping[str, Any]], schema: Schema | None = None) -> list[dict[str, Any]]:
+    """The tasks of JSON-MIN records, which hold data, `id`, the controls, then `annotator` and so on, in this order.
+
+    `schema`: what is known of the controls.
+    """
     tasks: dict[tuple[str, str], dict[str, Any]] = {}
+    known = {control.name: control.nested for control in schema.controls} if schema else {}
+    with_paths = {name for name in _short_controls(records) if known.get(name, _holds_paths(records, name))}
     for record in records:
-        names = list(record)
-        before, after = names.index("id"), min(names.index(name) for name in _AFTER_CONTROLS if name in names)
-        data = {name: record[name] for name in names[:before]}
+        data = {name: record[name] for name in list(record)[: list(record).index("id")]}
         item = tasks.setdefault(
             (str(record["id"]), json.dumps(data, sort_keys=True)), {"id": record["id"], "data": data}
         )
-        results = [choice(name, "text", _chosen(record[name])) for name in names[before + 1 : after] if record[name]]
+        results = [
+            result for name in _short_controls([record]) for result in _results(name, record[name], name in with_paths)
+        ]
         made = {"id": record["annotation_id"], "completed_by": record.get("annotator"), "result": results}
         times = {"updated_at": record["updated_at"]} if record.get("updated_at") else {}
         item.setdefault("annotations", []).append(made | times)
     return list(tasks.values())
 
 
-def _chosen(value: object) -> list[object]:
-    inner = value.get("choices") if isinstance(value, dict) else value
-    return inner if isinstance(inner, list) else [inner]
+def _short_controls(records: Sequence[Mapping[str, Any]]) -> dict[str, None]:
+    """Names of the controls with results, each once."""
+    found: dict[str, None] = {}
+    for record in records:
+        names = list(record)
+        after = min(names.index(name) for name in _AFTER_CONTROLS if name in names)
+        found |= dict.fromkeys(name for name in names[names.index("id") + 1 : after] if record[name])
+    return found
+
+
+def _holds_paths(records: Sequence[Mapping[str, Any]], control: str) -> bool:
+    """Whether lists stand for paths of nested choices: without nesting a single label is plain text."""
+    values = [record.get(control) for record in records]
+    listed = [as_list(value.get("choices")) for value in values if isinstance(value, dict)]
+    return not any(isinstance(item, str) for items in (values, *listed) for item in items)
+
+
+def _results(control: str, written: object, has_paths: bool) -> Iterator[dict[str, Any]]:
+    """Results of one control: a list of their values, or without that what is selected in a single `<Choices>`."""
+    items = written if isinstance(written, list) and any(isinstance(item, dict) for item in written) else [written]
+    for item in items:
+        if isinstance(item, dict):
+            kind = next((name for name in item if name in BY_RESULT_TYPE), "")
+            yield {"from_name": control, "to_name": "text", "type": kind, "value": item}
+        else:
+            yield choice(control, "text", item if isinstance(item, list) and not has_paths else [item])
 
 
 def tasks_of(path: Path, items: Sequence[Mapping[str, Any]]) -> list[Task]:
@@ -110,14 +141,14 @@ class _Item:
     def _check_result(self, where: str, result: object) -> None:
         if not isinstance(result, dict):
             self._refuse(where, result, "give an object with from_name, to_name, type and value")
-        if result.get("type") != "choices":
+        control_type, value = BY_RESULT_TYPE.get(str(result.get("type"))), result.get("value")
+        if control_type is None:
             return
-        value = result.get("value")
         if not isinstance(value, dict):
-            self._refuse(f"{where}.value", value, 'give an object such as {"choices": ["billing"]}')
-        choices = value.get("choices", [])
-        if not isinstance(choices, list) or not all(isinstance(name, str) for name in choices):
-            self._refuse(f"{where}.value.choices", choices, "give a list of label names")
+            self._refuse(f"{where}.value", value, f"give an object such as {control_type.example}")
+        key = control_type.result_type
+        if key in value and control_type.read(value) is None:
+            self._refuse(f"{where}.value.{key}", value[key], control_type.remedy)
 
     def _id(self, where: str, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_ID:

@@ -1,7 +1,7 @@
 """Labelled texts from files, read as tasks, so that all else is as with a project of Label Studio."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from xml.sax.saxutils import quoteattr
 from labelloop.datasets.exports import annotation, choice, from_short_form, is_short_form, tasks_of
 from labelloop.datasets.tables import Table, table_of_csv, table_of_records
 from labelloop.datasets.text_file import JSON_LINES, TABLES, DataFileError, read_text
+from labelloop.label_config.controls import BY_RESULT_TYPE
+from labelloop.label_config.controls.base import Path as StoredPath
+from labelloop.label_config.controls.choices import Choices
 from labelloop.label_config.schema import TEXT_SCOPE, LabelConfigError, Schema, Scope, parse_label_config
 from labelloop.label_studio.task_api import Task
 
@@ -44,11 +47,12 @@ def read_labelled(
     `columns` and `control` (name of the control that the labels of a table belong to) matter for tables only; `scope`
     is what the model reads. Raises DataFileError.
     """
-    found = _read(path, encoding)
     try:
+        schema = parse_label_config(label_config, scope) if label_config else None
+        found = _read(path, encoding, schema)
         if isinstance(found, Table):
-            return _from_table(found, columns or Columns(), label_config, control, scope)
-        return LabelledFile(found, parse_label_config(label_config or _config_of(path, found), scope))
+            return _from_table(found, columns or Columns(), schema, control, scope)
+        return LabelledFile(found, schema or parse_label_config(_config_of(path, found), scope))
     except LabelConfigError as error:
         raise DataFileError(f"{path}: {error}") from None
 
@@ -66,14 +70,14 @@ def read_texts(path: Path, columns: Columns | None = None, encoding: str | None 
     return table, table.column(key, "--text-column")
 
 
-def _read(path: Path, encoding: str | None) -> Table | list[Task]:
+def _read(path: Path, encoding: str | None, schema: Schema | None = None) -> Table | list[Task]:
     text = read_text(path, encoding)
     if path.suffix.lower() in TABLES:
         return table_of_csv(path, text)
     items = _items(path, text)
     if all("data" in item for item in items):
         return tasks_of(path, items)
-    return tasks_of(path, from_short_form(items)) if is_short_form(items) else table_of_records(path, items)
+    return tasks_of(path, from_short_form(items, schema)) if is_short_form(items) else table_of_records(path, items)
 
 
 def _items(path: Path, text: str) -> list[Mapping[str, Any]]:
@@ -102,14 +106,14 @@ def _written(data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _from_table(table: Table, columns: Columns, label_config: str | None, control: str, scope: Scope) -> LabelledFile:
+def _from_table(table: Table, columns: Columns, schema: Schema | None, control: str, scope: Scope) -> LabelledFile:
     texts = table.column(columns.text, "--text-column")
     labels = [label.strip() for label in table.column(columns.label, "--label-column")]
     if not any(labels):
         raise DataFileError(f"{table.path}: column {columns.label!r} is empty in all {len(labels)} rows: give labels")
-    if label_config is None:
-        label_config = _config(control, "text", "text", _distinct(filter(None, labels)), multiple=False)
-    schema = parse_label_config(label_config, scope)
+    if schema is None:
+        tag = Choices().to_xml(control, "text", [[(label,)] for label in labels if label])
+        schema = parse_label_config(_config("text", "text", tag), scope)
     chosen = schema.controls[0]
     tasks = []
     for number, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
@@ -122,20 +126,19 @@ def _from_table(table: Table, columns: Columns, label_config: str | None, contro
 
 def _config_of(path: Path, tasks: Sequence[Task]) -> str:
     """A labelling configuration with the first control that occurs, and the labels that occur."""
-    found: dict[tuple[str, str], list[list[str]]] = {}
+    found: dict[tuple[str, str, str], list[Sequence[StoredPath]]] = {}
     for task in tasks:
         for one in task.annotations:
             for result in one["result"]:
-                if result.get("type") == "choices":
-                    place = (str(result.get("from_name")), str(result.get("to_name")))
-                    found.setdefault(place, []).append(result["value"].get("choices", []))
+                if (kind := str(result.get("type"))) in BY_RESULT_TYPE:
+                    place = (kind, str(result.get("from_name")), str(result.get("to_name")))
+                    found.setdefault(place, []).append(BY_RESULT_TYPE[kind].read(result["value"]) or ())
     key = _text_key(tasks)
     if not found or key is None:
         what = "which data key holds the text" if found else "which control the labels belong to"
         raise DataFileError(f"{path} does not show {what}: give the labelling configuration with --label-config")
-    (control, to_name), chosen = next(iter(found.items()))
-    multiple = any(len(names) > 1 for names in chosen)
-    return _config(control, to_name, key, _distinct(name for names in chosen for name in names), multiple=multiple)
+    (kind, control, to_name), selections = next(iter(found.items()))
+    return _config(to_name, key, BY_RESULT_TYPE[kind].to_xml(control, to_name, selections))
 
 
 def _text_key(tasks: Sequence[Task]) -> str | None:
@@ -147,15 +150,5 @@ def _text_key(tasks: Sequence[Task]) -> str | None:
     return None
 
 
-def _config(control: str, to_name: str, key: str, labels: Sequence[str], *, multiple: bool) -> str:
-    kind = "multiple" if multiple else "single"
-    choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in labels)
-    return (
-        f"<View><Text name={quoteattr(to_name)} value={quoteattr('$' + key)}/>"
-        f'<Choices name={quoteattr(control)} toName={quoteattr(to_name)} choice="{kind}">'
-        f"{choices}</Choices></View>"
-    )
-
-
-def _distinct(labels: Iterable[str]) -> list[str]:
-    return sorted(set(labels))
+def _config(to_name: str, key: str, control: str) -> str:
+    return f"<View><Text name={quoteattr(to_name)} value={quoteattr('$' + key)}/>{control}</View>"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from labelloop.datasets.rows import ORIGINS, Annotation, Path, Row
+from labelloop.datasets.rows import ORIGINS, Annotation, Row
+from labelloop.label_config.controls.base import Path
 from labelloop.label_studio.responses import format_time, parse_time
 
 T = TypeVar("T")

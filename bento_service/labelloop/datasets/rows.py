@@ -10,17 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from labelloop.label_config.controls import BY_RESULT_TYPE
+from labelloop.label_config.controls.base import Path
 from labelloop.label_config.schema import Control, Schema, text_of
 from labelloop.label_studio.responses import parse_time
 from labelloop.label_studio.task_api import Task
-from labelloop.text.task_text import encodable
 
 Origin = Literal["manual", "prediction", "prediction-changed"]
-Path = tuple[str, ...]
-"""Stored names from the topmost choice to the selected one; one name unless choices are nested."""
-
 ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
-CHOICE_TYPES = ("choices", "taxonomy")
 OF_A_PART = ("start", "end", "startOffset", "endOffset", "globalOffsets", "x", "y")
 """Keys of a value that make it a label of a region, not of the whole text."""
 MAX_ID = 2**63 - 1
@@ -50,7 +47,7 @@ class Annotation:
     origin: Origin
     choices: Mapping[str, tuple[Path, ...]] = field(repr=False)
     others: int = 0
-    """Results that are no choice about a whole text: regions, ratings, damaged ones."""
+    """Results that do not label a whole text: regions, other controls, damaged ones."""
     results: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """All results as stored, of whole tasks only."""
 
@@ -137,19 +134,13 @@ def _kept(results: object) -> tuple[Mapping[str, Any], ...]:
 
 
 def _paths(result: object) -> list[Path] | None:
-    """Selected paths of a choice about the whole text; None for any other result."""
-    if not isinstance(result, dict) or result.get("type") not in CHOICE_TYPES or "item_index" in result:
+    """Selected paths of a label of the whole text; None for any other result."""
+    if not isinstance(result, dict) or "item_index" in result:
         return None
-    value = result.get("value")
-    if not isinstance(result.get("from_name"), str) or not isinstance(value, dict):
+    control_type, value = BY_RESULT_TYPE.get(str(result.get("type"))), result.get("value")
+    if control_type is None or not isinstance(result.get("from_name"), str) or not isinstance(value, dict):
         return None
-    selected = value.get(result["type"])
-    if not isinstance(selected, list) or any(key in value for key in OF_A_PART):
-        return None
-    paths = [tuple(choice) if isinstance(choice, list) else (choice,) for choice in selected]
-    if not all(path and all(isinstance(name, str) for name in path) for path in paths):
-        return None
-    return [tuple(map(encodable, path)) for path in paths]
+    return None if any(key in value for key in OF_A_PART) else control_type.read(value)
 
 
 def _origin(origins: list[Origin | None], *, from_prediction: bool) -> Origin:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from labelloop.datasets.rows import Path
+from labelloop.label_config.controls import type_of
+from labelloop.label_config.controls.base import Path
 from labelloop.label_config.schema import Choice, Control
 
 Reading = Literal["used", "empty", "foreign", "removed_labels"]
@@ -21,8 +22,7 @@ class LabelReader:
         self.control = control
         self.removed: set[str] = set()
         self._position = {label: position for position, label in enumerate(control.labels)}
-        # The editor stores a group when all its leaves are selected. Inner nodes of a taxonomy stand for themselves.
-        self._implied = {group.path for group in control.groups} if control.result_type == "choices" else set()
+        self._implied = type_of(control).implied(control)
         self._labels = {(choice.path or (choice.stored,)): choice.label for choice in control.choices}
         self._stored_names = _stored_names((*control.groups, *control.choices))
         self._by_last_name = _by_last_name(control)

@@ -11,11 +11,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from xml.etree.ElementTree import Element
 
-from labelloop.label_config import choice_tree
-from labelloop.label_config.choice_tree import Choice, ChoiceTree
+from labelloop.label_config.choice_tree import Choice
 from labelloop.label_config.config_xml import (
     BrokenXmlError,
     EmptyConfigError,
@@ -26,6 +24,8 @@ from labelloop.label_config.config_xml import (
     parse_xml,
     short,
 )
+from labelloop.label_config.control import Control
+from labelloop.label_config.controls import TYPES, type_of_tag
 from labelloop.text.task_text import TASK_VARIABLE, text_of
 
 __all__ = [
@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 OBJECT_TYPES = ("Text", "HyperText", "Paragraphs")
-CONTROL_TYPES = ("Choices", "Taxonomy")
-SINGLE, MULTIPLE = ("single", "single-radio"), "multiple"
+CONTROL_TYPES = tuple(control_type.tag for control_type in TYPES)
+"""Tags of the controls that the text classifier answers."""
 DATA_KEY = re.compile(r"\$([^\s$\[\]{}]+)")
 
 
@@ -59,34 +59,6 @@ class Scope:
 
 TEXT_SCOPE = Scope()
 """Of the text classifier."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """One `<Choices>`, `<Taxonomy>` or other control that a model answers, and the object it is about."""
-
-    name: str
-    object_name: str
-    object_type: str
-    data_key: str
-    """Key of the task data, or a text with several of them (`$title: $body`)."""
-    choices: tuple[Choice, ...]
-    multiple: bool
-    nested: bool = False
-    """Results are lists of paths (`[["sports", "football"]]`) instead of names."""
-    groups: tuple[Choice, ...] = ()
-    """Inner choices that are no labels of their own."""
-    text_key: str = "text"
-    """Paragraphs only: the key of a paragraph that holds its text."""
-    result_type: str = "choices"
-    """Type of the results and key of their labels: the tag in lower case (`choices`, `rectanglelabels`)."""
-    limit: int | None = None
-    """Multiple choice: how many can be selected at most."""
-
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """`Choice.label` of all choices in the order of the configuration, each once."""
-        return tuple(choice.label for choice in self.choices)
 
 
 @dataclass(frozen=True)
@@ -142,20 +114,19 @@ def _control(element: Element, root: Element, objects: Mapping[str, Element], sc
     if not scope.whole_tasks:
         _refuse_parts(element)
     target = _object(element, root, objects, scope)
-    multiple, limit = _how_many(element)
-    tree = _choices(element)
+    options = type_of_tag(element.tag).parse(element)
     return Control(
         name=name,
         object_name=target.get("name", ""),
         object_type=target.tag,
         data_key=_data_key(target, scope),
-        choices=tree.choices,
-        multiple=multiple,
-        nested=element.tag == "Taxonomy" or is_true(element, "allowNested"),
-        groups=tree.groups,
+        choices=options.choices,
+        multiple=options.multiple,
+        nested=options.nested,
+        groups=options.groups,
         text_key=attribute(target, "textKey") or "text",
         result_type=element.tag.lower(),
-        limit=limit,
+        limit=options.limit,
     )
 
 
@@ -165,40 +136,6 @@ def _refuse_parts(element: Element) -> None:
             raise LabelConfigError(
                 f"{describe_tag(element, 'name', name)} does not classify the whole text: remove {name}."
             )
-
-
-def _how_many(element: Element) -> tuple[bool, int | None]:
-    """Whether several can be selected, and at most how many."""
-    if element.tag != "Taxonomy":
-        kind = attribute(element, "choice") or "single"
-        if kind not in (*SINGLE, MULTIPLE):
-            raise LabelConfigError(f"{describe_tag(element, 'name', 'choice')}: use single, single-radio or multiple.")
-        return kind == MULTIPLE, None
-    written = attribute(element, "maxUsages").strip()
-    if not written:
-        return True, None
-    if not (written.isascii() and written.isdecimal()) or int(written[:9]) < 1:
-        raise LabelConfigError(
-            f"{describe_tag(element, 'name', 'maxUsages')}: use a whole number from 1 on, or remove it."
-        )
-    limit = int(written[:9])
-    return limit > 1, limit if limit > 1 else None
-
-
-def _choices(element: Element) -> ChoiceTree:
-    if element.tag not in CONTROL_TYPES and not element.tag.endswith("Labels"):
-        return ChoiceTree(())  # a <TextArea>, <Rating> or <Rectangle>: nothing to choose from
-    for name in ("value", "apiUrl"):
-        if attribute(element, name):
-            source = "each task" if name == "value" else "another server"
-            raise LabelConfigError(
-                f"{describe_tag(element, 'name', name)} takes its choices from {source}: list them as <Choice> tags."
-            )
-    if element.tag == "Taxonomy":
-        return choice_tree.nodes(element, is_true(element, "leafsOnly"))
-    if element.tag == "Choices" and is_true(element, "allowNested"):
-        return choice_tree.leaves(element)
-    return choice_tree.top_level(element, "Choice" if element.tag == "Choices" else "Label")
 
 
 def _object(element: Element, root: Element, objects: Mapping[str, Element], scope: Scope) -> Element:

@@ -3,20 +3,20 @@
 One ControlAnswers is made for each control of a labelling configuration and kept: a request only picks columns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.label_config.schema import Choice, Control
+from labelloop.label_config.controls import type_of
+from labelloop.label_config.controls.base import Value
+from labelloop.label_config.schema import Control
 from labelloop.models.classifier import Classifier
 
 SCORE_DIGITS = 6
 
-StoredName = str | list[str]
-"""A choice as results hold it: its stored name, or its path when results are lists of paths."""
 Selection = tuple[Sequence[int], float]
 """Columns that are selected (none: nothing to say) and the probability of the least sure one."""
 
@@ -29,7 +29,7 @@ class Region(TypedDict):
     to_name: str
     type: str
     score: float
-    value: Mapping[str, Sequence[StoredName]]
+    value: Value
 
 
 class ControlAnswers:
@@ -53,11 +53,7 @@ class ControlAnswers:
         self._is_share = self._columns is not None and len(by_label) == len(columns)
         self._thresholds = model.thresholds(control.name)[columns]
         choices = [by_label[classes[column]] for column in columns]
-        self._names = [_stored_name(choice, control) for choice in choices]
-        self._values = [{control.result_type: [name]} for name in self._names]
-        positions = {label: position for position, label in enumerate(by_label)}
-        self._order = [positions[choice.label] for choice in choices]
-        self._groups = _Groups(control, choices) if control.nested and control.groups else None
+        self._value = type_of(control).writer(control, choices)
         self._identity = blake2b(f"{version}\0{control.name}".encode("utf-8", "replace"), digest_size=4).hexdigest()
 
     def regions(self, texts: Sequence[str], indices: Sequence[int]) -> Iterator[Region | None]:
@@ -97,46 +93,3 @@ class ControlAnswers:
             if limit is not None and len(columns) > limit:
                 columns = sorted(columns, key=row.__getitem__, reverse=True)[:limit]
             yield columns, float(row[columns].min(initial=1.0))
-
-    def _value(self, columns: Sequence[int]) -> Mapping[str, Sequence[StoredName]]:
-        """In the order of the configuration, as the editor stores it."""
-        if self._groups is not None:
-            return {self.control.result_type: self._groups.completed(columns)}
-        if len(columns) == 1:
-            return self._values[columns[0]]
-        ordered = sorted(columns, key=self._order.__getitem__)
-        return {self.control.result_type: [self._names[column] for column in ordered]}
-
-
-class _Groups:
-    """Nested choices: the editor stores a group before its leaves once all of these are selected."""
-
-    def __init__(self, control: Control, choices: Sequence[Choice]) -> None:
-        """`choices`: the leaf of each column."""
-        self._paths = [choice.path for choice in choices]
-        self._sizes: dict[tuple[str, ...], int] = {}
-        # A group stands just before its first leaf, an outer one before an inner one.
-        self._order: dict[tuple[str, ...], tuple[int, int]] = {}
-        for position, choice in enumerate(control.choices):
-            self._order[choice.path] = (position, len(choice.path))
-            for group in _groups_of(choice.path):
-                self._sizes[group] = self._sizes.get(group, 0) + 1
-                self._order.setdefault(group, (position, len(group)))
-
-    def completed(self, columns: Sequence[int]) -> list[StoredName]:
-        """Paths of the selected leaves and of the groups that they fill."""
-        paths = [self._paths[column] for column in columns]
-        counts: dict[tuple[str, ...], int] = {}
-        for path in paths:
-            for group in _groups_of(path):
-                counts[group] = counts.get(group, 0) + 1
-        full = [group for group, count in counts.items() if count == self._sizes[group]]
-        return [list(path) for path in sorted([*paths, *full], key=self._order.__getitem__)]
-
-
-def _groups_of(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (path[:length] for length in range(1, len(path)))
-
-
-def _stored_name(choice: Choice, control: Control) -> StoredName:
-    return list(choice.path) if control.nested else choice.stored

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labelloop.label_config.controls import type_of
 from labelloop.label_config.schema import Control, Schema
 from labelloop.models.model import Prediction
 
@@ -101,20 +102,7 @@ def _fault(result: object, controls: Mapping[str, Control]) -> str | None:
         return f"gives a result for {control.name!r} without value"
     if "score" in result and not _is_share(result["score"]):
         return f"gives a result for {control.name!r} with the score {result['score']!r:.50}, not within 0 and 1"
-    return _wrong_labels(value.get(control.result_type), control) if control.choices else None
-
-
-def _wrong_labels(labels: object, control: Control) -> str | None:
-    if not isinstance(labels, list) or not labels:
-        return f"gives a result for {control.name!r} without labels"
-    if control.nested:
-        known = {choice.path for choice in (*control.choices, *control.groups)}
-        paths = [tuple(label) if isinstance(label, list) else (label,) for label in labels]
-        unknown = next((path for path in paths if path not in known), None)
-    else:
-        stored = {choice.stored for choice in control.choices}
-        unknown = next((label for label in labels if not isinstance(label, str) or label not in stored), None)
-    return None if unknown is None else f"gives the label {unknown!r:.80}, which {control.name!r} does not have"
+    return type_of(control).fault(control, value)
 
 
 def _is_share(score: object) -> bool:

@@ -1,10 +1,10 @@
 """Predictions for fixed texts that show whether a model works."""
 
 import logging
-import math
 from collections.abc import Mapping
 
 from labelloop.label_config.schema import Choice, Control, Schema
+from labelloop.prediction.answer_checks import checked
 from labelloop.prediction.predictor import Entry, Predictor
 
 GOLDEN_TEXTS = (
@@ -29,24 +29,14 @@ def self_check(predictor: Predictor) -> str | None:
     except Exception as error:  # whatever a model may do wrong must end as "not ready"
         log.exception("The model failed its self-check")
         return f"The model fails on golden texts ({type(error).__name__}): train it again or serve an older version."
-    allowed = {control.name: frozenset(control.labels) for control in schema.controls}
-    if len(entries) == len(tasks) and all(_is_sound(entry, predictor.version, allowed) for entry in entries):
+    if len(entries) == len(tasks) and all(_is_sound(entry, predictor.version, schema) for entry in entries):
         return None
     return "The model gives no valid answers to golden texts: train it again or serve an older version."
 
 
-def _is_sound(entry: Entry, version: str, allowed: Mapping[str, frozenset[str]]) -> bool:
-    return (
-        entry["model_version"] == version
-        and "result" in entry
-        and all(
-            math.isfinite(region["score"])
-            and 0 <= region["score"] <= 1
-            and region["value"]["choices"]
-            and allowed[region["from_name"]].issuperset(region["value"]["choices"])
-            for region in entry["result"]
-        )
-    )
+def _is_sound(entry: Entry, version: str, schema: Schema) -> bool:
+    (found,) = checked([entry], 1, schema)
+    return entry["model_version"] == version and "result" in entry and not found.faults
 
 
 def schema_of_labels(labels: Mapping[str, tuple[str, ...]]) -> Schema:

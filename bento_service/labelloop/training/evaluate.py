@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,19 +20,52 @@ if TYPE_CHECKING:
 CALIBRATION_BINS, FEWEST_IN_BIN = 15, 10
 """A bin of one or two texts is right in 0 or 100 % of them, whatever the model is worth."""
 MAX_CONFUSIONS = 20
-_FIGURES = tuple(METRICS)
 # A probability of 0 for what is true would make the mean infinite; this caps one example's loss at 16.1.
 _SMALLEST_PROBABILITY = 1e-7
 _DIGITS = 6
 
 
+@dataclass
+class Measured:
+    """See metrics.Measured."""
+
+    probabilities: NDArray[np.float64]
+    predicted: NDArray[np.bool_]
+    true: NDArray[np.bool_]
+    multiple: bool
+
+    @cached_property
+    def bins(self) -> list[tuple[float, float, int]]:
+        """(mean probability, share of right ones, texts) of the most probable class, in bins of equally many texts."""
+        best = self.probabilities.argmax(axis=1)
+        rows = np.arange(len(best))
+        sure, right = self.probabilities[rows, best], self.true[rows, best]
+        bins = max(min(CALIBRATION_BINS, len(best) // FEWEST_IN_BIN), 1)
+        parts = np.array_split(np.argsort(sure, kind="stable"), bins)
+        return [(float(sure[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+
+    def f1(self) -> NDArray[np.float64]:
+        """See metrics.Measured."""
+        right = (self.predicted & self.true).sum(axis=0)
+        total = self.predicted.sum(axis=0) + self.true.sum(axis=0)
+        return np.asarray(2 * right / np.maximum(total, 1))
+
+    def log_loss(self) -> float:
+        """See metrics.Measured."""
+        probabilities, true = self.probabilities, self.true
+        right = np.where(true, probabilities, 1 - probabilities) if self.multiple else probabilities[true]
+        return float(-np.log(np.clip(right, _SMALLEST_PROBABILITY, 1)).mean())
+
+    def calibration_error(self) -> float:
+        """See metrics.Measured."""
+        return sum(abs(sure - right) * size for sure, right, size in self.bins) / len(self.true)
+
+
 def evaluate(model: Classifier, examples: Sequence["Example"], schema: "Schema") -> dict[str, object]:
     """Metrics of the control the model covers; of several the means, and those of each under `controls`.
 
-    Each: `accuracy` (of a multiple choice: exactly the right set), `macro_f1` (over classes that are true or predicted,
-    as in scikit-learn), `log_loss`, `ece` (expected calibration error of the most probable class), `examples` (how many
-    texts), `per_class`, `calibration` and, for a single choice, `confusions`. The first four are finite, or None with
-    fewer than FEWEST_MEASURED texts. Counts and labels only, no texts.
+    Each: all of METRICS, `examples` (how many texts), `per_class`, `calibration`, and `confusions` of a single choice.
+    METRICS are finite, or None with fewer than FEWEST_MEASURED texts. Counts and labels only, no texts.
     """
     metrics: dict[str, dict[str, object]] = {}
     for control in schema.controls:
@@ -44,7 +79,7 @@ def evaluate(model: Classifier, examples: Sequence["Example"], schema: "Schema")
 def _means(metrics: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Over the controls that have figures; `examples` is that of the control with the most."""
     means: dict[str, object] = {}
-    for name in _FIGURES:
+    for name in METRICS:
         known = [value for part in metrics if isinstance(value := part[name], float)]
         means[name] = _rounded(sum(known) / len(known)) if known else None
     return {**means, "examples": max(count for part in metrics if isinstance(count := part["examples"], int))}
@@ -66,33 +101,21 @@ def _evaluate_control(
     probabilities = np.zeros(true.shape)
     probabilities[:, : len(known)] = model.probabilities(control, texts)
     predicted = _chosen(probabilities, model.thresholds(control) if multiple else None)
-    bins = _calibration_bins(probabilities, true)
+    measured = Measured(probabilities, predicted, true, multiple)
     found: dict[str, object] = {
-        "accuracy": _rounded(float((predicted == true).all(axis=1).mean())),
-        "macro_f1": _rounded(float(_f1(predicted, true)[(predicted | true).any(axis=0)].mean())),
-        "log_loss": _rounded(_log_loss(probabilities, true, multiple=multiple)),
-        "ece": _rounded(sum(abs(sure - right) * size for sure, right, size in bins) / len(texts)),
+        **{name: _rounded(metric.compute(measured)) for name, metric in METRICS.items()},
         "examples": len(texts),
-        "per_class": _per_class(names, predicted, true),
+        "per_class": _per_class(names, measured),
         "calibration": [
-            {"confidence": _rounded(sure), "accuracy": _rounded(right), "examples": size} for sure, right, size in bins
+            {"confidence": _rounded(sure), "accuracy": _rounded(right), "examples": size}
+            for sure, right, size in measured.bins
         ],
     }
     return found if multiple else {**found, "confusions": _confusions(names, predicted, true)}
 
 
 def _metrics_unknown(examples: int) -> dict[str, object]:
-    return {**dict.fromkeys(_FIGURES), "examples": examples}
-
-
-def _calibration_bins(probabilities: NDArray[np.float64], true: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
-    """(mean probability, share of right ones, texts) of the most probable class, in bins of equally many texts."""
-    best = probabilities.argmax(axis=1)
-    rows = np.arange(len(best))
-    sure, right = probabilities[rows, best], true[rows, best]
-    bins = max(min(CALIBRATION_BINS, len(best) // FEWEST_IN_BIN), 1)
-    parts = np.array_split(np.argsort(sure, kind="stable"), bins)
-    return [(float(sure[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+    return {**dict.fromkeys(METRICS), "examples": examples}
 
 
 def _confusions(names: Sequence[str], predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> list[list[object]]:
@@ -121,26 +144,12 @@ def _chosen(probabilities: NDArray[np.float64], thresholds: NDArray[np.float32] 
     return chosen
 
 
-def _log_loss(probabilities: NDArray[np.float64], true: NDArray[np.bool_], *, multiple: bool) -> float:
-    """Mean over texts (single choice) or over texts and classes (multiple choice) of -ln(probability of the truth)."""
-    right = np.where(true, probabilities, 1 - probabilities) if multiple else probabilities[true]
-    return float(-np.log(np.clip(right, _SMALLEST_PROBABILITY, 1)).mean())
-
-
-def _f1(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Per class; 0 where nothing is right."""
-    right = (predicted & true).sum(axis=0)
-    total = predicted.sum(axis=0) + true.sum(axis=0)
-    return np.asarray(2 * right / np.maximum(total, 1))
-
-
-def _per_class(
-    names: Sequence[str], predicted: NDArray[np.bool_], true: NDArray[np.bool_]
-) -> Mapping[str, Mapping[str, object]]:
+def _per_class(names: Sequence[str], measured: Measured) -> Mapping[str, Mapping[str, object]]:
+    predicted, true = measured.predicted, measured.true
     right = (predicted & true).sum(axis=0)
     precision = right / np.maximum(predicted.sum(axis=0), 1)
     recall = right / np.maximum(true.sum(axis=0), 1)
-    f1 = _f1(predicted, true)
+    f1 = measured.f1()
     return {
         name: {
             "precision": _rounded(float(precision[index])),

@@ -36,7 +36,7 @@ ACCEPTED_ERRORS = 0.3
 _SMALLEST_DISCORDANT = 9
 """0.5 ** 9 is the first power below SIGNIFICANCE: fewer lost texts are never significant."""
 _SMALLEST_PROBABILITY = 1e-7
-_COMPARABLE = {metric.comparison.value: metric for metric in METRICS.values() if metric.comparison is not None}
+COMPARABLE = {metric.comparison.value: metric for metric in METRICS.values() if metric.comparison is not None}
 """By their value in `spec.evaluation.metric`."""
 
 
@@ -47,7 +47,7 @@ class GateRules:
     metric: Metric = ACCURACY
     """One with a comparison."""
     tolerance: float | None = None
-    """How much worse it may be; None: 0.01 of accuracy, 0.02 nats of log loss."""
+    """How much worse it may be; None: the tolerance of the metric."""
     min_accuracy: float | None = None
     """The lowest accuracy on the held-out texts that may serve; None: any."""
     mode: Mode = "Enforce"
@@ -69,12 +69,12 @@ class GateRules:
 def gate_rules(given: Mapping[str, object]) -> GateRules:
     """Rules from `spec.evaluation` as JSON gives it; what is missing has its default. Raises ValueError."""
     metric, mode = given.get("metric", "Accuracy"), given.get("mode", "Enforce")
-    if not isinstance(metric, str) or metric not in _COMPARABLE:
-        raise ValueError(f"metric is {metric!r}: use {' or '.join(_COMPARABLE)}")
+    if not isinstance(metric, str) or metric not in COMPARABLE:
+        raise ValueError(f"metric is {metric!r}: use {' or '.join(COMPARABLE)}")
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}: use {' or '.join(get_args(Mode))}")
     return GateRules(
-        metric=_COMPARABLE[metric],
+        metric=COMPARABLE[metric],
         tolerance=_number("tolerance", given.get("tolerance"), 10),
         min_accuracy=_number("minAccuracy", given.get("minAccuracy"), 1),
         mode="Audit" if mode == "Audit" else "Enforce",

@@ -40,8 +40,9 @@ def measure(
         return evaluate(answered, (), schema), Verdict(True, "NothingToCompare", message)
     with guard_model_call(type(model), "predict"):
         metrics = without_probabilities(evaluate(answered, held_out, schema))
-    # Compared by accuracy whatever the metric, for want of probabilities.
-    verdict = compare(_asked(incumbent, for_both, schema), answered, for_both, schema, replace(rules, metric=ACCURACY))
+    if rules.metric.needs_probabilities:
+        rules = replace(rules, metric=ACCURACY)
+    verdict = compare(_asked(incumbent, for_both, schema), answered, for_both, schema, rules)
     if answered.faults:
         wrong = "; ".join(f"{number} times it {fault}" for fault, number in answered.faults.items())
         verdict = replace(verdict, message=f"{verdict.message} ({wrong})")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.datasets.rows import CHOICE_TYPES
 from labelloop.datasets.stored_labels import LabelReader
+from labelloop.label_config.controls import BY_RESULT_TYPE
 from labelloop.label_config.schema import Schema
 from labelloop.metrics import METRICS
 from labelloop.models.model import Model, Task
@@ -17,14 +17,13 @@ _LEAST = 1e-6
 """Stands for the score of a choice that has none above it."""
 NOTHING = "(no answer)"
 """Stands for a task that the model says nothing about, which is wrong."""
-_NEEDS_PROBABILITIES = tuple(metric.name for metric in METRICS.values() if metric.needs_probabilities)
 
 
 class TaskClassifier:
     """A `Classifier` that answers with what the model predicts for the tasks' data; each task is asked once."""
 
     def __init__(self, model: Model, schema: Schema) -> None:
-        choices = [control for control in schema.controls if control.result_type in CHOICE_TYPES]
+        choices = [control for control in schema.controls if control.result_type in BY_RESULT_TYPE]
         self.labels = {control.name: (*control.labels, NOTHING) for control in choices}
         self._model, self._schema = model, schema
         self._said: dict[str, Mapping[str, tuple[tuple[str, ...], float]]] = {}
@@ -58,10 +57,9 @@ class TaskClassifier:
             for result in answer.prediction.get("result", ()):
                 name, kind = str(result["from_name"]), str(result["type"])
                 if name in readers and isinstance(value := result["value"], dict):
-                    paths = tuple(tuple(item) if isinstance(item, list) else (item,) for item in value[kind])
                     score = result.get("score", 1.0)
                     sure = float(score) if isinstance(score, int | float) else 1.0
-                    labels = readers[name].read(paths)[0]
+                    labels = readers[name].read(BY_RESULT_TYPE[kind].read(value) or ())[0]
                     said[name] = (labels, max(sure, _LEAST)) if labels else ((NOTHING,), 1.0)
             self._said[text] = said
 
@@ -69,7 +67,7 @@ class TaskClassifier:
 def without_probabilities(metrics: Mapping[str, object]) -> dict[str, object]:
     """Metrics of answers that are choices: what would need probabilities is not known."""
     kept: dict[str, object] = {
-        name: None if name in _NEEDS_PROBABILITIES else value
+        name: None if name in METRICS and METRICS[name].needs_probabilities else value
         for name, value in metrics.items()
         if name != "calibration"
     }

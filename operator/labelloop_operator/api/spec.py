@@ -188,7 +188,7 @@ def _spec(root: Fields) -> Spec:
         ),
         evaluation=EvaluationSpec(
             holdout=evaluation.decimal("holdout", 0.2, minimum=0.0, maximum=0.9),
-            metric=evaluation.choice("metric", ("Accuracy", "LogLoss")),
+            metric=evaluation.text("metric") or EvaluationSpec.metric,
             tolerance=evaluation.optional_decimal("tolerance", minimum=0.0, maximum=10.0),
             min_accuracy=evaluation.optional_decimal("minAccuracy", minimum=0.0, maximum=1.0),
             mode=evaluation.choice("mode", ("Enforce", "Audit")),

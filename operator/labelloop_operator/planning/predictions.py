@@ -171,10 +171,13 @@ def _start(builder: PlanBuilder, spec: Spec, active: ModelVersion, known: Predic
 
 
 def _inputs(builder: PlanBuilder, spec: Spec) -> str:
-    """Digest of the project and the settings that decide which predictions are there afterwards."""
+    """Digest of the project and the settings that decide which predictions are there afterwards.
+
+    The creation time identifies a project; its address may change.
+    """
     known, wanted = builder.status.label_studio, spec.predictions
     created_at = format_time(known.project_created_at) if known.project_created_at else None
-    project = [builder.observed.connection.address, spec.label_studio.project, created_at]
+    project = [spec.label_studio.project, created_at]
     hidden = spec.evaluation.holdout if spec.evaluation.hide_holdout_predictions else None
     text = json.dumps([*project, wanted.scope, wanted.limit, wanted.keep_versions, hidden])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

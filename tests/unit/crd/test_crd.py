@@ -12,6 +12,7 @@ import yaml
 from tests.unit.operator.api.test_status import FULL
 from tools import resource_reference
 
+from labelloop.training.gate import COMPARABLE, GateRules
 from labelloop_operator.api import names
 from labelloop_operator.api.durations import PATTERN as DURATION
 from labelloop_operator.api.quantities import PATTERN as QUANTITY
@@ -84,6 +85,12 @@ def test_the_defaults_are_those_of_the_operator() -> None:
     bare = parse(MINIMAL["spec"])
     assert isinstance(bare, Spec)
     assert parse(with_defaults["spec"]) == bare
+
+
+def test_the_metrics_are_those_of_the_gate() -> None:
+    metric = dict(fields(SCHEMA))[".spec.evaluation.metric"]
+    assert set(metric["enum"]) == COMPARABLE.keys()
+    assert COMPARABLE[metric["default"]] == GateRules().metric
 
 
 def test_patterns_are_those_of_the_parser() -> None:

@@ -55,6 +55,23 @@ def test_results_of_every_kind_pass() -> None:
     }  # fmt: skip
 
 
+def test_groups_of_a_taxonomy_of_leaves_are_no_labels_and_those_of_nested_choices_are() -> None:
+    tree = '<Choice value="a"><Choice value="b"/></Choice></'
+    schema = parse_label_config(
+        '<View><Text name="t" value="$text"/>'
+        f'<Taxonomy name="leaves" toName="t" leafsOnly="true">{tree}Taxonomy>'
+        f'<Choices name="nested" toName="t" allowNested="true">{tree}Choices></View>'
+    )
+    results = [
+        {"from_name": control.name, "to_name": "t", "type": control.result_type, "value": {control.result_type: paths}}
+        for control in schema.controls
+        for paths in ([["a"], ["a", "b"]], [["a", "b"]])
+    ]
+    (found,) = checked([{"result": results}], 1, schema)
+    assert found.prediction["result"] == results[1:]
+    assert found.faults == ("gives the label ('a',), which 'leaves' does not have",)
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     prediction = {"result": [result_of(CONTROLS["box"], ["d"], np.float32(0.5), x=np.int64(3))], "score": np.float64(1)}
     (found,) = checked([prediction], 1, SCHEMA)

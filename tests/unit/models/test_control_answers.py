@@ -40,6 +40,7 @@ def selected(by: Control, **shares: float) -> Sequence[object] | None:
 TAXONOMY = control("Taxonomy")
 AT_MOST_TWO = control("Taxonomy", 'maxUsages="2"')
 ONLY_ONE = control("Taxonomy", 'maxUsages="1"')
+LEAVES_ONLY = control("Taxonomy", 'leafsOnly="true"')
 NESTED = control("Choices", 'choice="multiple" allowNested="true"')
 
 
@@ -56,6 +57,7 @@ NESTED = control("Choices", 'choice="multiple" allowNested="true"')
         (NESTED, {"B_x": 0.9, "a": 0.6}, [["B", "x"], ["a"]]),
         (NESTED, {"B_x": 0.9, "B_a_deep": 0.8, "a": 0.2}, [["B"], ["B", "x"], ["B", "a"], ["B", "a", "deep"]]),
         (NESTED, {"c_x": 0.9, "a": 0.2}, [["c"], ["c", "x"]]),
+        (LEAVES_ONLY, {"c_x": 0.9, "B_x": 0.8, "B_a_deep": 0.7}, [["B", "x"], ["B", "a", "deep"], ["c", "x"]]),
         (TAXONOMY, {"B": 0.4, "a": 0.1}, None),
         (TAXONOMY, {"gone": 0.9, "B_gone": 0.9}, None),
     ],

@@ -126,7 +126,7 @@ def test_every_field_is_read() -> None:
         ),
         ({"evaluation": {"holdout": "1.5"}}, "spec.evaluation.holdout", "'1.5'", '"0" to "0.9"'),
         ({"evaluation": {"holdout": 0.1}}, "spec.evaluation.holdout", "0.1", "in quotes"),
-        ({"evaluation": {"metric": "f1"}}, "spec.evaluation.metric", "'f1'", "Accuracy or LogLoss"),
+        ({"evaluation": {"metric": 1}}, "spec.evaluation.metric", "1", "must be a text"),
         ({"evaluation": {"minAccuracy": "70"}}, "spec.evaluation.minAccuracy", "'70'", '"0" to "1"'),
         ({"evaluation": {"tolerance": "1%"}}, "spec.evaluation.tolerance", "'1%'", '"0" to "10"'),
         ({"evaluation": {"mode": "Ignore"}}, "spec.evaluation.mode", "'Ignore'", "Enforce or Audit"),

@@ -80,6 +80,15 @@ def test_another_limit_writes_again() -> None:
     assert world.predicted == [world.trained_version()] * 2
 
 
+def test_the_same_project_at_another_address_needs_no_other_predictions() -> None:
+    world = trained()
+    version = world.trained_version()
+    world.connection = replace(world.connection, address="https://label-studio.example")
+    world.settle()
+    assert world.predicted == [version]
+    assert world.condition("PredictionsWritten") == WRITTEN
+
+
 def test_a_failure_is_reported_and_tried_again_and_at_once_after_an_edit() -> None:
     world = trained()
     world.predictions.extend(["Failed", "Failed"])
